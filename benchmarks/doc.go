@@ -1,0 +1,2 @@
+// Package benchmarks measures gatehouse beside other libraries.
+package benchmarks

@@ -1,0 +1,2 @@
+// Package gatehouse bundles handlers for one resource into one http.Handler that answers every HTTP method correctly.
+package gatehouse

@@ -1,0 +1,2 @@
+// Package examples holds one folder a task, each a program to copy.
+package examples

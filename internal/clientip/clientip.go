@@ -1,0 +1,36 @@
+// Package clientip says which address a request comes from, the same for every package.
+package clientip
+
+import (
+	"context"
+	"net/http"
+	"net/netip"
+)
+
+type key struct{}
+
+// With returns a context in which [From] finds addr: what a resolver decided for this request.
+func With(ctx context.Context, addr netip.Addr) context.Context {
+	return context.WithValue(ctx, key{}, addr)
+}
+
+// From returns the address of r's client: the one resolved earlier in the chain, else that of r.RemoteAddr, unmapped from
+// IPv4-in-IPv6 and without zone. It is the zero Addr where none can be read: callers treat that as one client, never as none.
+func From(r *http.Request) netip.Addr {
+	if addr, ok := r.Context().Value(key{}).(netip.Addr); ok {
+		return addr
+	}
+	return Remote(r)
+}
+
+// Remote returns the address of the peer that opened the connection, from r.RemoteAddr alone; zero where it cannot be read.
+func Remote(r *http.Request) netip.Addr {
+	if ap, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
+		return ap.Addr().Unmap().WithZone("")
+	}
+	addr, err := netip.ParseAddr(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return addr.Unmap().WithZone("")
+}

@@ -1,0 +1,42 @@
+// Package refusal makes the sentinel errors with which gatehouse refuses a request, each carrying the HTTP status it is answered with.
+package refusal
+
+import (
+	"errors"
+	"net/http"
+)
+
+// An Error is one reason to refuse a request. It is made once, by [New], and compared by identity with errors.Is.
+type Error struct {
+	text   string
+	status int
+}
+
+// New returns a sentinel that reads as text and is answered with status.
+func New(status int, text string) *Error { return &Error{text: text, status: status} }
+
+// Error returns the reason, for logs. It is never sent to a client.
+func (e *Error) Error() string { return e.text }
+
+// StatusCode returns the status of the answer.
+func (e *Error) StatusCode() int { return e.status }
+
+// Status returns the status that err asks for: that of the first error in its tree which has a StatusCode method
+// returning a client or server error (400 to 599), else 500. A nil err has status 200.
+//
+// The method is found by shape, so an application's own errors take part without importing gatehouse.
+func Status(err error) int {
+	if err == nil {
+		return http.StatusOK
+	}
+	var coded interface {
+		error
+		StatusCode() int
+	}
+	if errors.As(err, &coded) {
+		if code := coded.StatusCode(); code >= 400 && code <= 599 {
+			return code
+		}
+	}
+	return http.StatusInternalServerError
+}
