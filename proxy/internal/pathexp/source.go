@@ -1,0 +1,138 @@
+package pathexp
+
+import "strings"
+
+// Options says how a pattern is turned into an expression.
+type Options struct {
+	// Delimiters end a parameter without a group of its own.
+	Delimiters string
+	// Strict refuses the optional delimiter at the end.
+	Strict bool
+	// Prefix matches the beginning of a path, up to a delimiter.
+	Prefix bool
+	// Repeatable gives a repeated parameter that has neither prefix nor suffix a slash as its prefix, where the
+	// language itself refuses it.
+	Repeatable bool
+}
+
+// A Source is a regular expression with the way back from each of its bytes to the pattern it was made from.
+type Source struct {
+	Expr   string
+	Pos    []int   // for each byte of Expr the offset in the pattern
+	Params []Token // by capture group, from 1 on
+}
+
+func (s *Source) add(text string, pos int) {
+	s.Expr += text
+	for range len(text) {
+		s.Pos = append(s.Pos, pos)
+	}
+}
+
+// addPattern adds the expression of a parameter's value, byte by byte where it was written in the pattern.
+func (s *Source) addPattern(t Token) {
+	for i := range len(t.Pattern) {
+		pos := t.patternPos
+		if t.written {
+			pos += i
+		}
+		s.Pos = append(s.Pos, pos)
+	}
+	s.Expr += t.Pattern
+}
+
+// Build returns the regular expression that matches the whole path (or, with Prefix, its beginning).
+func Build(tokens []Token, o Options) (*Source, error) {
+	s := new(Source)
+	s.add("^", 0)
+	end := 0
+	for _, t := range tokens {
+		end = t.Pos
+		if !t.Param {
+			s.add(escape(t.Text), t.Pos)
+			continue
+		}
+		if err := s.addParam(t, o); err != nil {
+			return nil, err
+		}
+	}
+	delimiter := "[" + escape(o.Delimiters) + "]"
+	switch {
+	case !o.Prefix && o.Strict:
+		s.add("$", end)
+	case !o.Prefix:
+		s.add(delimiter+"?$", end)
+	default:
+		if !o.Strict {
+			s.add("(?:"+delimiter+"(?=[]|$))?", end)
+		}
+		if !endsDelimited(tokens, delimiter) {
+			s.add("(?="+delimiter+"|[]|$)", end)
+		}
+	}
+	return s, nil
+}
+
+// endsDelimited says whether the pattern ends where a path segment does. The characters that enclose and escape the
+// delimiters in their class count as delimiters, as they do in path-to-regexp.
+func endsDelimited(tokens []Token, delimiter string) bool {
+	if len(tokens) == 0 {
+		return true
+	}
+	text := tokens[len(tokens)-1].Text
+	return text != "" && strings.IndexByte(delimiter, text[len(text)-1]) >= 0
+}
+
+func (s *Source) addParam(t Token, o Options) error {
+	if t.Pattern == "" {
+		s.add("(?:"+escape(t.Prefix)+escape(t.Suffix)+")"+modifier(t), t.Pos)
+		return nil
+	}
+	if t.Repeats() && t.Separator() == "" {
+		if !o.Repeatable {
+			return &Error{t.Pos, "a repeated parameter needs text before or after each value: ':" + t.Name + "'"}
+		}
+		t.Prefix = "/"
+	}
+	s.Params = append(s.Params, t)
+	prefix, suffix := escape(t.Prefix), escape(t.Suffix)
+	switch {
+	case t.Repeats():
+		s.add("(?:"+prefix+"((?:", t.Pos)
+		s.addPattern(t)
+		s.add(")(?:"+suffix+prefix+"(?:", t.Pos)
+		s.addPattern(t)
+		s.add("))*)"+suffix+")", t.Pos)
+		if t.Optional() {
+			s.add("?", t.Pos)
+		}
+	case prefix != "" || suffix != "":
+		s.add("(?:"+prefix+"(", t.Pos)
+		s.addPattern(t)
+		s.add(")"+suffix+")"+modifier(t), t.Pos)
+	default:
+		s.add("(", t.Pos)
+		s.addPattern(t)
+		s.add(")"+modifier(t), t.Pos)
+	}
+	return nil
+}
+
+func modifier(t Token) string {
+	if t.Modifier == 0 {
+		return ""
+	}
+	return string(t.Modifier)
+}
+
+// escape makes text stand for itself in a regular expression.
+func escape(text string) string {
+	var b strings.Builder
+	for i := range len(text) {
+		if strings.IndexByte(`.+*?=^!:${}()[]|/\`, text[i]) >= 0 {
+			b.WriteByte('\\')
+		}
+		b.WriteByte(text[i])
+	}
+	return b.String()
+}
