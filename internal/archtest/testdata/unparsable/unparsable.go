@@ -1,0 +1,3 @@
+package unparsable
+
+import
