@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/gatehouse-go/gatehouse/internal/problem"
@@ -183,5 +184,41 @@ func TestReadAllocatesTheBodyOnly(t *testing.T) {
 	})
 	if n > 2 { // the body and the response controller
 		t.Errorf("allocations: %v", n)
+	}
+}
+
+// dripping gives one byte a tick, on a connection whose deadline nobody watches.
+type dripping struct{ tick time.Duration }
+
+func (d dripping) Read(p []byte) (int, error) {
+	time.Sleep(d.tick)
+	p[0] = 'x'
+	return 1, nil
+}
+
+func TestReadBoundsTheTimeWithoutADeadlineToSet(t *testing.T) {
+	for _, row := range []struct {
+		name   string
+		limits reqbody.Limits
+		after  time.Duration
+	}{
+		{"by the rate", reqbody.Limits{Max: 1000, Timeout: time.Hour, MinRate: 10, Grace: 2 * time.Second}, 3 * time.Second},
+		{"by the timeout, though the rate is held", reqbody.Limits{Max: 1000, Timeout: 10 * time.Second, MinRate: 1, Grace: 2 * time.Second}, 10 * time.Second},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			start := time.Now()
+			r := httptest.NewRequest("POST", "/", dripping{500 * time.Millisecond})
+			_, err := reqbody.Read(httptest.NewRecorder(), r, row.limits)
+			if took := time.Since(start); !errors.Is(err, reqbody.ErrTimeout) || took > row.after {
+				t.Errorf("%s: %v after %v", row.name, err, took)
+			}
+		})
+	}
+}
+
+func TestReadErrorSaysWhatHappened(t *testing.T) {
+	_, err := reqbody.Read(httptest.NewRecorder(), httptest.NewRequest("POST", "/", failing{errors.New("reset by peer")}), limits)
+	if got := err.Error(); got != "request body ended early or is malformed: reset by peer" {
+		t.Errorf("got %q", got)
 	}
 }

@@ -146,3 +146,20 @@ func TestWhatTheWrappedWriterCannotDoIsNotSupported(t *testing.T) {
 		t.Error("Unwrap")
 	}
 }
+
+func TestASecondStatusIsPassedOnForNetHTTPToLog(t *testing.T) {
+	statuses := []int{}
+	w := respwriter.New(noting{plain{http.Header{}}, &statuses})
+	w.WriteHeader(200)
+	w.WriteHeader(500)
+	if len(statuses) != 2 || w.Status() != 200 {
+		t.Errorf("passed on %v, status %d", statuses, w.Status())
+	}
+}
+
+type noting struct {
+	plain
+	statuses *[]int
+}
+
+func (n noting) WriteHeader(status int) { *n.statuses = append(*n.statuses, status) }
