@@ -1,0 +1,126 @@
+package security
+
+import "strings"
+
+// tokenPrefixes are the beginnings of tokens that providers made recognisable for scanners, by their first byte. Sources: the
+// providers' own documents of their key formats.
+var tokenPrefixes = [...]string{
+	"sk_live_", "sk_test_", "rk_live_", "rk_test_", "whsec_", "sk-", // Stripe, Standard Webhooks, OpenAI and Anthropic
+	"ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", // GitHub
+	"glpat-", "gldt-", "glrt-", "glcbt-", // GitLab
+	"xoxb-", "xoxp-", "xoxa-", "xoxr-", "xoxs-", "xapp-", // Slack
+	"AKIA", "ASIA", // AWS
+	"AIza", "ya29.", "GOCSPX-", // Google
+	"npm_", "pypi-", "dop_v1_", "hf_", "shpat_", "shpss_", "SG.", "EAACEdEose0cBA", "sq0atp-", "sq0csp-", "lin_api_", "dckr_pat_", "hvs.", "rubygems_", "PMAK-",
+}
+
+// minToken is the fewest bytes that must follow a prefix: less is the prefix in a sentence.
+const minToken = 12
+
+// tokenAt returns the place of a token that begins at the word s[i:], or an empty one.
+func tokenAt(s string, i int) (start, end int) {
+	switch s[i] {
+	case 'e':
+		if strings.HasPrefix(s[i:], "eyJ") {
+			return i, jwtEnd(s, i)
+		}
+	case 'b', 'B':
+		if start, end = credentials(s, i); end > start {
+			return start, end
+		}
+	}
+	for _, prefix := range tokenPrefixes {
+		if prefix[0] != s[i] || !strings.HasPrefix(s[i:], prefix) {
+			continue
+		}
+		end = i + len(prefix)
+		for end < len(s) && (isWordByte(s[end]) || s[end] == '_' || s[end] == '-' || s[end] == '.' || s[end] == '+' || s[end] == '/') {
+			end++
+		}
+		if end-i-len(prefix) >= minToken {
+			return i, end
+		}
+	}
+	return i, i
+}
+
+// jwtEnd returns the end of a JSON Web Token in compact form at i (RFC 7515, section 7.1), or i: a base64url object followed
+// by at least one more part.
+func jwtEnd(s string, i int) int {
+	end, dots := i, 0
+	for end < len(s) && (isWordByte(s[end]) || s[end] == '-' || s[end] == '_' || s[end] == '.') {
+		if s[end] == '.' {
+			dots++
+		}
+		end++
+	}
+	if dots == 0 || end-i < 20 {
+		return i
+	}
+	return end
+}
+
+// credentials returns the place of what follows "Bearer " or "Basic " (RFC 6750 and 7617) at i, or an empty one.
+func credentials(s string, i int) (start, end int) {
+	for _, scheme := range [...]string{"bearer", "basic"} {
+		if len(s)-i <= len(scheme) || !strings.EqualFold(s[i:i+len(scheme)], scheme) {
+			continue
+		}
+		start = i + len(scheme)
+		if s[start] != ' ' && s[start] != '+' && !strings.HasPrefix(s[start:], "%20") {
+			return i, i
+		}
+		for start < len(s) && (s[start] == ' ' || s[start] == '+') {
+			start++
+		}
+		if strings.HasPrefix(s[start:], "%20") {
+			start += 3
+		}
+		end = start
+		for end < len(s) && (isTokenByte(s[end]) || s[end] == '%') {
+			end++
+		}
+		if isChallengeWord(s[start:end]) {
+			return i, i
+		}
+		return start, end
+	}
+	return i, i
+}
+
+// isChallengeWord tells the sentences in which the two words also occur from credentials.
+func isChallengeWord(s string) bool {
+	switch strings.TrimRight(s, ".") {
+	case "", "token", "tokens", "auth", "authentication", "authorization", "scheme", "credential", "credentials", "challenge",
+		"realm", "is", "was", "or", "and", "error", "in", "for", "from", "check", "access", "info", "data", "usage", "example":
+		return true
+	}
+	return strings.HasPrefix(s, "realm=") || strings.HasPrefix(s, "error=") || strings.HasPrefix(s, "scope=")
+}
+
+// maxPEMLabel is more than any label and its dashes take.
+const maxPEMLabel = 80
+
+// pemAt returns the end of a private key in PEM (RFC 7468) whose dashes begin at i, or i.
+func pemAt(s string, i int) int {
+	const begin = "-----BEGIN "
+	if !strings.HasPrefix(s[i:], begin) {
+		return i
+	}
+	label := s[i+len(begin):]
+	stop := strings.Index(label[:min(len(label), maxPEMLabel)], "-----")
+	if stop < 0 || !strings.Contains(label[:stop], "PRIVATE KEY") {
+		return i
+	}
+	const closing = "-----END "
+	rest := label[stop:]
+	at := strings.Index(rest, closing)
+	if at < 0 {
+		return len(s)
+	}
+	end := strings.Index(rest[at+len(closing):], "-----")
+	if end < 0 {
+		return len(s)
+	}
+	return i + len(begin) + stop + at + len(closing) + end + len("-----")
+}
