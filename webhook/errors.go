@@ -1,7 +1,9 @@
 package webhook
 
 import (
+	"errors"
 	"net/http"
+	"time"
 
 	"github.com/gatehouse-go/gatehouse/internal/refusal"
 	"github.com/gatehouse-go/gatehouse/internal/reqbody"
@@ -43,6 +45,46 @@ var (
 	// ErrContentEncoding: the provider does not send this content coding. 415.
 	ErrContentEncoding error = refusal.New(http.StatusUnsupportedMediaType, "webhook: content coding is not allowed")
 
+	// ErrHandler: Config.OnEvent returned an error, which is wrapped too. 500, or the status that a StatusCode method of that error gives.
+	ErrHandler error = refusal.New(http.StatusInternalServerError, "webhook: handler failed")
+	// ErrPanic: Config.OnEvent or the scheme panicked. 500.
+	ErrPanic error = refusal.New(http.StatusInternalServerError, "webhook: handler panicked")
+	// ErrDeadline: Config.OnEvent is still running at the deadline. 503, with Retry-After.
+	ErrDeadline error = refusal.New(http.StatusServiceUnavailable, "webhook: handler did not finish in time")
+	// ErrBusy: another instance is handling the same event, and did not finish in time. 503, with Retry-After.
+	ErrBusy error = refusal.New(http.StatusServiceUnavailable, "webhook: event is being handled elsewhere")
 	// ErrUnavailable: what is needed to decide cannot be had now, such as a certificate or the dedupe store. 503, with Retry-After.
 	ErrUnavailable error = refusal.New(http.StatusServiceUnavailable, "webhook: cannot decide now")
 )
+
+// RetryLater returns an error that wraps cause and is answered 503 with Retry-After: for a Config.OnEvent that cannot work now
+// and knows when it can. after is rounded up to whole seconds.
+func RetryLater(after time.Duration, cause error) error { return &retryLater{after, cause} }
+
+type retryLater struct {
+	after time.Duration
+	cause error
+}
+
+func (e *retryLater) Error() string             { return "webhook: retry later: " + e.cause.Error() }
+func (e *retryLater) Unwrap() error             { return e.cause }
+func (e *retryLater) StatusCode() int           { return http.StatusServiceUnavailable }
+func (e *retryLater) RetryAfter() time.Duration { return e.after }
+
+// retryAfter returns what a RetryAfter method in err's tree gives, else fallback. The method is found by shape, like StatusCode.
+func retryAfter(err error, fallback time.Duration) time.Duration {
+	var timed interface {
+		error
+		RetryAfter() time.Duration
+	}
+	if errors.As(err, &timed) && timed.RetryAfter() > 0 {
+		return timed.RetryAfter()
+	}
+	return fallback
+}
+
+// handlerError is what OnEvent returned: its own status counts first, then that of ErrHandler.
+type handlerError struct{ cause error }
+
+func (e *handlerError) Error() string   { return ErrHandler.Error() + ": " + e.cause.Error() }
+func (e *handlerError) Unwrap() []error { return []error{e.cause, ErrHandler} }

@@ -42,6 +42,23 @@ type Event struct {
 	// that the provider repeats in each attempt: by default the body. A signed time that changes with each attempt is not
 	// part of it. Where a provider's scheme decides otherwise, its doc comment says how and why.
 	Key Key
+
+	// Repeatable says that nothing tells a repeat from an event of its own: each delivery is handled, and Key is not used. A scheme
+	// sets it where nothing is signed and nothing is an id; it holds as well where there is neither a signed id nor a body.
+	Repeatable bool
+}
+
+// identify fills in Key by the rule of its comment, unless the scheme did so or found the event repeatable.
+func (e *Event) identify() {
+	switch {
+	case e.Repeatable || e.Key != Key{}:
+	case e.IDSigned && e.ID != "":
+		e.Key = NewKey(e.Provider, []byte("id"), []byte(e.ID))
+	case len(e.Body) > 0:
+		e.Key = NewKey(e.Provider, []byte("body"), e.Body)
+	default:
+		e.Repeatable = true
+	}
 }
 
 // A Key identifies an event for deduplication: a SHA-256 digest.

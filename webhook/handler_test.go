@@ -1,0 +1,94 @@
+package webhook_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse/webhook"
+)
+
+func TestNewReportsEveryMistake(t *testing.T) {
+	_, err := webhook.New(webhook.Config{
+		Tolerance: -time.Second, InsecureAnyAge: true, MaxBody: -1, MinRate: -1, ReadTimeout: -1, PublicURL: "hooks.example/x",
+	})
+	if err == nil {
+		t.Fatal("New accepted it")
+	}
+	for _, want := range []string{"Scheme is required", "OnEvent is required", "Tolerance", "MaxBody", "MinRate", "ReadTimeout", "PublicURL"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("error does not name %s:\n%v", want, err)
+		}
+	}
+}
+
+func TestNewRefuses(t *testing.T) {
+	onEvent := func(context.Context, webhook.Event) error { return nil }
+	good := []webhook.Secret{webhook.NewSecret(goodSecret)}
+	tests := []struct {
+		name   string
+		config webhook.Config
+		want   string
+	}{
+		{"no secret", webhook.Config{Scheme: plain{}, OnEvent: onEvent}, "plain: Secrets is required"},
+		{"an empty secret, under which anybody can sign", webhook.Config{Scheme: plain{secrets: []webhook.Secret{good[0], {}}}, OnEvent: onEvent}, "Secrets[1] must not be empty"},
+		{"a relative public URL", webhook.Config{Scheme: plain{secrets: good}, OnEvent: onEvent, PublicURL: "/hooks"}, "PublicURL"},
+		{"a public URL with a password", webhook.Config{Scheme: plain{secrets: good}, OnEvent: onEvent, PublicURL: "https://u:p@app.example/hooks"}, "PublicURL"},
+		{"a public URL of another scheme", webhook.Config{Scheme: plain{secrets: good}, OnEvent: onEvent, PublicURL: "ftp://app.example/hooks"}, "PublicURL"},
+		{"a public URL that cannot be parsed", webhook.Config{Scheme: plain{secrets: good}, OnEvent: onEvent, PublicURL: "https://app.example/%zz"}, "PublicURL"},
+		{"a handler slower than the provider waits", webhook.Config{Scheme: plain{secrets: good, contract: webhook.Contract{AckTimeout: 3 * time.Second}}, OnEvent: onEvent, HandlerTimeout: 3 * time.Second}, "must be less than the 3s"},
+		{"a memory shorter than the provider retries", webhook.Config{Scheme: plain{secrets: good, contract: webhook.Contract{RetryWindow: 4 * time.Hour}}, OnEvent: onEvent, Remember: time.Hour}, "must cover the 4h0m0s"},
+		{"a scheme that accepts with an error", webhook.Config{Scheme: plain{secrets: good, contract: webhook.Contract{Accepted: webhook.Reply{Status: 404}}}, OnEvent: onEvent}, "must be 200 to 299"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := webhook.New(tt.config)
+			if err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Fatalf("New = %v, want an error with %q", err, tt.want)
+			}
+			if strings.Contains(err.Error(), goodSecret) || strings.Contains(err.Error(), "u:p@") {
+				t.Errorf("the error shows a secret: %v", err)
+			}
+		})
+	}
+}
+
+func TestSetSecretsRotates(t *testing.T) {
+	e := newEndpoint(t, nil)
+	check := func(secret string) error {
+		body := `{"id":"1"}`
+		return e.Check(plainSigned(secret, time.Now(), body), []byte(body))
+	}
+	if err := check("the next secret"); !errors.Is(err, webhook.ErrSignature) {
+		t.Fatalf("before rotation: %v, want ErrSignature", err)
+	}
+	if err := e.SetSecrets(webhook.NewSecret("the next secret").Named("2026-12"), webhook.NewSecret(goodSecret).Named("2026-11")); err != nil {
+		t.Fatal(err)
+	}
+	for i, secret := range []string{"the next secret", goodSecret} {
+		event, err := e.Verify(plainSigned(secret, time.Now(), `{"id":"1"}`))
+		if err != nil {
+			t.Fatalf("during rotation: %v", err)
+		}
+		if want := []string{"2026-12", "2026-11"}[i]; event.Proof.Secret != i || event.Proof.KeyID != want {
+			t.Errorf("Proof = %+v, want index %d and id %s", event.Proof, i, want)
+		}
+	}
+	if err := e.SetSecrets(); err == nil {
+		t.Fatal("SetSecrets accepted no secret at all")
+	}
+	if err := e.SetSecrets(webhook.Secret{}); err == nil {
+		t.Fatal("SetSecrets accepted an empty secret")
+	}
+	if err := check(goodSecret); err != nil {
+		t.Fatalf("a refused SetSecrets changed the secrets: %v", err)
+	}
+	if err := e.SetSecrets(webhook.NewSecret("the next secret")); err != nil {
+		t.Fatal(err)
+	}
+	if err := check(goodSecret); !errors.Is(err, webhook.ErrSignature) {
+		t.Fatalf("after rotation the old secret gives %v, want ErrSignature", err)
+	}
+}
