@@ -1,8 +1,8 @@
-// Package gatehouse bundles the handlers of one resource into one http.Handler that answers every HTTP method
+// Package gatehouse bundles the handlers of one resource into one [http.Handler] that answers every HTTP method
 // correctly, and exports such handlers as a static site.
 //
 // It is the root of a library for everything that happens when the outside world calls a server. The other packages
-// stand alone; each gives an http.Handler or a func(http.Handler) http.Handler:
+// stand alone; each gives an [http.Handler] or a func([http.Handler]) [http.Handler]:
 //
 //   - webhook receives signed events: verified, bounded, deduplicated.
 //   - callback brings browsers back from third parties: safe return addresses, sealed cookies, one-time tickets.

@@ -51,6 +51,7 @@ type ExportError struct {
 	Err  error
 }
 
+// Error names the path and the reason.
 func (e *ExportError) Error() string {
 	return fmt.Sprintf("gatehouse: export of %s: %v", e.Path, e.Err)
 }

@@ -14,7 +14,7 @@ import (
 // exportManifest is the file that marks a folder as an export and lists its pages.
 const exportManifest = ".gatehouse-export.json"
 
-// exportDir is a folder in the making. Files are written to a folder beside the target, through an os.Root that no
+// exportDir is a folder in the making. Files are written to a folder beside the target, through an [os.Root] that no
 // name can leave, and the whole becomes the target in one rename.
 type exportDir struct {
 	target  string
@@ -68,7 +68,7 @@ func replaceable(target string) error {
 
 // write makes the file with its folders. It is safe for concurrent use.
 func (d *exportDir) write(name string, body []byte) error {
-	if err := d.root.MkdirAll(path.Dir(name), 0o755); err != nil { //nolint:gosec // a site is for everyone to read
+	if err := d.root.MkdirAll(path.Dir(name), 0o755); err != nil { // a site is for everyone to read
 		return err
 	}
 	f, err := d.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)

@@ -57,6 +57,7 @@ func sameSiteLinks(base, page *url.URL, body []byte) []*url.URL {
 					}
 				}
 			}
+		default: // text, comments and end tags link to nothing
 		}
 	}
 }

@@ -19,9 +19,9 @@ import (
 )
 
 // static makes an exportable route.
-func static(t testing.TB, contentType, body string) http.Handler {
-	t.Helper()
-	return route(t, gatehouse.Methods{Static: true, Get: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+func static(tb testing.TB, contentType, body string) http.Handler {
+	tb.Helper()
+	return route(tb, gatehouse.Methods{Static: true, Get: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		if contentType != "" {
 			w.Header().Set("Content-Type", contentType)
 		}
@@ -29,19 +29,19 @@ func static(t testing.TB, contentType, body string) http.Handler {
 	})})
 }
 
-func route(t testing.TB, m gatehouse.Methods) http.Handler {
-	t.Helper()
+func route(tb testing.TB, m gatehouse.Methods) http.Handler {
+	tb.Helper()
 	h, err := gatehouse.CreateHandler(m)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return h
 }
 
 // answers is an exportable route that runs f.
-func answers(t testing.TB, f http.HandlerFunc) http.Handler {
-	t.Helper()
-	return route(t, gatehouse.Methods{Get: f, Static: true})
+func answers(tb testing.TB, f http.HandlerFunc) http.Handler {
+	tb.Helper()
+	return route(tb, gatehouse.Methods{Get: f, Static: true})
 }
 
 // site is a mux whose patterns are paths.
@@ -57,8 +57,8 @@ func site(routes map[string]http.Handler) *http.ServeMux {
 }
 
 // tree reads a folder.
-func tree(t testing.TB, dir string) map[string]string {
-	t.Helper()
+func tree(tb testing.TB, dir string) map[string]string {
+	tb.Helper()
 	files := map[string]string{}
 	err := filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
@@ -72,7 +72,7 @@ func tree(t testing.TB, dir string) map[string]string {
 		return err
 	})
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return files
 }

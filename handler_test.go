@@ -130,7 +130,9 @@ func TestCreateHandlerReportsEveryMistake(t *testing.T) {
 		{"a nil pointer", gatehouse.Methods{Post: nilMux}, nil, []string{"gatehouse: Methods.Post must not be a nil *http.ServeMux"}},
 		{"a nil extra", gatehouse.Methods{Extra: map[string]http.Handler{"LOCK": nil}}, nil, []string{`gatehouse: Methods.Extra["LOCK"] must not be nil`}},
 		{
-			"bad method names, in order", gatehouse.Methods{Extra: map[string]http.Handler{"": says(""), "A B": says(""), "GET": says(""), "delete": says(""), "TRACE": says(""), "CONNECT": says(""), "É": says("")}}, nil,
+			"bad method names, in order",
+			gatehouse.Methods{Extra: map[string]http.Handler{"": says(""), "A B": says(""), "GET": says(""), "delete": says(""), "TRACE": says(""), "CONNECT": says(""), "É": says("")}},
+			nil,
 			[]string{
 				`gatehouse: Methods.Extra[""] must be a method token (RFC 9110, section 9.1)`,
 				`gatehouse: Methods.Extra["A B"] must be a method token (RFC 9110, section 9.1)`,

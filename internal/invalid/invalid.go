@@ -15,14 +15,15 @@ type Config struct {
 	mistakes []error
 }
 
-// A Mistake is one field whose value breaks a rule. Constructors return mistakes joined; errors.As finds the first.
-type Mistake struct {
+// A Mistake is one field whose value breaks a rule. Constructors return mistakes joined; [errors.As] finds the first.
+type Mistake struct { //nolint:errname // a constructor lists mistakes; MistakeError would say it twice
 	Package string // the package whose constructor refused
 	Field   string // the field as written in Go, such as "MaxBody" or "Secrets[1]"
 	Value   string // the offending value, quoted by %v; empty where it is secret or absent
 	Rule    string // what the value must be, such as "must be positive"
 }
 
+// Error returns the mistake in one line.
 func (m *Mistake) Error() string {
 	if m.Value == "" {
 		return fmt.Sprintf("%s: %s %s", m.Package, m.Field, m.Rule)
@@ -44,5 +45,5 @@ func (c *Config) Hidden(field, rule string) {
 	c.mistakes = append(c.mistakes, &Mistake{Package: c.Package, Field: field, Rule: rule})
 }
 
-// Err returns every mistake joined by errors.Join, or nil when there is none.
+// Err returns every mistake joined by [errors.Join], or nil when there is none.
 func (c *Config) Err() error { return errors.Join(c.mistakes...) }

@@ -49,7 +49,7 @@ func Write(w http.ResponseWriter, r *http.Request, d Details) {
 		h["Connection"] = []string{"close"} // what is left of the request is not read (RFC 9110, sections 15.5.9 and 15.5.14)
 	}
 	w.WriteHeader(d.Status)
-	_, _ = w.Write(body) // the client is gone if this fails: nothing is left to tell it
+	_, _ = w.Write(body) //nolint:gosec // JSON, and marked so; the client is gone if this fails: nothing is left to tell it
 }
 
 func (d Details) encode(r *http.Request) []byte {
@@ -102,7 +102,7 @@ func appendMember(b []byte, name, value string) []byte {
 	b = append(b, name...)
 	for i := range len(value) {
 		if c := value[i]; c < 0x20 || c > 0x7e || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' {
-			quoted, _ := json.Marshal(value) // a string always marshals
+			quoted, _ := json.Marshal(value) //nolint:errchkjson // a string always marshals
 			return append(append(b, quoted...), ',')
 		}
 	}

@@ -6,7 +6,7 @@ import (
 	"net/http"
 )
 
-// An Error is one reason to refuse a request. It is made once, by [New], and compared by identity with errors.Is.
+// An Error is one reason to refuse a request. It is made once, by [New], and compared by identity with [errors.Is].
 type Error struct {
 	text   string
 	status int
@@ -29,11 +29,11 @@ func Status(err error) int {
 	if err == nil {
 		return http.StatusOK
 	}
-	var coded interface {
+	type withStatus interface {
 		error
 		StatusCode() int
 	}
-	if errors.As(err, &coded) {
+	if coded, ok := errors.AsType[withStatus](err); ok {
 		if code := coded.StatusCode(); code >= 400 && code <= 599 {
 			return code
 		}

@@ -72,8 +72,7 @@ func Read(w http.ResponseWriter, r *http.Request, l Limits) ([]byte, error) {
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			return nil, ErrTimeout
 		case err != nil:
-			var tooLarge *http.MaxBytesError // a cap set by a middleware around us
-			if errors.As(err, &tooLarge) {
+			if _, capped := errors.AsType[*http.MaxBytesError](err); capped { // by a middleware around us
 				return nil, ErrTooLarge
 			}
 			return nil, &readError{err}
@@ -138,7 +137,7 @@ func (d *deadline) clear() {
 	}
 }
 
-// readError keeps what net/http said for the log and is ErrIncomplete for errors.Is.
+// readError keeps what net/http said for the log and is ErrIncomplete for [errors.Is].
 type readError struct{ cause error }
 
 func (e *readError) Error() string   { return ErrIncomplete.Error() + ": " + e.cause.Error() }

@@ -87,6 +87,7 @@ func TestReadDoesNotTrustADeclaredLengthWithMemory(t *testing.T) {
 
 // A real connection: the deadline must turn into a 408 that the client sees.
 func TestReadAnswersASlowBodyWith408(t *testing.T) {
+	t.Parallel()
 	for _, row := range []struct {
 		name   string
 		limits reqbody.Limits

@@ -1,4 +1,4 @@
-// Package respwriter wraps an http.ResponseWriter to see the status and the size of an answer and to act before its header goes out.
+// Package respwriter wraps an [http.ResponseWriter] to see the status and the size of an answer and to act before its header goes out.
 package respwriter
 
 import (
@@ -8,8 +8,8 @@ import (
 	"net/http"
 )
 
-// Writer is an http.ResponseWriter that notes what passes through it. It has Unwrap, and keeps Flush, Hijack,
-// ReadFrom and 1xx answers, so it is invisible to http.ResponseController and to streaming handlers.
+// Writer is an [http.ResponseWriter] that notes what passes through it. It has Unwrap, and keeps Flush, Hijack,
+// ReadFrom and 1xx answers, so it is invisible to [http.ResponseController] and to streaming handlers.
 // Like any ResponseWriter it is used by one goroutine at a time.
 type Writer struct {
 	// BeforeHeader, if not nil, runs once, just before the first final (non-1xx) status is written, also when
@@ -25,10 +25,10 @@ type Writer struct {
 // New returns a Writer over w.
 func New(w http.ResponseWriter) *Writer { return &Writer{next: w} }
 
-// Reset makes w ready for another answer, for use with a sync.Pool.
+// Reset makes w ready for another answer, for use with a [sync.Pool].
 func (w *Writer) Reset(next http.ResponseWriter) { *w = Writer{next: next} }
 
-// Unwrap returns the wrapped writer, for http.ResponseController.
+// Unwrap returns the wrapped writer, for [http.ResponseController].
 func (w *Writer) Unwrap() http.ResponseWriter { return w.next }
 
 // Status returns the final status sent, or 0 before one was sent.
@@ -98,16 +98,16 @@ func (w *Writer) ReadFrom(src io.Reader) (int64, error) {
 	return n, err
 }
 
-// FlushError flushes the wrapped writer, after a 200 header if none was sent; http.ErrNotSupported if it cannot flush.
+// FlushError flushes the wrapped writer, after a 200 header if none was sent; [http.ErrNotSupported] if it cannot flush.
 func (w *Writer) FlushError() error {
 	w.begin()
 	return http.NewResponseController(w.next).Flush()
 }
 
-// Flush is FlushError for callers that know only http.Flusher.
+// Flush is FlushError for callers that know only [http.Flusher].
 func (w *Writer) Flush() { _ = w.FlushError() }
 
-// Hijack takes over the connection; http.ErrNotSupported if the wrapped writer cannot give it.
+// Hijack takes over the connection; [http.ErrNotSupported] if the wrapped writer cannot give it.
 func (w *Writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	conn, rw, err := http.NewResponseController(w.next).Hijack()
 	if err == nil {
@@ -116,7 +116,7 @@ func (w *Writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return conn, rw, err
 }
 
-// Push starts an HTTP/2 server push; http.ErrNotSupported where there is none.
+// Push starts an HTTP/2 server push; [http.ErrNotSupported] where there is none.
 func (w *Writer) Push(target string, o *http.PushOptions) error {
 	if p, ok := w.next.(http.Pusher); ok {
 		return p.Push(target, o)

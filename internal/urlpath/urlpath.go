@@ -53,7 +53,7 @@ func Check(u *url.URL) error {
 
 // hasDotSegment looks at the decoded path, where an encoded dot has become a dot.
 func hasDotSegment(path string) bool {
-	for i := 0; i < len(path); i++ {
+	for i := range len(path) {
 		if path[i] != '/' {
 			continue
 		}
@@ -70,7 +70,7 @@ func hasDotSegment(path string) bool {
 	return false
 }
 
-// encodesSlash looks at the raw path, which url.Parse keeps only where it differs from the default encoding of the decoded
+// encodesSlash looks at the raw path, which [url.Parse] keeps only where it differs from the default encoding of the decoded
 // one; a path with an encoded slash always does.
 func encodesSlash(raw string) bool {
 	for i := 0; i+2 < len(raw); i++ {
