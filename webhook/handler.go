@@ -228,9 +228,9 @@ func prepare(scheme Scheme, setup Setup) (*ready, error) {
 	allowed := slices.Concat(s.methods, s.contract.HandshakeMethods)
 	slices.Sort(allowed)
 	s.allow = strings.Join(slices.Compact(allowed), ", ")
-	if status := s.contract.Accepted.Status; status != 0 && (status < 200 || status > 299) {
+	if err := s.contract.Accepted.check(); err != nil {
 		bad := invalid.Config{Package: "webhook"}
-		bad.Field("Scheme.Contract.Accepted.Status", status, "must be 200 to 299")
+		bad.Hidden("Scheme.Contract.Accepted", "must have status 200 to 299 and at most 8 KiB")
 		return nil, bad.Err()
 	}
 	return s, nil

@@ -27,9 +27,6 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	o := Outcome{Provider: h.provider}
 	reply, err := h.receive(s, w, r, start, &o)
 	if err == nil {
-		err = reply.check()
-	}
-	if err == nil {
 		o.Status = reply.status()
 		reply.write(w)
 	} else {
@@ -100,6 +97,9 @@ func handshaken(reply *Reply, err error, o *Outcome) (*Reply, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := reply.check(); err != nil {
+		return nil, err
+	}
 	o.Result = Handshake
 	return reply, nil
 }
@@ -107,6 +107,9 @@ func handshaken(reply *Reply, err error, o *Outcome) (*Reply, error) {
 // refuse answers and logs a request that was refused or failed.
 func (h *Handler) refuse(s *ready, w http.ResponseWriter, r *http.Request, err error, o *Outcome) {
 	o.Status, o.Reason = refusal.Status(err), err
+	if o.Status >= http.StatusInternalServerError {
+		o.Result = Failed // what we could not decide is not the sender's fault
+	}
 	switch o.Status {
 	case http.StatusMethodNotAllowed:
 		w.Header()["Allow"] = []string{s.allow}
@@ -157,7 +160,7 @@ func (p *Reply) status() int {
 // check refuses a reply that does not keep to the bounds of its type.
 func (p *Reply) check() error {
 	if status := p.status(); status < 200 || status > 299 || len(p.Body) > maxReply {
-		return fmt.Errorf("%w: scheme wants to answer %d with %d bytes", ErrHandshake, status, len(p.Body))
+		return fmt.Errorf("%w: an answer of status %d with %d bytes is out of bounds", ErrHandshake, status, len(p.Body))
 	}
 	return nil
 }
