@@ -1,0 +1,55 @@
+package provider
+
+import (
+	"fmt"
+	"net/http"
+	"net/textproto"
+	"net/url"
+
+	"github.com/gatehouse-go/gatehouse/webhook"
+)
+
+// only returns the value of the header field name, in canonical form, that a delivery has exactly once and not empty. A field given
+// twice is refused: two readers may choose differently.
+func only(h http.Header, name string) (string, error) {
+	values := h[name]
+	switch {
+	case len(values) > 1:
+		return "", fmt.Errorf("%w: %s is given %d times", webhook.ErrSignatureFormat, name, len(values))
+	case len(values) == 0 || values[0] == "":
+		return "", fmt.Errorf("%w: no %s", webhook.ErrNoSignature, name)
+	}
+	return values[0], nil
+}
+
+// canonical returns the key under which net/http keeps a header field.
+func canonical(name string) string { return textproto.CanonicalMIMEHeaderKey(name) }
+
+// validField reports whether name can be a header field (RFC 9110, section 5.1).
+func validField(name string) bool {
+	if name == "" {
+		return false
+	}
+	for i := range len(name) {
+		if !tokenByte(name[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// tokenByte reports whether b is a tchar (RFC 9110, section 5.6.2).
+func tokenByte(b byte) bool {
+	switch {
+	case b >= 'a' && b <= 'z', b >= 'A' && b <= 'Z', b >= '0' && b <= '9':
+		return true
+	}
+	switch b {
+	case '!', '#', '$', '%', '&', '\'', '*', '+', '-', '.', '^', '_', '`', '|', '~':
+		return true
+	}
+	return false
+}
+
+// parseForm reads a form body. What cannot be read whole is an error: url.Values that were half read would lie.
+func parseForm(body []byte) (url.Values, error) { return url.ParseQuery(string(body)) }
