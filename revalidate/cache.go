@@ -1,0 +1,232 @@
+package revalidate
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse/internal/invalid"
+)
+
+// Defaults of [Config].
+const (
+	defaultMaxBytes       = 64 << 20
+	defaultWindow         = 365 * 24 * time.Hour // what Next.js's revalidateTag(tag, "max") allows
+	defaultMaxMarks       = 1 << 18
+	defaultRefreshes      = 16
+	defaultRefreshTimeout = time.Minute
+)
+
+// Config says how a [Cache] works. The zero value is a cache of 64 MiB in this process's memory.
+type Config struct {
+	// MaxBytes bounds the memory of stored entries: keys, headers, bodies and overhead, in bytes. Zero means 64 MiB; less
+	// than 64 KiB is refused. It must be zero where Store is set.
+	MaxBytes int64
+	// Store keeps the entries. Nil means a [Memory] of MaxBytes.
+	Store Store
+
+	// Profiles are lives that [Options].Profile may name, beside those of [Profiles]; one of the same name replaces it.
+	// "default" is the life of what asks for none.
+	Profiles map[string]Life
+	// RevalidateWindow is how long after RevalidateTag or RevalidatePath an entry of before may still be served while
+	// it is refreshed; an entry's own life may end earlier. Zero means a year.
+	RevalidateWindow time.Duration
+	// MaxMarks bounds how many invalidated names (tags, paths) are remembered. Beyond it the older half is let go, and with it
+	// every entry of that time. Zero means 262,144.
+	MaxMarks int
+
+	// Refreshes bounds how many refreshes run in the background at once; one that finds no room is begun by a later read.
+	// Zero means 16.
+	Refreshes int
+	// RefreshTimeout bounds one refresh in the background. Zero means a minute.
+	RefreshTimeout time.Duration
+
+	// OnInvalidate, if not nil, is told of each invalidation after it took effect here: to announce it to other instances,
+	// which pass it to [Cache.Receive], or to purge a CDN. Its error is returned by the call that invalidated.
+	OnInvalidate func(context.Context, Invalidation) error
+
+	// Responses says how [Cache.Wrap] works. Its zero value follows RFC 9111 with the package's defaults.
+	Responses Responses
+
+	// Logger gets what no caller sees: failed refreshes, tags that break a rule, a store that is down. Nil means slog.Default().
+	Logger *slog.Logger
+}
+
+// A Cache keeps data ([Get]) and responses ([Cache.Wrap]) until their life ends or a tag of theirs is invalidated. It is
+// safe for concurrent use.
+type Cache struct {
+	store          Store
+	generations    *generations
+	profiles       map[string]Life
+	window         time.Duration
+	refreshTimeout time.Duration
+	responses      responses
+	onInvalidate   func(context.Context, Invalidation) error
+	log            *slog.Logger
+
+	flights  flights
+	refresh  refresher
+	counters counters
+
+	done   context.Context // ends at Close
+	cancel context.CancelFunc
+	work   sync.WaitGroup // fills and refreshes that are under way
+	closed atomic.Bool
+	gate   sync.RWMutex // orders work.Add before Close's work.Wait
+}
+
+// ErrClosed is the error of a [Get] that has to fetch after [Cache.Close].
+var ErrClosed = errors.New("revalidate: cache is closed")
+
+// New returns a cache. The error joins every mistake in c.
+func New(c Config) (*Cache, error) {
+	mistakes := invalid.Config{Package: "revalidate"}
+	for _, f := range [...]struct {
+		name  string
+		value int64
+	}{
+		{"MaxBytes", c.MaxBytes},
+		{"MaxMarks", int64(c.MaxMarks)},
+		{"Refreshes", int64(c.Refreshes)},
+		{"RevalidateWindow", int64(c.RevalidateWindow)},
+		{"RefreshTimeout", int64(c.RefreshTimeout)},
+	} {
+		if f.value < 0 {
+			mistakes.Field(f.name, f.value, "must not be negative")
+		}
+	}
+	if c.RevalidateWindow > Forever {
+		mistakes.Field("RevalidateWindow", c.RevalidateWindow, "must not be longer than Forever")
+	}
+	if c.Store != nil && c.MaxBytes != 0 {
+		mistakes.Field("MaxBytes", c.MaxBytes, "must be zero where Store is set")
+	}
+	if c.Store == nil && c.MaxBytes > 0 && c.MaxBytes < smallestMemory {
+		mistakes.Field("MaxBytes", c.MaxBytes, "must be zero or at least 65536 bytes")
+	}
+	profiles := Profiles()
+	for name, life := range c.Profiles {
+		if name == "" {
+			mistakes.Field("Profiles", name, "must not be named by an empty string")
+		}
+		life.check(&mistakes, "Profiles["+name+"]")
+		profiles[name] = life
+	}
+	responses := c.Responses.compile(&mistakes, c.MaxBytes)
+	if err := mistakes.Err(); err != nil {
+		return nil, err
+	}
+
+	store := c.Store
+	if store == nil {
+		memory, err := NewMemory(or(c.MaxBytes, defaultMaxBytes))
+		if err != nil {
+			return nil, err
+		}
+		store = memory
+	}
+	log := c.Logger
+	if log == nil {
+		log = slog.Default()
+	}
+	cache := &Cache{
+		store:          store,
+		generations:    newGenerations(or(c.MaxMarks, defaultMaxMarks)),
+		profiles:       profiles,
+		window:         or(c.RevalidateWindow, defaultWindow),
+		refreshTimeout: or(c.RefreshTimeout, defaultRefreshTimeout),
+		responses:      responses,
+		onInvalidate:   c.OnInvalidate,
+		log:            log,
+	}
+	cache.done, cache.cancel = context.WithCancel(context.Background())
+	cache.refresh.slots = make(chan struct{}, or(c.Refreshes, defaultRefreshes))
+	return cache, nil
+}
+
+// or returns value, or def where value is zero.
+func or[T comparable](value, def T) T {
+	var zero T
+	if value == zero {
+		return def
+	}
+	return value
+}
+
+// Close ends the refreshes and fills under way by cancelling their contexts and waits for them, at most until ctx ends. What is
+// stored can still be read after it; what is not has to be fetched by somebody else: Get returns [ErrClosed], and Wrap
+// hands requests straight to its handler. A cache that is not closed leaks nothing but what runs at the time.
+func (c *Cache) Close(ctx context.Context) error {
+	c.gate.Lock()
+	c.closed.Store(true)
+	c.gate.Unlock()
+	c.cancel()
+	idle := make(chan struct{})
+	go func() {
+		c.work.Wait()
+		close(idle)
+	}()
+	select {
+	case <-idle:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// begin counts a piece of work that Close waits for; false means that the cache is closed.
+func (c *Cache) begin() bool {
+	c.gate.RLock()
+	defer c.gate.RUnlock()
+	if c.closed.Load() {
+		return false
+	}
+	c.work.Add(1)
+	return true
+}
+
+// load returns the entry under key, or nil. A store that fails is a miss.
+func (c *Cache) load(ctx context.Context, key string) *Entry {
+	e, err := c.store.Load(ctx, key)
+	if err != nil {
+		c.counters.storeErrors.Add(1)
+		c.log.LogAttrs(ctx, slog.LevelWarn, "cache store did not load an entry", slog.Any("error", err))
+		return nil
+	}
+	return e
+}
+
+// save stores e, unless an invalidation since its generation already killed it.
+func (c *Cache) save(ctx context.Context, key string, e *Entry) {
+	now := time.Now().UnixNano()
+	c.generations.granted(e.keep - e.stamp)
+	if v, _ := c.generations.judge(e, now); v == dead {
+		return
+	}
+	if err := c.store.Save(ctx, key, e); err != nil {
+		c.counters.storeErrors.Add(1)
+		c.log.LogAttrs(ctx, slog.LevelWarn, "cache store did not save an entry", slog.Any("error", err))
+	}
+}
+
+// remove deletes key and keeps a fill that is under way from storing what it began to make before.
+func (c *Cache) remove(ctx context.Context, key string) error {
+	c.flights.disown(key)
+	err := c.store.Delete(ctx, key)
+	if err != nil {
+		c.counters.storeErrors.Add(1)
+	}
+	return err
+}
+
+// later adds a life to a time without overflow.
+func later(now int64, life time.Duration) int64 {
+	if int64(life) > math.MaxInt64-now {
+		return math.MaxInt64
+	}
+	return now + int64(life)
+}

@@ -1,0 +1,244 @@
+package revalidate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse/internal/refusal"
+)
+
+// Reasons for which [Get] and its kin refuse to work.
+var (
+	ErrKey     = refusal.New(http.StatusInternalServerError, "key of cached data must be 1 to 4096 bytes and not begin with a NUL byte")
+	ErrProfile = refusal.New(http.StatusInternalServerError, "no cache life profile has this name")
+	ErrPanic   = refusal.New(http.StatusInternalServerError, "fetch function panicked")
+)
+
+const maxKeyLength = 4096
+
+// Options says how [Get], [Set] and [GetMany] store a value. The zero value has no tags and the life of profile "default".
+type Options struct {
+	// Tags are what [Cache.RevalidateTag] and [Cache.ExpireTag] find the value by. A tag that breaks a rule is an error.
+	Tags []string
+	// Profile names the value's life: one of [Profiles] or of Config.Profiles. Empty means "default".
+	Profile string
+	// Life is the value's life where no profile fits; it must be zero where Profile is set.
+	Life Life
+	// Negative says for how long an error of the fetch function is kept as if it were a value, so that what does not
+	// exist is not looked up at every read. Zero for an error means that it is not kept. Nil means none is.
+	// An error is kept at most a day.
+	Negative func(error) time.Duration
+}
+
+// plan is Options after its checks.
+type plan struct {
+	tags     string
+	fresh    time.Duration
+	expire   time.Duration
+	negative func(error) time.Duration
+}
+
+func (c *Cache) plan(key string, o *Options) (plan, error) {
+	if key == "" || len(key) > maxKeyLength || key[0] == 0 {
+		return plan{}, ErrKey
+	}
+	tags, err := packTags(o.Tags)
+	if err != nil {
+		return plan{}, err
+	}
+	life := o.Life
+	if life == (Life{}) {
+		var known bool
+		if life, known = c.profiles[or(o.Profile, "default")]; !known {
+			return plan{}, fmt.Errorf("%w: %q", ErrProfile, o.Profile)
+		}
+	} else if o.Profile != "" || life.Revalidate <= 0 || life.expire() < life.Revalidate {
+		return plan{}, fmt.Errorf("%w: Life needs 0 < Revalidate <= Expire, and no Profile beside it", ErrProfile)
+	}
+	return plan{tags: tags, fresh: life.Revalidate, expire: life.expire(), negative: o.Negative}, nil
+}
+
+// data is a stored value or a kept error. The type parameter makes sure that a value is read as what it was stored as.
+type data[T any] struct {
+	value T
+	err   error
+}
+
+// decode returns what e holds as a T; false where it holds something else.
+func decode[T any](e *Entry) (*data[T], bool) {
+	d, ok := e.value.(*data[T])
+	return d, ok
+}
+
+// Get returns the value under key, from c if it is there and still good, else from fetch.
+//
+// A value past its Revalidate time, or whose tag was given to [Cache.RevalidateTag], is returned as it is while one
+// refresh runs in the background. A value past its Expire time, or whose tag was given to [Cache.ExpireTag], is never
+// returned: Get waits for fetch. After ExpireTag has returned, no Get in this process returns what was fetched before.
+//
+// Whatever number of callers wait for a key, fetch runs once, in a goroutine of its own. Its context carries the values of
+// the first caller's and ends only when every caller has left, so one that gives up does not fail the others; each
+// caller waits until its own ctx ends. An error of fetch goes to all who wait and is not kept, unless Options.Negative
+// says so. A panic in fetch is an error that wraps [ErrPanic].
+//
+// All callers of one key must want the same type: a value of another type is fetched anew. T must not be changed by those
+// who get it, for they all share it.
+func Get[T any](ctx context.Context, c *Cache, key string, o Options, fetch func(context.Context) (T, error)) (T, error) {
+	var zero T
+	now := time.Now().UnixNano()
+	if e := c.load(ctx, key); e != nil {
+		if d, ok := decode[T](e); ok {
+			switch c.usable(e, now) {
+			case valid:
+				c.counters.hits.Add(1)
+				inherit(ctx, e)
+				return d.value, d.err
+			case aged:
+				p, err := c.plan(key, &o)
+				if err != nil {
+					return zero, err
+				}
+				c.counters.stale.Add(1)
+				refreshData(ctx, c, key, p, now, fetch)
+				inherit(ctx, e)
+				return d.value, d.err
+			}
+		}
+	}
+	p, err := c.plan(key, &o)
+	if err != nil {
+		return zero, err
+	}
+	c.counters.misses.Add(1)
+	fl, first := c.flights.join(key, c.generations.clock.stamp(now), c.generations.fresh.Load(), false)
+	if first {
+		fillCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+		fl.cancel = cancel
+		if !c.begin() {
+			fl.err = ErrClosed
+			c.flights.land(key, fl)
+			close(fl.done)
+		} else {
+			go fill(fillCtx, c, key, p, fl, fetch)
+		}
+	} else {
+		c.counters.shared.Add(1)
+	}
+	select {
+	case <-fl.done:
+	case <-ctx.Done():
+		c.flights.leave(key, fl)
+		return zero, context.Cause(ctx)
+	}
+	if fl.err != nil {
+		return zero, fl.err
+	}
+	inherit(ctx, fl.entry)
+	d, ok := decode[T](fl.entry)
+	if !ok { // somebody else is filling the key with another type
+		return fetch(ctx)
+	}
+	return d.value, d.err
+}
+
+// usable combines what time and what invalidations say about e.
+func (c *Cache) usable(e *Entry, now int64) verdict {
+	if now >= e.expire {
+		return dead
+	}
+	v, deadline := c.generations.judge(e, now)
+	switch {
+	case v == aged && now >= deadline:
+		return dead
+	case v == valid && now >= e.fresh:
+		return aged
+	}
+	return v
+}
+
+func inherit(ctx context.Context, e *Entry) {
+	if col := collectorFrom(ctx); col != nil {
+		col.inherit(e)
+	}
+}
+
+// fill runs fetch for a flight and stores what it returns.
+func fill[T any](ctx context.Context, c *Cache, key string, p plan, fl *flight, fetch func(context.Context) (T, error)) {
+	stop := context.AfterFunc(c.done, fl.cancel)
+	defer func() {
+		stop()
+		fl.cancel()
+		c.work.Done()
+	}()
+	col := &collector{stamp: fl.stamp}
+	col.add(splitTags(p.tags)...)
+	fl.err = errors.New("revalidate: fetch function ended its goroutine") // what is left when fetch calls runtime.Goexit
+	defer func() {
+		if v := recover(); v != nil {
+			fl.err = fmt.Errorf("%w: %v", ErrPanic, v)
+			c.log.LogAttrs(ctx, slog.LevelError, "cache fetch function panicked", slog.Any("panic", v), slog.String("stack", string(debug.Stack())))
+		}
+		c.flights.land(key, fl)
+		close(fl.done)
+	}()
+	c.counters.fills.Add(1)
+	value, err := fetch(context.WithValue(ctx, collectorKey{}, col))
+	fl.entry, fl.err = c.finish(ctx, key, p, fl, col, &data[T]{value: value, err: err}, err)
+}
+
+// finish makes the entry of a fill and stores it. Everyone who waits gets it, stored or not.
+func (c *Cache) finish(ctx context.Context, key string, p plan, fl *flight, col *collector, value any, err error) (*Entry, error) {
+	now := time.Now().UnixNano()
+	if err != nil {
+		if p.negative == nil {
+			return nil, err
+		}
+		keep := min(p.negative(err), 24*time.Hour)
+		if keep <= 0 {
+			return nil, err
+		}
+		p.fresh, p.expire = keep, keep
+	}
+	tags, stamp, violation := col.result()
+	e := p.entry(key, value, tags, stamp, now)
+	if violation != nil {
+		c.log.LogAttrs(ctx, slog.LevelError, "cached data has a tag that breaks a rule and is not stored", slog.String("key", key), slog.Any("error", violation))
+		return e, nil
+	}
+	fl.store(func() { c.save(ctx, key, e) })
+	return e, nil
+}
+
+// refreshData begins a refresh in the background, unless one runs, one failed a moment ago, or too many run.
+func refreshData[T any](ctx context.Context, c *Cache, key string, p plan, now int64, fetch func(context.Context) (T, error)) {
+	if !c.refresh.enter(key, now) {
+		return
+	}
+	fl, first := c.flights.join(key, c.generations.clock.stamp(now), c.generations.fresh.Load(), true)
+	if !first || !c.begin() {
+		if first {
+			fl.err = ErrClosed
+			c.flights.land(key, fl)
+			close(fl.done)
+		}
+		c.refresh.cancel()
+		return
+	}
+	c.counters.refreshes.Add(1)
+	// The refresh outlives its request and belongs to nobody's fill.
+	detached := context.WithValue(context.WithoutCancel(ctx), collectorKey{}, (*collector)(nil))
+	detached, fl.cancel = context.WithTimeout(detached, c.refreshTimeout)
+	go func() {
+		fill(detached, c, key, p, fl, fetch)
+		c.refresh.leave(key, fl.err != nil)
+		if fl.err != nil {
+			c.counters.refreshErrors.Add(1)
+			c.log.LogAttrs(detached, slog.LevelWarn, "cache refresh failed; the stale value stays", slog.String("key", key), slog.Any("error", fl.err))
+		}
+	}()
+}

@@ -1,0 +1,298 @@
+package revalidate
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse/internal/invalid"
+	"github.com/gatehouse-go/gatehouse/internal/problem"
+	"github.com/gatehouse-go/gatehouse/internal/refusal"
+	"github.com/gatehouse-go/gatehouse/internal/reqbody"
+	"github.com/go-json-experiment/json"
+)
+
+// Reasons for which an [Endpoint] refuses a request.
+var (
+	ErrToken     = refusal.New(http.StatusUnauthorized, "token is missing or wrong")
+	ErrSignature = refusal.New(http.StatusUnauthorized, "body is not signed as required")
+	ErrNoTag     = refusal.New(http.StatusBadRequest, "tag is missing")
+	ErrMethod    = refusal.New(http.StatusMethodNotAllowed, "method is not allowed")
+	ErrBody      = refusal.New(http.StatusBadRequest, "body is not the JSON object that the endpoint understands")
+	ErrForbidden = refusal.New(http.StatusForbidden, "a tag or path may not be invalidated from outside")
+)
+
+// Defaults of [EndpointConfig].
+const (
+	defaultMaxBody     = 64 << 10
+	defaultReadTimeout = 10 * time.Second
+)
+
+// EndpointConfig says how an [Endpoint] works. Cache is required, and Tokens or Signed or both.
+type EndpointConfig struct {
+	// Cache is what is invalidated.
+	Cache *Cache
+	// Tokens are the secrets that GET accepts as ?token=, newest first; several at once let a secret be rotated. An empty
+	// one is refused. None at all means that GET is answered 405.
+	Tokens []string
+	// Signed checks the signature of a POST, given the request and the exact bytes of its body; nil error means that it
+	// is good. The Verify method of a webhook scheme fits in a line. Nil means that POST is answered 405. The error goes to
+	// the log and nothing of it to the client.
+	Signed func(r *http.Request, body []byte) error
+
+	// Mode is what a GET does. The zero value is StaleWhileRevalidate, where the next reader still gets what is stored; Expire is what
+	// the article's revalidateTag(tag) does. A POST says its own mode and has this one where it says none.
+	Mode Mode
+	// Allow, if not nil, says which tags and paths may be named from outside: what it returns false for is answered 403
+	// and nothing is done. name is a tag, or a path beginning with a slash. Paths can only be named in a POST, and the tags that the
+	// cache uses inside have no name that could be said here.
+	Allow func(name string) bool
+	// Limit, if not nil, runs before anything is checked; its error refuses the request, with the status of its
+	// StatusCode method (429 of a rate limit) or 500. Guessing tokens is what it is for.
+	Limit func(*http.Request) error
+
+	// MaxBody bounds the body of a POST, in bytes. Zero means 64 KiB.
+	MaxBody int64
+	// ReadTimeout bounds how long the body of a POST may take to arrive. Zero means 10 s.
+	ReadTimeout time.Duration
+
+	// OnError answers what is refused. Nil means the article's {"success":false} for a GET, and problem+json (RFC 9457)
+	// for the rest. The header is still open; Allow is set on a 405.
+	OnError func(w http.ResponseWriter, r *http.Request, err error)
+	// Logger gets the cause of each refusal and each invalidation. Nil means slog.Default().
+	Logger *slog.Logger
+}
+
+// An Endpoint is an http.Handler that lets the outside world invalidate tags.
+//
+//   - GET ?token=T&tag=G, as in the article on Next.js: 401 {"success":false} for a wrong token, 400 {"success":false} where tag is
+//     missing or empty, else the tag is invalidated and the answer is 200 {"success":true}. Of a repeated parameter the
+//     first counts, as for URLSearchParams. A tag that no entry can carry (see [CheckTag]) is no error: nothing carries it.
+//   - POST {"tags": [...], "paths": [...], "mode": "fresh" or "stale", "dryRun": true or false}, signed. Everything named is
+//     invalidated in one step, and the answer says what was done: 200 {"success":true,"mode":"fresh","tags":[...],"paths":[...]}.
+//   - HEAD changes nothing and is answered 405, like every other method but OPTIONS.
+//
+// A token in a URL ends up in logs and histories. Prefer the POST where the sender can sign.
+type Endpoint struct {
+	cache   *Cache
+	tokens  [][sha256.Size]byte
+	signed  func(*http.Request, []byte) error
+	mode    Mode
+	allow   func(string) bool
+	limit   func(*http.Request) error
+	body    reqbody.Limits
+	onError func(http.ResponseWriter, *http.Request, error)
+	log     *slog.Logger
+	methods string // value of Allow
+}
+
+// NewEndpoint returns an endpoint. The error joins every mistake in c and repeats no token.
+func NewEndpoint(c EndpointConfig) (*Endpoint, error) {
+	mistakes := invalid.Config{Package: "revalidate"}
+	if c.Cache == nil {
+		mistakes.Hidden("Cache", "is required")
+	}
+	if len(c.Tokens) == 0 && c.Signed == nil {
+		mistakes.Hidden("Tokens", "or Signed is required")
+	}
+	e := &Endpoint{
+		cache: c.Cache, signed: c.Signed, mode: c.Mode, allow: c.Allow, limit: c.Limit, onError: c.OnError, log: c.Logger,
+		body: reqbody.Limits{Max: or(c.MaxBody, defaultMaxBody), Timeout: or(c.ReadTimeout, defaultReadTimeout)},
+	}
+	for i, token := range c.Tokens {
+		if token == "" {
+			mistakes.Hidden("Tokens["+strconv.Itoa(i)+"]", "must not be empty")
+		}
+		e.tokens = append(e.tokens, sha256.Sum256([]byte(token)))
+	}
+	if c.Mode > Expire {
+		mistakes.Field("Mode", uint8(c.Mode), "must be StaleWhileRevalidate or Expire")
+	}
+	if c.MaxBody < 0 {
+		mistakes.Field("MaxBody", c.MaxBody, "must not be negative")
+	}
+	if c.ReadTimeout < 0 {
+		mistakes.Field("ReadTimeout", c.ReadTimeout, "must not be negative")
+	}
+	if err := mistakes.Err(); err != nil {
+		return nil, err
+	}
+	if e.log == nil {
+		e.log = slog.Default()
+	}
+	var methods []string
+	if len(e.tokens) > 0 {
+		methods = append(methods, http.MethodGet)
+	}
+	methods = append(methods, http.MethodOptions)
+	if e.signed != nil {
+		methods = append(methods, http.MethodPost)
+	}
+	e.methods = strings.Join(methods, ", ")
+	return e, nil
+}
+
+// ServeHTTP checks the request, invalidates and answers.
+func (e *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodOptions {
+		w.Header().Set("Allow", e.methods)
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
+	answer, err := e.serve(w, r)
+	if err != nil {
+		e.log.LogAttrs(r.Context(), slog.LevelWarn, "revalidation refused", slog.Any("error", err))
+		e.refuse(w, r, err)
+		return
+	}
+	writeJSON(w, http.StatusOK, answer)
+}
+
+func (e *Endpoint) serve(w http.ResponseWriter, r *http.Request) (answer []byte, err error) {
+	get := r.Method == http.MethodGet && len(e.tokens) > 0
+	if !get && (r.Method != http.MethodPost || e.signed == nil) {
+		w.Header().Set("Allow", e.methods)
+		return nil, ErrMethod
+	}
+	if e.limit != nil {
+		if err := e.limit(r); err != nil {
+			return nil, err
+		}
+	}
+	if get {
+		return []byte(`{"success":true}`), e.get(r)
+	}
+	return e.post(w, r)
+}
+
+// get is the article's handler.
+func (e *Endpoint) get(r *http.Request) error {
+	token, _ := queryParam(r.URL.RawQuery, "token")
+	if !e.known(token) {
+		return ErrToken
+	}
+	tag, _ := queryParam(r.URL.RawQuery, "tag")
+	if tag == "" {
+		return ErrNoTag
+	}
+	if err := CheckTag(tag); err != nil {
+		e.log.LogAttrs(r.Context(), slog.LevelWarn, "revalidation of a tag that nothing can carry", slog.Any("error", err))
+		return nil
+	}
+	return e.invalidate(r, Invalidation{Tags: []string{tag}, Mode: e.mode}, false)
+}
+
+// known compares a token with each of the secrets, in a time that depends on neither.
+func (e *Endpoint) known(token string) bool {
+	sum := sha256.Sum256([]byte(token))
+	found := 0
+	for i := range e.tokens {
+		found |= subtle.ConstantTimeCompare(sum[:], e.tokens[i][:])
+	}
+	return found == 1
+}
+
+// order is the body of a POST.
+type order struct {
+	Tags   []string `json:"tags"`
+	Paths  []string `json:"paths"`
+	Mode   string   `json:"mode"`
+	DryRun bool     `json:"dryRun"`
+}
+
+// receipt is the answer to it.
+type receipt struct {
+	Success bool     `json:"success"`
+	Mode    string   `json:"mode"`
+	Tags    []string `json:"tags"`
+	Paths   []string `json:"paths"`
+	DryRun  bool     `json:"dryRun,omitzero"`
+}
+
+func (e *Endpoint) post(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	body, err := reqbody.Read(w, r, e.body)
+	if err != nil {
+		return nil, err
+	}
+	if err := e.signed(r, body); err != nil {
+		return nil, &causeError{reason: ErrSignature, cause: err}
+	}
+	var o order
+	dec := bytes.NewReader(body)
+	if err := json.UnmarshalRead(dec, &o, json.RejectUnknownMembers(true)); err != nil {
+		return nil, &causeError{reason: ErrBody, cause: err}
+	}
+	inv := Invalidation{Tags: o.Tags, Paths: o.Paths, Mode: e.mode}
+	switch o.Mode {
+	case "":
+	case "fresh":
+		inv.Mode = Expire
+	case "stale":
+		inv.Mode = StaleWhileRevalidate
+	default:
+		return nil, &causeError{reason: ErrBody, cause: errors.New(`mode is neither "fresh" nor "stale"`)}
+	}
+	if err := e.invalidate(r, inv, o.DryRun); err != nil {
+		return nil, err
+	}
+	return json.Marshal(receipt{Success: true, Mode: inv.Mode.String(), Tags: o.Tags, Paths: o.Paths, DryRun: o.DryRun})
+}
+
+func (e *Endpoint) invalidate(r *http.Request, inv Invalidation, dry bool) error {
+	if err := inv.Check(); err != nil {
+		return err
+	}
+	if e.allow != nil {
+		for _, names := range [...][]string{inv.Tags, inv.Paths} {
+			for _, name := range names {
+				if !e.allow(name) {
+					return ErrForbidden
+				}
+			}
+		}
+	}
+	if !dry {
+		if err := e.cache.Invalidate(r.Context(), inv); err != nil {
+			return err
+		}
+	}
+	e.log.LogAttrs(r.Context(), slog.LevelInfo, "revalidation", slog.Any("tags", inv.Tags), slog.Any("paths", inv.Paths),
+		slog.String("mode", inv.Mode.String()), slog.Bool("dry_run", dry))
+	return nil
+}
+
+func (e *Endpoint) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	switch {
+	case e.onError != nil:
+		e.onError(w, r, err)
+	case r.Method == http.MethodGet && len(e.tokens) > 0:
+		writeJSON(w, refusal.Status(err), []byte(`{"success":false}`))
+	default:
+		problem.Error(w, r, err)
+	}
+}
+
+func writeJSON(w http.ResponseWriter, status int, body []byte) {
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	_, _ = io.Copy(w, bytes.NewReader(body)) // the client is gone if this fails
+}
+
+// causeError is a reason for errors.Is and the status, with a cause for the log.
+type causeError struct {
+	reason *refusal.Error
+	cause  error
+}
+
+func (e *causeError) Error() string   { return e.reason.Error() + ": " + e.cause.Error() }
+func (e *causeError) Unwrap() []error { return []error{e.reason, e.cause} }
