@@ -1,2 +1,0 @@
-// Package benchmarks measures gatehouse beside other libraries.
-package benchmarks

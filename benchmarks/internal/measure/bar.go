@@ -1,0 +1,57 @@
+package measure
+
+import "math"
+
+// A Verdict is a Bar with what ours reached.
+type Verdict struct {
+	Bar     Bar     `json:"bar"`
+	Ours    string  `json:"ours"` // the contender that is judged
+	Reached float64 `json:"reached"`
+	Met     bool    `json:"met"`
+}
+
+// Judge compares each contender of ours with each bar.
+func Judge(bars []Bar, results []Result) []Verdict {
+	var verdicts []Verdict
+	for _, ours := range results {
+		if ours.Kind != Ours {
+			continue
+		}
+		for _, bar := range bars {
+			reached := reach(bar.Quantity, ours, results)
+			verdicts = append(verdicts, Verdict{Bar: bar, Ours: ours.Name, Reached: reached, Met: reached <= bar.AtMost})
+		}
+	}
+	return verdicts
+}
+
+// reach returns ours in the unit of q. Allocations are rounded: the runtime allocates now and then for itself.
+func reach(q Quantity, ours Result, all []Result) float64 {
+	limit, peer := best(Limit, all), best(Peer, all)
+	switch q {
+	case TimesLimit:
+		return ours.Median / limit.Median
+	case TimesPeer:
+		return ours.Median / peer.Median
+	case Allocs:
+		return math.Round(ours.Allocs)
+	case ExtraAllocs:
+		return math.Round(ours.Allocs - limit.Allocs)
+	case Nanoseconds:
+		return ours.Median
+	case ExtraTime:
+		return ours.Median - limit.Median
+	}
+	return math.Inf(1) // a quantity that nobody defined is met by nobody
+}
+
+// best returns the fastest result of a kind; one that takes forever where there is none.
+func best(kind Kind, all []Result) Result {
+	found := Result{Median: math.Inf(1)}
+	for _, r := range all {
+		if r.Kind == kind && r.Median < found.Median {
+			found = r
+		}
+	}
+	return found
+}

@@ -1,0 +1,134 @@
+// Package measure times several ways of doing one job side by side: in one process, in interleaved rounds, so that what disturbs
+// the machine disturbs all of them.
+package measure
+
+import (
+	"math/rand/v2"
+	"runtime"
+	"slices"
+	"time"
+)
+
+// Kind says what a contender is there for.
+type Kind string
+
+// Kinds of contenders.
+const (
+	Limit Kind = "limit" // the least that the job can cost: bare hardware or net/http
+	Ours  Kind = "ours"
+	Peer  Kind = "peer" // another library
+)
+
+// A Case is one job with all who do it.
+type Case struct {
+	Name       string
+	Contenders []Contender
+	Bars       []Bar
+}
+
+// A Contender is one way to do the job of a Case.
+type Contender struct {
+	Name string
+	Kind Kind
+	Do   func(n int) // does the job n times; it must do real work, and panic when the outcome is wrong
+}
+
+// A Bar is what ours must reach in a Case.
+type Bar struct {
+	Quantity Quantity
+	AtMost   float64 // the bound, in the quantity's unit
+}
+
+// Quantity is what a Bar bounds.
+type Quantity string
+
+// Quantities.
+const (
+	TimesLimit  Quantity = "x limit"     // median time over that of the limit
+	TimesPeer   Quantity = "x best peer" // median time over that of the fastest peer
+	Allocs      Quantity = "allocations" // a job
+	ExtraAllocs Quantity = "allocs more" // a job, more than the limit
+	Nanoseconds Quantity = "ns"          // median time
+	ExtraTime   Quantity = "ns more"     // median time more than that of the limit
+)
+
+// Options bounds the effort.
+type Options struct {
+	Rounds int           // of all contenders, each round in another order
+	Slice  time.Duration // of one contender in one round
+}
+
+// A Result is what one contender needed for a job.
+type Result struct {
+	Name   string  `json:"name"`
+	Kind   Kind    `json:"kind"`
+	Median float64 `json:"ns"`     // of all rounds
+	Low    float64 `json:"ns_low"` // of the fastest round
+	High   float64 `json:"ns_high"`
+	Allocs float64 `json:"allocs"`
+	Bytes  float64 `json:"bytes"`
+}
+
+// Run measures every contender of c.
+func Run(c Case, o Options) []Result {
+	type sums struct{ times, allocs, bytes []float64 }
+	measured := make([]sums, len(c.Contenders))
+	counts := make([]int, len(c.Contenders))
+	for i, contender := range c.Contenders {
+		counts[i] = calibrate(contender.Do, o.Slice)
+	}
+	order := make([]int, len(c.Contenders))
+	for i := range order {
+		order[i] = i
+	}
+	for range o.Rounds {
+		rand.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] }) //nolint:gosec // an order, not a secret
+		for _, i := range order {
+			t, a, b := once(c.Contenders[i].Do, counts[i])
+			m := &measured[i]
+			m.times, m.allocs, m.bytes = append(m.times, t), append(m.allocs, a), append(m.bytes, b)
+		}
+	}
+	results := make([]Result, len(c.Contenders))
+	for i, contender := range c.Contenders {
+		m := measured[i]
+		results[i] = Result{
+			Name: contender.Name, Kind: contender.Kind,
+			Median: median(m.times), Low: slices.Min(m.times), High: slices.Max(m.times),
+			Allocs: median(m.allocs), Bytes: median(m.bytes),
+		}
+	}
+	return results
+}
+
+// calibrate finds how often do fits into slice.
+func calibrate(do func(int), slice time.Duration) int {
+	for n := 1; ; n *= 2 {
+		start := time.Now()
+		do(n)
+		if took := time.Since(start); took >= slice/4 || n >= 1<<30 {
+			return max(1, int(float64(n)*float64(slice)/float64(max(took, 1))))
+		}
+	}
+}
+
+// once does the job n times and returns nanoseconds, allocations and bytes of one.
+func once(do func(int), n int) (ns, allocs, bytes float64) {
+	runtime.GC()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	start := time.Now()
+	do(n)
+	took := time.Since(start)
+	runtime.ReadMemStats(&after)
+	of := float64(n)
+	return float64(took.Nanoseconds()) / of, float64(after.Mallocs-before.Mallocs) / of, float64(after.TotalAlloc-before.TotalAlloc) / of
+}
+
+func median(v []float64) float64 {
+	sorted := slices.Sorted(slices.Values(v))
+	if n := len(sorted); n%2 == 0 {
+		return (sorted[n/2-1] + sorted[n/2]) / 2
+	}
+	return sorted[len(sorted)/2]
+}

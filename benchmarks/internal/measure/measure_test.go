@@ -1,0 +1,72 @@
+package measure_test
+
+import (
+	"math"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/gatehouse-go/gatehouse/benchmarks/internal/measure"
+)
+
+var (
+	sink   []byte
+	number int
+)
+
+// spin is work without allocation.
+func spin() {
+	for i := range 1000 {
+		number += i
+	}
+}
+
+func TestRunCountsEachContenderAlone(t *testing.T) {
+	job := func(allocs int) func(int) {
+		return func(n int) {
+			for range n {
+				spin()
+				for range allocs {
+					sink = make([]byte, 64)
+				}
+			}
+		}
+	}
+	results := measure.Run(measure.Case{Contenders: []measure.Contender{
+		{Name: "none", Kind: measure.Limit, Do: job(0)},
+		{Name: "one", Kind: measure.Ours, Do: job(1)},
+		{Name: "seven", Kind: measure.Peer, Do: job(7)},
+	}}, measure.Options{Rounds: 4, Slice: time.Millisecond})
+	for i, want := range []float64{0, 1, 7} {
+		r := results[i]
+		if math.Round(r.Allocs) != want || math.Abs(r.Bytes-64*want) > 32 || r.Low > r.Median || r.Median > r.High || r.Low <= 0 {
+			t.Errorf("%s: %+v", r.Name, r)
+		}
+	}
+}
+
+func TestJudge(t *testing.T) {
+	results := []measure.Result{
+		{Name: "bare", Kind: measure.Limit, Median: 100, Allocs: 1},
+		{Name: "gatehouse", Kind: measure.Ours, Median: 150, Allocs: 3.02},
+		{Name: "slow", Kind: measure.Peer, Median: 600},
+		{Name: "fast", Kind: measure.Peer, Median: 300},
+	}
+	var got []float64
+	var met []bool
+	for _, v := range measure.Judge([]measure.Bar{
+		{measure.TimesLimit, 1.4}, {measure.TimesPeer, 0.5}, {measure.Allocs, 3}, {measure.ExtraAllocs, 1}, {measure.Nanoseconds, 150}, {measure.ExtraTime, 49}, {"charm", 1},
+	}, results) {
+		got, met = append(got, v.Reached), append(met, v.Met)
+	}
+	if diff := cmp.Diff([]float64{1.5, 0.5, 3, 2, 150, 50, math.Inf(1)}, got); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]bool{false, true, true, false, true, false, false}, met); diff != "" {
+		t.Error(diff)
+	}
+	if v := measure.Judge([]measure.Bar{{measure.TimesPeer, 1}}, results[:2]); v[0].Reached != 0 || !v[0].Met {
+		t.Errorf("without a peer nobody is faster: %+v", v)
+	}
+}

@@ -1,0 +1,89 @@
+package report_test
+
+import (
+	"encoding/json"
+	"encoding/xml"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/gatehouse-go/gatehouse/benchmarks/internal/measure"
+	"github.com/gatehouse-go/gatehouse/benchmarks/internal/report"
+)
+
+func sample() report.Case {
+	results := []measure.Result{
+		{Name: "bare <loop>", Kind: measure.Limit, Median: 100, Low: 90, High: 120},
+		{Name: "gatehouse", Kind: measure.Ours, Median: 25_000, Allocs: 2, Bytes: 64},
+		{Name: "other", Kind: measure.Peer, Median: 3_400_000, Allocs: 9},
+	}
+	bars := []measure.Bar{{Quantity: measure.Allocs, AtMost: 2}, {Quantity: measure.TimesLimit, AtMost: 1.4}}
+	return report.Case{Part: "demo", Name: "a & b", Results: results, Verdicts: measure.Judge(bars, results)}
+}
+
+func TestPrint(t *testing.T) {
+	var plain, colored strings.Builder
+	sample().Print(&plain, false)
+	sample().Print(&colored, true)
+	for _, want := range []string{"demo: a & b", "bare <loop>", "100 ns", "1.00x", "25.0 us", "250.00x", "3.40 ms", "met: 2 allocations, at most 2", "MISSED: 250 x limit, at most 1.4"} {
+		if !strings.Contains(plain.String(), want) {
+			t.Errorf("no %q in:\n%s", want, plain.String())
+		}
+	}
+	if strings.Contains(plain.String(), "\x1b") || !strings.Contains(colored.String(), "\x1b[31mMISSED") {
+		t.Errorf("colour:\n%s", colored.String())
+	}
+	without := sample()
+	without.Results = without.Results[1:]
+	plain.Reset()
+	without.Print(&plain, false)
+	if !strings.Contains(plain.String(), "25.0 us     1.00x") {
+		t.Errorf("without a limit ours is the reference:\n%s", plain.String())
+	}
+}
+
+func TestWrite(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "a", "b")
+	r := report.New()
+	r.Cases = append(r.Cases, sample())
+	if err := r.Write(dir); err != nil {
+		t.Fatal(err)
+	}
+	var back report.Report
+	text, _ := os.ReadFile(filepath.Join(dir, "results.json"))
+	if err := json.Unmarshal(text, &back); err != nil || len(back.Cases) != 1 || back.Machine.Go == "" || back.Cases[0].Results[1].Allocs != 2 {
+		t.Errorf("results.json: %v, %s", err, text)
+	}
+	svg, err := os.Open(filepath.Join(dir, "demo.svg"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer svg.Close()
+	bars := 0
+	for d := xml.NewDecoder(svg); ; {
+		token, err := d.Token()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e, ok := token.(xml.StartElement); ok && e.Name.Local == "rect" {
+			bars++
+		}
+	}
+	if bars != 4 { // the background and three contenders
+		t.Errorf("%d rectangles", bars)
+	}
+}
+
+func TestMisses(t *testing.T) {
+	r := report.Report{Cases: []report.Case{sample()}}
+	misses := r.Misses()
+	if len(misses) != 1 || misses[0] != "demo: a & b: gatehouse: MISSED: 250 x limit, at most 1.4" {
+		t.Errorf("got %q", misses)
+	}
+}
