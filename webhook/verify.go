@@ -44,6 +44,14 @@ func (h *Handler) Verify(r *http.Request) (Event, error) {
 	return h.verify(s, r, body)
 }
 
+// VerifyBody is Check that returns the event. Like Check it looks at neither method nor media type.
+func (h *Handler) VerifyBody(r *http.Request, body []byte) (Event, error) {
+	return h.verify(h.ready.Load(), r, body)
+}
+
+// Contract returns what the provider promises and expects. Its slices must not be changed.
+func (h *Handler) Contract() Contract { return h.ready.Load().contract }
+
 // Handshake reads r's body within the limits and returns the answer to the handshake that r is. Both results are nil where it is none, as
 // always with providers that have none. It answers nothing; r.Body is left readable from its start.
 func (h *Handler) Handshake(r *http.Request) (*Reply, error) {
