@@ -11,9 +11,9 @@ type Rules struct {
 type RewriteRules struct {
 	// Before are tried before the wrapped handler sees the request (beforeFiles).
 	Before []RewriteRule `json:"beforeFiles,omitempty"`
-	// After are tried when the wrapped handler has no route of its own for the request (afterFiles).
+	// After are tried when the wrapped handler has no route whose pattern is the path itself (afterFiles).
 	After []RewriteRule `json:"afterFiles,omitempty"`
-	// Fallback are tried after those (fallback).
+	// Fallback are tried when the wrapped handler has no route at all for the request (fallback).
 	Fallback []RewriteRule `json:"fallback,omitempty"`
 }
 
@@ -43,6 +43,8 @@ type RewriteRule struct {
 	// Has and Missing are conditions beside the path.
 	Has     []Condition `json:"has,omitempty"`
 	Missing []Condition `json:"missing,omitempty"`
+	// Upgrade lets an upstream change the protocol of the connection, as a WebSocket does. It is not a part of next.config.
+	Upgrade bool `json:"-"`
 	// NoBasePath applies the rule outside of the base path ("basePath": false).
 	NoBasePath bool `json:"-"`
 }

@@ -1,0 +1,313 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/net/http/httpguts"
+
+	"github.com/gatehouse-go/gatehouse/internal/clientip"
+)
+
+// viaName is the name by which forwarded requests say that they passed here (RFC 9110, section 7.6.3).
+const viaName = "gatehouse"
+
+// maxVia is how often a request may have passed a gatehouse: several in a row are a design, this many are a circle.
+const maxVia = 8
+
+// A destination is what to ask an upstream for, below the base of its target.
+type destination struct {
+	path, rawPath string // as in url.URL
+	query         string
+	upgrade       bool
+}
+
+// A flight is one forwarded request. It is the context of that request, so that the transport and the hooks of
+// httputil.ReverseProxy, which see nothing else of ours, find it.
+type flight struct {
+	context.Context
+	up      *upstream
+	in      *http.Request // as it came to the rules, for onError
+	to      destination
+	target  *target // whose pending count the flight holds
+	body    *cappedBody
+	onError func(http.ResponseWriter, *http.Request, error)
+}
+
+type flightKey struct{}
+
+func (f *flight) Value(key any) any {
+	if key == (flightKey{}) {
+		return f
+	}
+	return f.Context.Value(key)
+}
+
+func flightOf(ctx context.Context) *flight {
+	f, _ := ctx.Value(flightKey{}).(*flight) // set by forward for every request that gets here
+	return f
+}
+
+// connect builds the reverse proxy, once per upstream.
+func (up *upstream) connect(logger *slog.Logger) {
+	up.reverse = &httputil.ReverseProxy{
+		Rewrite:        rewriteOutgoing,
+		Transport:      up,
+		ModifyResponse: up.modifyResponse,
+		ErrorHandler:   answerForwardError,
+		BufferPool:     &buffers,
+		ErrorLog:       slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
+	}
+}
+
+// forward sends r to the upstream, for the path and query of u, and answers with what comes back. onError answers
+// where nothing does.
+func (up *upstream) forward(w http.ResponseWriter, r *http.Request, to destination, final *overlay, onError func(http.ResponseWriter, *http.Request, error)) {
+	if r.Method == http.MethodTrace || r.Method == http.MethodConnect {
+		onError(w, r, ErrMethod)
+		return
+	}
+	if passes(r.Header["Via"]) >= maxVia {
+		onError(w, r, ErrLoop)
+		return
+	}
+	if r.ContentLength > up.maxBody {
+		onError(w, r, ErrBodySize)
+		return
+	}
+	f := &flight{Context: r.Context(), up: up, in: r, to: to, onError: onError}
+	defer f.land()
+	if up.timeout > 0 {
+		ctx, cancel := context.WithTimeout(f.Context, up.timeout)
+		defer cancel()
+		f.Context = ctx
+	}
+	out := r.WithContext(f)
+	// The reverse proxy drops from the query what its readers take in different ways (CVE-2022-2880).
+	out.URL = &url.URL{Path: to.path, RawPath: to.rawPath, RawQuery: to.query}
+	if r.Body != nil && r.Body != http.NoBody && r.ContentLength != 0 {
+		f.body = &cappedBody{ReadCloser: r.Body, left: up.maxBody}
+		out.Body = f.body
+	}
+	if !to.upgrade && r.Header["Upgrade"] != nil {
+		out.Header = r.Header.Clone()
+		out.Header.Del("Upgrade")
+	}
+	up.reverse.ServeHTTP(&upstreamWriter{next: w, final: final}, out)
+}
+
+func (f *flight) land() {
+	if f.target != nil {
+		f.target.release()
+		f.target = nil
+	}
+}
+
+// passes counts how often Via names us.
+func passes(via []string) int {
+	n := 0
+	for _, line := range via {
+		for element := range strings.SplitSeq(line, ",") {
+			if fields := strings.Fields(element); len(fields) > 1 && fields[1] == viaName {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// rewriteOutgoing makes the outgoing request: nothing of the client's says where it goes or where it came from.
+func rewriteOutgoing(pr *httputil.ProxyRequest) {
+	out, in := pr.Out, pr.In
+	dropForwarding(out.Header)
+	setForwarding(out.Header, in)
+	proto := "1.1 "
+	if in.ProtoMajor == 2 {
+		proto = "2.0 "
+	}
+	out.Header["Via"] = append(out.Header["Via"], proto+viaName)
+}
+
+// dropForwarding removes what upstreams take as the client's address, host or path from a proxy they trust.
+func dropForwarding(h http.Header) {
+	for name := range h {
+		if strings.HasPrefix(name, "X-Forwarded") {
+			delete(h, name)
+		}
+	}
+	for _, name := range [...]string{"Forwarded", "X-Real-Ip", "X-Client-Ip", "True-Client-Ip", "X-Cluster-Client-Ip",
+		"X-Original-Url", "X-Rewrite-Url", "X-Original-Host", "X-Host", "X-Http-Host-Override", "Proxy"} {
+		delete(h, name)
+	}
+}
+
+// setForwarding says who asked for what (RFC 7239, and the fields that came before it).
+func setForwarding(h http.Header, in *http.Request) {
+	proto := "http"
+	if in.TLS != nil {
+		proto = "https"
+	}
+	var forwarded strings.Builder
+	forwarded.Grow(64)
+	if addr := clientip.From(in); addr.IsValid() {
+		text := addr.String()
+		h["X-Forwarded-For"] = []string{text}
+		if addr.Is6() {
+			forwarded.WriteString(`for="[` + text + `]";`)
+		} else {
+			forwarded.WriteString("for=" + text + ";")
+		}
+	} else {
+		forwarded.WriteString("for=unknown;")
+	}
+	if in.Host != "" && httpguts.ValidHostHeader(in.Host) && !strings.ContainsAny(in.Host, `"\`) {
+		h["X-Forwarded-Host"] = []string{in.Host}
+		forwarded.WriteString(`host="` + in.Host + `";`)
+	}
+	if local, ok := in.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr); ok {
+		h["X-Forwarded-Port"] = []string{strconv.Itoa(local.Port)}
+	}
+	h["X-Forwarded-Proto"] = []string{proto}
+	forwarded.WriteString("proto=" + proto)
+	h["Forwarded"] = []string{forwarded.String()}
+}
+
+// RoundTrip sends out to the target with the fewest requests under way, and to another one where that is safe and
+// the first failed.
+func (up *upstream) RoundTrip(out *http.Request) (*http.Response, error) {
+	f := flightOf(out.Context())
+	retries := 0
+	if out.Body == nil && idempotent(out.Method) && !f.to.upgrade {
+		retries = up.retries
+	}
+	var tried []*target
+	for {
+		f.land()
+		t, wait := up.set.pick(tried)
+		if t == nil {
+			return nil, &unavailableError{wait: wait}
+		}
+		f.target = t
+		up.aim(out, f.to, t)
+		res, err := up.transport.RoundTrip(out)
+		switch {
+		case err == nil && res.StatusCode != http.StatusBadGateway && res.StatusCode != http.StatusServiceUnavailable && res.StatusCode != http.StatusGatewayTimeout:
+			t.succeeded()
+			return res, nil
+		case err == nil:
+			t.failed(time.Now().UnixNano())
+			return res, nil // an answer that began is passed on: it may say when to come again
+		case f.fault() != nil:
+			return nil, err // the client's doing, not the target's
+		}
+		t.failed(time.Now().UnixNano())
+		if len(tried) >= retries || out.Context().Err() != nil || len(tried)+1 >= len(up.set.targets) {
+			return nil, err
+		}
+		tried = append(tried, t)
+		out = out.Clone(out.Context()) // the transport may still be using what it was given
+	}
+}
+
+// aim points out at t.
+func (up *upstream) aim(out *http.Request, to destination, t *target) {
+	out.URL.Scheme, out.URL.Host = t.url.Scheme, t.url.Host
+	if t.url.Path != "" {
+		out.URL.Path = t.url.Path + to.path
+		out.URL.RawPath = t.url.EscapedPath() + (&url.URL{Path: to.path, RawPath: to.rawPath}).EscapedPath()
+	}
+	switch {
+	case up.host != "":
+		out.Host = up.host
+	case !up.passHost:
+		out.Host = t.url.Host
+	}
+}
+
+func idempotent(method string) bool {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodPut, http.MethodDelete, http.MethodTrace:
+		return true
+	}
+	return false
+}
+
+// fault returns why the request failed where that was the client's doing, else nil.
+func (f *flight) fault() error {
+	if f.body != nil {
+		if err := f.body.failure(); err != nil {
+			return err
+		}
+	}
+	if err := f.Context.Err(); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return nil
+}
+
+// answerForwardError answers in the upstream's place. Nothing of the cause, which names addresses, is sent.
+func answerForwardError(w http.ResponseWriter, out *http.Request, err error) {
+	f := flightOf(out.Context())
+	w = w.(*upstreamWriter).abandon()
+	var timeout net.Error
+	var unavailable *unavailableError
+	switch fault := f.fault(); {
+	case errors.Is(fault, context.Canceled):
+		return // the client left
+	case fault != nil:
+		err = fault
+	case errors.As(err, &unavailable):
+		w.Header()["Retry-After"] = []string{strconv.Itoa(max(1, int((unavailable.wait+time.Second-1)/time.Second)))}
+	case errors.Is(err, context.DeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout():
+		err = &forwardError{ErrUpstreamTimeout, f.up.name, err}
+	default:
+		err = &forwardError{ErrUpstream, f.up.name, err}
+	}
+	f.onError(w, f.in, err)
+}
+
+// unavailableError is ErrUnavailable with the time after which a target may be tried again.
+type unavailableError struct{ wait time.Duration }
+
+func (e *unavailableError) Error() string { return ErrUnavailable.Error() }
+func (e *unavailableError) Unwrap() error { return ErrUnavailable }
+
+// forwardError is reason for errors.Is, and keeps the cause for the log.
+type forwardError struct {
+	reason   error
+	upstream string
+	cause    error
+}
+
+func (e *forwardError) Error() string {
+	return e.reason.Error() + ": " + strconv.Quote(e.upstream) + ": " + e.cause.Error()
+}
+func (e *forwardError) Unwrap() []error { return []error{e.reason, e.cause} }
+
+// modifyResponse prepares the upstream's answer for the client.
+func (up *upstream) modifyResponse(res *http.Response) error {
+	for _, name := range up.hide {
+		delete(res.Header, name)
+	}
+	body := &idleBody{ReadCloser: res.Body, timeout: up.idleTimeout}
+	if res.StatusCode == http.StatusSwitchingProtocols {
+		conn, ok := res.Body.(io.ReadWriteCloser)
+		if !ok {
+			return errors.New("101 without a connection")
+		}
+		res.Body = &idleConn{idleBody: body, conn: conn}
+	} else {
+		res.Body = body
+	}
+	body.timer = time.AfterFunc(up.idleTimeout, body.expire)
+	return nil
+}

@@ -1,0 +1,403 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/gatehouse-go/gatehouse/internal/refusal"
+	"github.com/gatehouse-go/gatehouse/internal/respwriter"
+	"github.com/gatehouse-go/gatehouse/internal/urlpath"
+)
+
+// maxRewrites bounds how often one request is rewritten within the wrapped handler.
+const maxRewrites = 16
+
+// Wrap returns a handler that applies the rules and passes on to next what they leave. One Proxy can wrap several handlers, and
+// several can wrap one another.
+func (p *Proxy) Wrap(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "*" { // OPTIONS *, which is about the server and not about a path
+			next.ServeHTTP(w, r)
+			return
+		}
+		if err := urlpath.Check(r.URL); err != nil {
+			p.onError(w, r, err)
+			return
+		}
+		if path := p.slash.canonical(r.URL); path != "" {
+			p.redirect(w, path+querySuffix(r.URL.RawQuery), http.StatusPermanentRedirect)
+			return
+		}
+		p.serve(w, p.clean(r), next)
+	})
+}
+
+func querySuffix(raw string) string {
+	if raw == "" {
+		return ""
+	}
+	return "?" + raw
+}
+
+// clean takes from the request what must not steer anything: the origin in an absolute-form target (RFC 9112, section
+// 3.2.2), and the fields to drop.
+func (p *Proxy) clean(r *http.Request) *http.Request {
+	if r.URL.Host != "" || r.URL.Scheme != "" || r.URL.User != nil {
+		r = withURL(r, &url.URL{Path: r.URL.Path, RawPath: r.URL.RawPath, RawQuery: r.URL.RawQuery, ForceQuery: r.URL.ForceQuery})
+	}
+	for _, name := range p.drop {
+		if r.Header[name] != nil {
+			copied := *r
+			copied.Header = r.Header.Clone()
+			for _, name := range p.drop {
+				delete(copied.Header, name)
+			}
+			return &copied
+		}
+	}
+	return r
+}
+
+// withURL returns a shallow copy of r for another URL.
+func withURL(r *http.Request, u *url.URL) *http.Request {
+	copied := *r
+	copied.URL = u
+	return &copied
+}
+
+// exchange is one request on its way through the rules.
+type exchange struct {
+	p        *Proxy
+	w        http.ResponseWriter
+	r        *http.Request // as rewritten so far
+	next     http.Handler
+	final    *overlay
+	rewrites int
+	after    []func(context.Context)
+	cloned   bool // r.Header is a copy of our own
+}
+
+func (p *Proxy) serve(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	rules := p.rules.Load()
+	e := exchange{p: p, w: w, r: r, next: next}
+	if !e.noteHeaders(&rules.headers) {
+		return
+	}
+	if h, ok := rules.redirects.find(r, 0); ok {
+		e.redirectBy(&h)
+		return
+	}
+	if p.handle != nil {
+		defer func() { p.after.run(r.Context(), e.after) }() // also when the wrapped handler panics
+		if !e.guard() {
+			return
+		}
+	}
+	if e.rewrite(&rules.before, nil) && (p.routes == nil || e.rewriteAround(rules)) {
+		e.pass()
+	}
+}
+
+// rewriteAround applies the rules that come after those of the wrapped handler's routes that they do not replace. It
+// reports whether the request is still to be served.
+func (e *exchange) rewriteAround(rules *ruleset) bool {
+	if len(rules.after.rules) > 0 && !hasFixedRoute(e.p.routes, e.r) && !e.rewrite(&rules.after, hasFixedRoute) {
+		return false
+	}
+	return len(rules.fallback.rules) == 0 || hasRoute(e.p.routes, e.r) || e.rewrite(&rules.fallback, hasRoute)
+}
+
+// pass calls the wrapped handler.
+func (e *exchange) pass() {
+	if e.final == nil {
+		e.next.ServeHTTP(e.w, e.r)
+		return
+	}
+	w := respwriter.New(e.w)
+	final, h := e.final, e.w.Header()
+	w.BeforeHeader = func(status int) int {
+		final.apply(h)
+		return status
+	}
+	e.next.ServeHTTP(w, e.r)
+	if w.Status() == 0 && !w.Hijacked() { // a handler that wrote nothing: net/http answers 200 without asking
+		w.WriteHeader(http.StatusOK)
+	}
+}
+
+// fail answers with an error, and with what rules and Handle set for the answer.
+func (e *exchange) fail(err error) {
+	e.final.apply(e.w.Header())
+	e.p.onError(e.w, e.r, err)
+}
+
+// noteHeaders collects what the header rules set for the answer. It reports whether the request goes on.
+func (e *exchange) noteHeaders(l *ruleList) bool {
+	for at := 0; ; at++ {
+		h, ok := l.find(e.r, at)
+		if !ok {
+			return true
+		}
+		at = h.at
+		if e.final == nil {
+			e.final = new(overlay)
+		}
+		for _, t := range h.headers {
+			op := headerOp{name: t.name.Expand(h.escaped), value: t.value.Expand(h.escaped)}
+			if !checkHeader(&op) {
+				e.final = nil
+				e.p.onError(e.w, e.r, ErrHeader)
+				return false
+			}
+			e.final.ops = append(e.final.ops, op)
+		}
+	}
+}
+
+func (e *exchange) redirectBy(h *hit) {
+	t, query, err := h.expand(e.r.URL.RawQuery)
+	if err != nil {
+		e.fail(err)
+		return
+	}
+	e.final.apply(e.w.Header())
+	e.p.redirect(e.w, t.location(query), h.status)
+}
+
+// location returns the target as a Location, with a query that is escaped already.
+func (t Target) location(query string) string {
+	path := t.Path
+	if t.Origin == "" {
+		path = "/" + strings.TrimLeft(path, `/\`)
+	}
+	s := t.Origin + path + querySuffix(query)
+	if t.Fragment != "" {
+		s += "#" + t.Fragment
+	}
+	return s
+}
+
+// guard calls Handle where a matcher takes the request, again for each path that Handle rewrites to. It reports whether the request is
+// still to be served.
+func (e *exchange) guard() bool {
+	for {
+		params, ok := e.p.matchers.match(e.r)
+		if !ok {
+			return true
+		}
+		response := e.ask(params)
+		if response.err != nil {
+			e.fail(response.err)
+			return false
+		}
+		switch response.kind {
+		case kindNext:
+			e.note(&response)
+			return true
+		case kindAnswer:
+			e.final.with(&response).apply(e.w.Header())
+			e.w.WriteHeader(response.status)
+			if len(response.body) > 0 && e.r.Method != http.MethodHead {
+				_, _ = e.w.Write(response.body) // the client is gone if this fails
+			}
+			return false
+		case kindRedirect:
+			location, err := parseLocation(response.target, e.p.redirectHosts)
+			if err != nil {
+				e.fail(fmt.Errorf("Redirect to %q: %w", response.target, err))
+				return false
+			}
+			e.final.with(&response).apply(e.w.Header())
+			e.p.redirect(e.w, location, response.status)
+			return false
+		default:
+			changed, ok := e.rewriteTo(&response)
+			if !ok {
+				return false
+			}
+			if !changed {
+				return true
+			}
+		}
+	}
+}
+
+// ask calls Handle. A panic in it becomes an error, so that it is answered like any other.
+func (e *exchange) ask(params Params) (response Response) {
+	request := &Request{Request: e.r, Params: params, rewrites: e.rewrites, after: e.after}
+	defer func() {
+		e.after = request.after
+		if v := recover(); v != nil {
+			if v == http.ErrAbortHandler { // the way to hang up, not a fault
+				panic(v)
+			}
+			response = Response{err: fmt.Errorf("%w: panic: %v", ErrHandle, v)}
+		}
+	}()
+	return e.p.handle(request)
+}
+
+// note keeps what Handle set for the answer, and changes the request as it says.
+func (e *exchange) note(response *Response) {
+	e.final = e.final.with(response)
+	if len(response.request) > 0 {
+		if !e.cloned {
+			copied := *e.r
+			copied.Header = e.r.Header.Clone()
+			e.r, e.cloned = &copied, true
+		}
+		for _, op := range response.request {
+			op.apply(e.r.Header)
+		}
+	}
+	if len(response.values) > 0 {
+		ctx := e.r.Context()
+		for _, v := range response.values {
+			ctx = context.WithValue(ctx, v.key, v.value)
+		}
+		e.r = e.r.WithContext(ctx)
+	}
+}
+
+// rewriteTo does what a Rewrite of Handle says. It reports whether the path changed, and whether the request is still to be served.
+func (e *exchange) rewriteTo(response *Response) (changed, ok bool) {
+	e.note(response)
+	u, err := url.Parse(response.target)
+	if err != nil {
+		e.fail(fmt.Errorf("%w: Rewrite to %q", ErrTarget, response.target))
+		return false, false
+	}
+	if u.Scheme == "" && u.Host == "" {
+		if u.EscapedPath() == e.r.URL.EscapedPath() && u.RawQuery == e.r.URL.RawQuery {
+			return false, true
+		}
+		if err := e.to(u.EscapedPath(), u.RawQuery); err != nil {
+			if !errors.Is(err, ErrLoop) { // the path is of the application's making
+				err = fmt.Errorf("%w: Rewrite to %q: %w", ErrTarget, response.target, err)
+			}
+			e.fail(err)
+			return false, false
+		}
+		return true, true
+	}
+	up := e.p.upstreams.find(u.Scheme + "://" + u.Host)
+	if up == nil || u.User != nil || u.Opaque != "" {
+		e.fail(fmt.Errorf("%w: Rewrite to %q", ErrTarget, response.target))
+		return false, false
+	}
+	e.forward(up, u.EscapedPath(), u.RawQuery, response.upgrade)
+	return false, false
+}
+
+// rewrite applies the rules of l in order. After each that leads to another path of the wrapped handler it asks the guard
+// again, and it ends early where done says that the handler has the path. It reports whether the request is still to be served.
+func (e *exchange) rewrite(l *ruleList, done func(Routes, *http.Request) bool) bool {
+	for at := 0; ; at++ {
+		h, ok := l.find(e.r, at)
+		if !ok {
+			return true
+		}
+		at = h.at
+		t, query, err := h.expand(e.r.URL.RawQuery)
+		if err != nil {
+			e.fail(err)
+			return false
+		}
+		if h.dest.External() {
+			up := h.upstream
+			if up == nil { // a parameter chose the host
+				if up = e.p.upstreams.find(t.Origin); up == nil {
+					e.fail(ErrHost)
+					return false
+				}
+			}
+			e.forward(up, t.Path, query, h.upgrade)
+			return false
+		}
+		if err := e.to(t.Path, query); err != nil {
+			e.fail(err)
+			return false
+		}
+		if e.p.handle != nil && !e.guard() {
+			return false
+		}
+		if done != nil && done(e.p.routes, e.r) {
+			return true
+		}
+	}
+}
+
+// to rewrites the request to another escaped path of the wrapped handler.
+func (e *exchange) to(path, query string) error {
+	if e.rewrites++; e.rewrites > maxRewrites {
+		return ErrLoop
+	}
+	u, err := parsePath(path, query)
+	if err != nil {
+		return err
+	}
+	e.r = withURL(e.r, u)
+	return nil
+}
+
+var errNotCanonical = refusal.New(http.StatusBadRequest, "proxy: path of a rewrite is not canonical")
+
+// parsePath reads an escaped path, with the same care as that of a request: parameters that are no parts of a path can
+// have put anything into it.
+func parsePath(path, query string) (*url.URL, error) {
+	decoded, err := url.PathUnescape(path)
+	if err != nil {
+		return nil, errNotCanonical
+	}
+	u := &url.URL{Path: decoded, RawQuery: query}
+	if u.EscapedPath() != path {
+		u.RawPath = path
+	}
+	if err := urlpath.Check(u); err != nil {
+		return nil, err
+	}
+	if decoded == "*" || strings.Contains(decoded, "//") {
+		return nil, errNotCanonical
+	}
+	return u, nil
+}
+
+func (e *exchange) forward(up *upstream, path, query string, upgrade bool) {
+	if path == "" {
+		path = "/"
+	}
+	u, err := parsePath(path, query)
+	if err != nil {
+		e.fail(err)
+		return
+	}
+	up.forward(e.w, e.r, destination{path: u.Path, rawPath: u.RawPath, query: u.RawQuery, upgrade: upgrade}, e.final, e.p.onError)
+}
+
+// route returns the pattern of the wrapped handler's route for r, be it for another method, or "".
+func route(routes Routes, r *http.Request) string {
+	if _, pattern := routes.Handler(r); pattern != "" {
+		return pattern
+	}
+	for _, method := range [...]string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions} {
+		other := *r
+		other.Method = method
+		if _, pattern := routes.Handler(&other); pattern != "" {
+			return pattern
+		}
+	}
+	return ""
+}
+
+func hasRoute(routes Routes, r *http.Request) bool { return route(routes, r) != "" }
+
+// hasFixedRoute reports whether the wrapped handler has a route whose pattern is the path itself.
+func hasFixedRoute(routes Routes, r *http.Request) bool {
+	pattern := strings.TrimSuffix(route(routes, r), "{$}")
+	subtree := strings.HasSuffix(pattern, "/") && r.URL.Path[len(r.URL.Path)-1] != '/'
+	return pattern != "" && !strings.Contains(pattern, "{") && !subtree && strings.HasSuffix(pattern, r.URL.Path)
+}

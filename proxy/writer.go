@@ -1,0 +1,89 @@
+package proxy
+
+import (
+	"bufio"
+	"net"
+	"net/http"
+)
+
+// upstreamWriter keeps the header of the upstream's answer apart until it is sent. It then replaces what outer handlers set, as a
+// handler's own Header().Set would, so no field is sent twice; and a 1xx answer does not clear what they set.
+type upstreamWriter struct {
+	next   http.ResponseWriter
+	final  *overlay
+	header http.Header // of the upstream; nil once it went into the answer's own
+	sent   bool
+}
+
+func (w *upstreamWriter) Header() http.Header {
+	if w.sent {
+		return w.next.Header() // trailers
+	}
+	if w.header == nil {
+		w.header = make(http.Header, 8)
+	}
+	return w.header
+}
+
+// additive are the fields of which each handler on the way may have something of its own to say.
+var additive = map[string]bool{"Link": true, "Server-Timing": true, "Set-Cookie": true, "Vary": true}
+
+func (w *upstreamWriter) merge() {
+	w.sent = true
+	h := w.next.Header()
+	for name, values := range w.header {
+		if had := h[name]; len(had) > 0 && additive[name] {
+			values = append(had[:len(had):len(had)], values...)
+		}
+		h[name] = values
+	}
+	w.final.apply(h)
+}
+
+func (w *upstreamWriter) WriteHeader(status int) {
+	if status < 200 && status != http.StatusSwitchingProtocols {
+		w.early(status)
+		return
+	}
+	w.merge()
+	w.next.WriteHeader(status)
+}
+
+// early sends a 1xx answer with the upstream's fields alone, and takes them out again: net/http has one header map for all.
+func (w *upstreamWriter) early(status int) {
+	h := w.next.Header()
+	kept := make(http.Header, len(h))
+	for name, values := range h {
+		kept[name] = values
+		delete(h, name)
+	}
+	for name, values := range w.header {
+		h[name] = values
+	}
+	w.next.WriteHeader(status)
+	clear(h)
+	for name, values := range kept {
+		h[name] = values
+	}
+}
+
+// abandon returns the writer underneath, for an answer in the upstream's place.
+func (w *upstreamWriter) abandon() http.ResponseWriter {
+	w.header = nil
+	return w.next
+}
+
+func (w *upstreamWriter) Write(b []byte) (int, error) { return w.next.Write(b) }
+
+// Unwrap lets http.ResponseController flush.
+func (w *upstreamWriter) Unwrap() http.ResponseWriter { return w.next }
+
+// Hijack takes the connection over for an upgrade. What outer handlers and the rules set for the answer goes out with
+// the upstream's 101.
+func (w *upstreamWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, rw, err := http.NewResponseController(w.next).Hijack()
+	if err == nil {
+		w.merge()
+	}
+	return conn, rw, err
+}
