@@ -42,15 +42,15 @@ func Form(e Event) (url.Values, error) {
 type payloadError struct{ cause error }
 
 func (e *payloadError) Error() string {
+	text := ErrPayload.Error()
 	var semantic *json.SemanticError
 	var syntactic *jsontext.SyntacticError
-	switch {
-	case errors.As(e.cause, &syntactic):
-		return fmt.Sprintf("%v: not strict JSON at byte %d", ErrPayload, syntactic.ByteOffset)
-	case errors.As(e.cause, &semantic):
-		return fmt.Sprintf("%v: JSON %v at byte %d does not fit Go type %v", ErrPayload, semantic.JSONKind, semantic.ByteOffset, semantic.GoType)
+	if errors.As(e.cause, &syntactic) {
+		text += fmt.Sprintf(": not strict JSON at byte %d", syntactic.ByteOffset)
+	} else if errors.As(e.cause, &semantic) {
+		text += fmt.Sprintf(": JSON %v at byte %d does not fit Go type %v", semantic.JSONKind, semantic.ByteOffset, semantic.GoType)
 	}
-	return ErrPayload.Error()
+	return text
 }
 
 func (e *payloadError) Unwrap() []error { return []error{ErrPayload, e.cause} }

@@ -36,14 +36,10 @@ func (h *Handler) dispatch(ctx context.Context, deadline time.Time, e Event) (re
 	defer cancel()
 	select {
 	case <-f.done:
+		return joined || f.repeat, f.err
 	case <-wait.Done():
-		select {
-		case <-f.done: // both at once: the result counts
-		default:
-			return joined, fmt.Errorf("%w: %w", ErrDeadline, wait.Err())
-		}
+		return joined, fmt.Errorf("%w: %w", ErrDeadline, wait.Err())
 	}
-	return joined || f.repeat, f.err
 }
 
 // board returns the flight of e's event, and whether it was under way.

@@ -163,11 +163,7 @@ func New(c Config) (*Handler, error) {
 		return nil, err
 	}
 	if c.Dedupe == nil {
-		memory, err := NewMemory(MemoryConfig{})
-		if err != nil {
-			return nil, err
-		}
-		h.config.Dedupe = memory
+		h.config.Dedupe = defaultMemory()
 	}
 	return h, nil
 }

@@ -92,3 +92,31 @@ func TestSetSecretsRotates(t *testing.T) {
 		t.Fatalf("after rotation the old secret gives %v, want ErrSignature", err)
 	}
 }
+
+func TestTheSchemeGetsThePublicURL(t *testing.T) {
+	var setup webhook.Setup
+	e := newEndpoint(t, func(c *webhook.Config) {
+		c.Scheme = recording{c.Scheme, &setup}
+		c.PublicURL, c.Tolerance = "https://app.example/hooks?a=1", time.Minute
+	})
+	if setup.PublicURL.String() != "https://app.example/hooks?a=1" || setup.Tolerance != time.Minute || setup.Transport == nil || setup.Secrets != nil {
+		t.Errorf("Setup = %+v", setup)
+	}
+	if err := e.SetSecrets(webhook.NewSecret("next")); err != nil {
+		t.Fatal(err)
+	}
+	if setup.PublicURL == nil || setup.Tolerance != time.Minute || len(setup.Secrets) != 1 {
+		t.Errorf("Setup at rotation = %+v", setup)
+	}
+}
+
+// recording notes what its Prepare is given.
+type recording struct {
+	webhook.Scheme
+	setup *webhook.Setup
+}
+
+func (s recording) Prepare(setup webhook.Setup) (webhook.Verifier, error) {
+	*s.setup = setup
+	return s.Scheme.Prepare(setup)
+}

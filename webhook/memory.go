@@ -66,6 +66,12 @@ func NewMemory(c MemoryConfig) (*Memory, error) {
 	return &Memory{config: c, claims: map[Key]memoryClaim{}, done: map[Key]uint64{}}, nil
 }
 
+// defaultMemory returns a Memory with the default bounds.
+func defaultMemory() *Memory {
+	m, _ := NewMemory(MemoryConfig{}) // the zero value has no mistake
+	return m
+}
+
 // Claim implements [Deduper].
 func (m *Memory) Claim(_ context.Context, key Key, lease time.Duration) (Claim, error) {
 	now := time.Now()

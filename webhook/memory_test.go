@@ -95,6 +95,28 @@ func TestMemoryIsFullOfClaims(t *testing.T) {
 	})
 }
 
+func TestMemoryLetsNoLostClaimEndANewOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory(t, webhook.MemoryConfig{})
+		lost := claim(t, m, "a")
+		time.Sleep(time.Minute)
+		held := claim(t, m, "a")
+		key := webhook.NewKey("a")
+		if err := errors.Join(m.Confirm(t.Context(), key, lost, time.Hour), m.Release(t.Context(), key, lost)); err != nil {
+			t.Fatal(err)
+		}
+		if c := claim(t, m, "a"); c.State != webhook.Busy {
+			t.Errorf("the dead holder ended the new claim: %v", c.State)
+		}
+		if err := m.Confirm(t.Context(), key, held, time.Hour); err != nil {
+			t.Fatal(err)
+		}
+		if c := claim(t, m, "a"); c.State != webhook.Done {
+			t.Errorf("claim = %v, want Done", c.State)
+		}
+	})
+}
+
 func TestMemoryForgetsAfterItsTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMemory(t, webhook.MemoryConfig{MaxDone: 4})

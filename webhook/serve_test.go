@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/gatehouse-go/gatehouse/internal/requestid"
@@ -143,7 +144,9 @@ func TestEventHoldsWhatWasReceived(t *testing.T) {
 }
 
 func TestVerifyLeavesTheBodyReadable(t *testing.T) {
-	e := newEndpoint(t, nil)
+	e := newEndpoint(t, func(c *webhook.Config) {
+		c.Scheme = plain{secrets: []webhook.Secret{webhook.NewSecret(goodSecret)}, contract: webhook.Contract{MediaTypes: []string{"application/json"}}}
+	})
 	r := plainRequest(`{"id":"1"}`)
 	if _, err := e.Verify(r); err != nil {
 		t.Fatal(err)
@@ -155,11 +158,12 @@ func TestVerifyLeavesTheBodyReadable(t *testing.T) {
 		"ErrMethod":          func(r *http.Request) { r.Method = "PUT" },
 		"ErrContentEncoding": func(r *http.Request) { r.Header.Set("Content-Encoding", "gzip") },
 		"ErrTooLarge":        func(r *http.Request) { r.ContentLength = 1 << 30 },
+		"ErrMediaType":       func(r *http.Request) { r.Header.Set("Content-Type", "text/html") },
 		"ErrSignature":       func(r *http.Request) { r.Header.Set("X-Plain-Signature", "00") },
 	} {
 		want := map[string]error{
 			"ErrMethod": webhook.ErrMethod, "ErrContentEncoding": webhook.ErrContentEncoding,
-			"ErrTooLarge": webhook.ErrTooLarge, "ErrSignature": webhook.ErrSignature,
+			"ErrTooLarge": webhook.ErrTooLarge, "ErrMediaType": webhook.ErrMediaType, "ErrSignature": webhook.ErrSignature,
 		}[name]
 		r := plainRequest(`{"id":"1"}`)
 		change(r)
@@ -170,6 +174,68 @@ func TestVerifyLeavesTheBodyReadable(t *testing.T) {
 	if len(e.events)+e.log.Len() != 0 {
 		t.Error("Verify handled or logged something")
 	}
+}
+
+func TestVerifyBodyLooksAtNeitherMethodNorMediaType(t *testing.T) {
+	e := newEndpoint(t, func(c *webhook.Config) {
+		c.Scheme = plain{secrets: []webhook.Secret{webhook.NewSecret(goodSecret)}, contract: webhook.Contract{MediaTypes: []string{"application/json"}}}
+	})
+	if got := e.Contract().MediaTypes; len(got) != 1 || got[0] != "application/json" {
+		t.Errorf("Contract().MediaTypes = %v", got)
+	}
+	body := []byte(`{"id":"1","type":"a.b"}`)
+	r := plainRequest(string(body))
+	r.Method, r.Body = "PUT", nil
+	r.Header.Del("Content-Type")
+	if event, err := e.VerifyBody(r, body); err != nil || event.Type != "a.b" || event.Key == (webhook.Key{}) {
+		t.Errorf("VerifyBody = %+v, %v", event, err)
+	}
+	if err := e.Check(r, body); err != nil {
+		t.Errorf("Check = %v", err)
+	}
+	body[0] = ' '
+	if _, err := e.VerifyBody(r, body); !errors.Is(err, webhook.ErrSignature) {
+		t.Errorf("VerifyBody of another body = %v", err)
+	}
+}
+
+// ready is a scheme whose verifier accepts everything at no cost.
+type ready struct{ webhook.Verifier }
+
+func (ready) Provider() string                                  { return "ready" }
+func (r ready) Prepare(webhook.Setup) (webhook.Verifier, error) { return r, nil }
+func (ready) Contract() webhook.Contract                        { return webhook.Contract{} }
+func (ready) Verify(*http.Request, []byte, time.Time) (webhook.Proof, error) {
+	return webhook.Proof{}, nil
+}
+
+func TestCheckAddsNoAllocation(t *testing.T) {
+	e := newEndpoint(t, func(c *webhook.Config) { c.Scheme = ready{} })
+	r, body := plainRequest(""), []byte("{}")
+	if n := testing.AllocsPerRun(100, func() { _ = e.Check(r, body) }); n != 0 {
+		t.Errorf("Check allocates %v times", n)
+	}
+}
+
+func TestABodyThatTricklesIsCutOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newEndpoint(t, func(c *webhook.Config) { c.ReadTimeout = time.Minute })
+		r := plainRequest("")
+		r.ContentLength, r.Body = 1000, io.NopCloser(trickle{})
+		start := time.Now()
+		if res := serve(e, r); res.StatusCode != 408 || time.Since(start) > 3*time.Second {
+			t.Errorf("answer %d after %v, want 408 soon after the two seconds of grace", res.StatusCode, time.Since(start))
+		}
+	})
+}
+
+// trickle gives a byte every 100 ms.
+type trickle struct{}
+
+func (trickle) Read(b []byte) (int, error) {
+	time.Sleep(100 * time.Millisecond)
+	b[0] = ' '
+	return 1, nil
 }
 
 func TestHandlerErrorsAreAnsweredSoThatTheProviderRetries(t *testing.T) {
@@ -371,7 +437,11 @@ func TestHandshakes(t *testing.T) {
 	}
 
 	e := newEndpoint(t, func(c *webhook.Config) { c.Scheme = scheme })
-	r := plainRequest("{}")
+	r := httptest.NewRequest("POST", "/", nil) // without a body the media type is no matter: the signature is missed
+	if res := serve(e, r); res.StatusCode != 401 {
+		t.Errorf("an empty POST: %d, want 401", res.StatusCode)
+	}
+	r = plainRequest("{}")
 	r.Method = "PATCH"
 	if res := serve(e, r); res.StatusCode != 405 || res.Header.Get("Allow") != "GET, OPTIONS, POST" {
 		t.Errorf("PATCH: %d, Allow %q", res.StatusCode, res.Header.Get("Allow"))

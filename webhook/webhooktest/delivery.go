@@ -17,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"github.com/gatehouse-go/gatehouse/webhook"
 )
 
@@ -34,7 +36,8 @@ type Delivery struct {
 	// Method is the request's method. Zero means the provider's own.
 	Method string
 
-	// Header has the fields that the scheme leaves open, such as an event's name. It is copied.
+	// Header has the fields that the scheme leaves open, such as an event's name. It is copied. Where neither it nor the scheme says
+	// the Content-Type, a body that is JSON is sent as application/json and another one as a form.
 	Header http.Header
 
 	// Body is the payload. A provider that puts the signature into the body adds it there.
@@ -73,6 +76,12 @@ func (d Delivery) Request(ctx context.Context) (*http.Request, error) {
 	}
 	if d.Method != "" {
 		r.Method = d.Method
+	}
+	if len(body) > 0 && r.Header["Content-Type"] == nil {
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		if jsontext.Value(body).IsValid() {
+			r.Header.Set("Content-Type", "application/json")
+		}
 	}
 	r.Body, r.ContentLength = http.NoBody, int64(len(body))
 	if len(body) > 0 {

@@ -44,6 +44,32 @@ func TestRequestIsWhatTheProviderSends(t *testing.T) {
 	}
 }
 
+func TestRequestSaysItsMediaType(t *testing.T) {
+	tests := []struct{ name, set, body, want string }{
+		{"as the caller says", "text/plain", "{}", "text/plain"},
+		{"JSON by its looks", "", `{"a":[1]}`, "application/json"},
+		{"a form otherwise", "", "a=1&b=2", "application/x-www-form-urlencoded"},
+		{"none without a body", "", "", ""},
+	}
+	for _, tt := range tests {
+		d := webhooktest.Delivery{Scheme: bare{}, Key: webhook.NewSecret("s"), Body: []byte(tt.body), Header: http.Header{}}
+		if tt.set != "" {
+			d.Header.Set("Content-Type", tt.set)
+		}
+		r, err := d.Request(t.Context())
+		if err != nil || r.Header.Get("Content-Type") != tt.want {
+			t.Errorf("%s: %q, %v; want %q", tt.name, r.Header.Get("Content-Type"), err, tt.want)
+		}
+	}
+}
+
+// bare signs nothing and says nothing of the media type.
+type bare struct{ acme }
+
+func (bare) Sign(_ *http.Request, body []byte, _ time.Time, _ webhook.Secret) ([]byte, error) {
+	return body, nil
+}
+
 func TestRequestThatCannotBeMade(t *testing.T) {
 	tests := map[string]struct {
 		delivery webhooktest.Delivery
