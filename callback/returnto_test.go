@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -340,4 +341,20 @@ func BenchmarkResolve(b *testing.B) {
 			}
 		})
 	}
+}
+
+func ExampleNewReturnTo() {
+	returnTo, err := callback.NewReturnTo("https://app.example.com", "https://docs.example.com:8443")
+	if err != nil {
+		panic(err)
+	}
+	for _, raw := range []string{"/inbox/../settings?tab=2#mail", "https://docs.example.com:8443/guide", "//evil.example", `/./\evil.example`} {
+		target, err := returnTo.Resolve(raw)
+		fmt.Println(target, err)
+	}
+	// Output:
+	// /settings?tab=2#mail <nil>
+	// https://docs.example.com:8443/guide <nil>
+	// / callback: return target is on an origin that is not allowed
+	// / callback: return target has a control, space, backslash or invalid UTF-8
 }
