@@ -1,0 +1,227 @@
+package callback_test
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse/callback"
+)
+
+func flows(t testing.TB) *callback.Flows {
+	t.Helper()
+	f, err := callback.NewFlows(callback.FlowsConfig{Keys: keyring(t, secret(1))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+// jar keeps what answers set, without a server.
+type jar map[string]string
+
+func (j jar) take(w *httptest.ResponseRecorder) {
+	for _, c := range w.Result().Cookies() {
+		if c.MaxAge < 0 {
+			delete(j, c.Name)
+		} else {
+			j[c.Name] = c.Value
+		}
+	}
+}
+
+func (j jar) request() *http.Request {
+	r := httptest.NewRequest("GET", "/", nil)
+	for name, value := range j {
+		r.AddCookie(&http.Cookie{Name: name, Value: value})
+	}
+	return r
+}
+
+func (j jar) begin(t *testing.T, f *callback.Flows, data string) string {
+	t.Helper()
+	w := httptest.NewRecorder()
+	state, err := f.Begin(w, j.request(), []byte(data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	j.take(w)
+	return state
+}
+
+func (j jar) finish(f *callback.Flows, state string) (string, error) {
+	w := httptest.NewRecorder()
+	data, err := f.Finish(w, j.request(), state)
+	j.take(w)
+	return string(data), err
+}
+
+func TestFlowFinishesOnceInItsBrowser(t *testing.T) {
+	f, mine, other := flows(t), jar{}, jar{}
+	state := mine.begin(t, f, "data")
+	if len(state) != 22 {
+		t.Errorf("state %q", state)
+	}
+	if _, err := other.finish(f, state); !errors.Is(err, callback.ErrOtherBrowser) {
+		t.Errorf("another browser: %v", err)
+	}
+	for _, s := range []string{"", state[:21], state + "A", state[:10] + "\n" + state[10:], "AAAAAAAAAAAAAAAAAAAAAA"} {
+		if _, err := mine.finish(f, s); !errors.Is(err, callback.ErrOtherBrowser) {
+			t.Errorf("state %q: %v", s, err)
+		}
+	}
+	if data, err := f.Peek(mine.request(), state); string(data) != "data" || err != nil {
+		t.Errorf("Peek = %q, %v", data, err)
+	}
+	kept := jar{}
+	for k, v := range mine {
+		kept[k] = v
+	}
+	if data, err := mine.finish(f, state); data != "data" || err != nil || len(mine) != 0 {
+		t.Errorf("Finish = %q, %v, cookies left: %v", data, err, mine)
+	}
+	if _, err := kept.finish(f, state); !errors.Is(err, callback.ErrUsed) || len(kept) != 0 {
+		t.Errorf("with a kept cookie: %v, %v", err, kept)
+	}
+}
+
+func TestCookieOfOneFlowDoesNotFinishAnother(t *testing.T) {
+	f, j := flows(t), jar{}
+	first := j.begin(t, f, "first")
+	var firstName, firstValue string
+	for firstName, firstValue = range j {
+	}
+	second := j.begin(t, f, "second")
+	for name := range j {
+		if name != firstName {
+			j[name] = firstValue
+		}
+	}
+	if _, err := j.finish(f, second); !errors.Is(err, callback.ErrOtherBrowser) {
+		t.Errorf("a cookie under another flow's name: %v", err)
+	}
+	if _, err := j.finish(f, first); err != nil {
+		t.Errorf("the first: %v", err)
+	}
+}
+
+func TestFlowCookie(t *testing.T) {
+	w := httptest.NewRecorder()
+	state, err := flows(t).Begin(w, httptest.NewRequest("GET", "/", nil), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	line := w.Header().Get("Set-Cookie")
+	if !strings.HasPrefix(line, "__Host-flow-") || !strings.HasSuffix(line, "; Path=/; Max-Age=4200; HttpOnly; Secure; SameSite=Lax") || strings.Contains(line, state) {
+		t.Errorf("Set-Cookie: %s", line)
+	}
+	if w.Header().Get("Cache-Control") != "no-store" {
+		t.Errorf("header: %v", w.Header())
+	}
+}
+
+func TestAbandonedFlowsAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, j := flows(t), jar{"__Host-flow-damaged": "x", "other": "y"}
+		var states []string
+		for i := range 20 {
+			states = append(states, j.begin(t, f, fmt.Sprint(i)))
+			time.Sleep(time.Second)
+		}
+		if len(j) != 7 || j["other"] != "y" {
+			t.Errorf("%d cookies: %v", len(j), j)
+		}
+		for i, state := range states {
+			_, err := f.Peek(j.request(), state)
+			if (err == nil) != (i >= 14) {
+				t.Errorf("flow %d of 20: %v", i, err)
+			}
+		}
+	})
+}
+
+func TestLargeFlowsAreBoundedInBytes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, j := flows(t), jar{}
+		for range 5 {
+			j.begin(t, f, strings.Repeat("a", 900))
+			time.Sleep(time.Second)
+		}
+		size := 0
+		for name, value := range j {
+			size += len(name) + len(value)
+		}
+		if len(j) != 2 || size > 3500 {
+			t.Errorf("%d cookies of %d bytes", len(j), size)
+		}
+		if _, err := f.Begin(httptest.NewRecorder(), j.request(), make([]byte, 2700)); !errors.Is(err, callback.ErrCookieTooLarge) {
+			t.Errorf("2700 bytes: %v", err)
+		}
+	})
+}
+
+func TestFlowExpires(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, j := flows(t), jar{}
+		state := j.begin(t, f, "data")
+		time.Sleep(10 * time.Minute)
+		if data, err := j.finish(f, state); !errors.Is(err, callback.ErrExpired) || data != "data" || len(j) != 0 {
+			t.Errorf("%q, %v, %v", data, err, j)
+		}
+	})
+}
+
+func TestUsedStatesAreForgottenWithTheirFlow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, j := flows(t), jar{}
+		state := j.begin(t, f, "data")
+		if _, err := j.finish(f, state); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(80 * time.Minute)
+		if _, err := j.finish(f, state); !errors.Is(err, callback.ErrOtherBrowser) {
+			t.Errorf("%v", err)
+		}
+		if _, err := j.finish(f, j.begin(t, f, "data")); err != nil { // the old mark goes when the new one comes
+			t.Error(err)
+		}
+	})
+}
+
+func TestNewFlowsReportsEveryMistake(t *testing.T) {
+	_, err := callback.NewFlows(callback.FlowsConfig{Name: "a b", Lifetime: time.Millisecond})
+	if n := strings.Count(fmt.Sprint(err), "\n") + 1; n != 3 {
+		t.Errorf("%d mistakes: %v", n, err)
+	}
+}
+
+func ExampleNewFlows() {
+	keys, err := callback.NewKeyring([]byte("Xq3#pN8!vT5^kZ1&mB7*rL4(wD9)yG2@"))
+	if err != nil {
+		panic(err)
+	}
+	flows, err := callback.NewFlows(callback.FlowsConfig{Keys: keys, Name: "import"})
+	if err != nil {
+		panic(err)
+	}
+	begun := httptest.NewRecorder()
+	state, err := flows.Begin(begun, httptest.NewRequest("GET", "/import", nil), []byte("album 7"))
+	if err != nil {
+		panic(err)
+	}
+
+	back := httptest.NewRequest("GET", "/import/done?state="+state, nil)
+	back.AddCookie(begun.Result().Cookies()[0])
+	data, err := flows.Finish(httptest.NewRecorder(), back, state)
+	fmt.Printf("%s %v\n", data, err)
+	_, err = flows.Finish(httptest.NewRecorder(), back, state)
+	fmt.Println(err)
+	// Output:
+	// album 7 <nil>
+	// callback: ticket or flow was used before
+}
