@@ -1,0 +1,351 @@
+package callback
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"html/template"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse/internal/invalid"
+)
+
+// SessionsConfig configures [Sessions] of users of type U. U is kept as JSON.
+type SessionsConfig[U any] struct {
+	// Keys seals the session's cookie. Required.
+	Keys *Keyring
+
+	// Store keeps the sessions on the server, and the cookie holds only their id. Nil means that the whole session is in the sealed
+	// cookie: nothing to run and shared by all processes, but limited to about 2700 bytes of JSON, and a session that somebody
+	// copied from the browser ends only with its lifetime.
+	Store SessionStore
+
+	// Subject names the user of a session, so that all of a user's sessions can be listed and ended. Required with Store, else unused.
+	Subject func(U) string
+
+	// Lifetime is how long a session lasts in all. Zero means 12 hours; at most 400 days.
+	Lifetime time.Duration
+
+	// Idle ends a session after that long without a request through [Sessions.Require] or [Sessions.Wrap]. Zero means that only
+	// Lifetime ends it; else at least a minute, at most Lifetime.
+	Idle time.Duration
+
+	// Login is the path where a person signs in, and Require sends one who is not. It gets the page to return to as parameter
+	// ReturnToParam. Empty means that Require answers 401.
+	Login string
+
+	// ReturnToParam is the parameter of Login. Empty means "return_to".
+	ReturnToParam string
+
+	// Name is the name of the cookie, without prefix. Empty means "session".
+	Name string
+
+	// InsecureHTTP drops Secure and the __Host- prefix, for development over plain HTTP.
+	InsecureHTTP bool
+
+	// Page replaces the page that a refused browser sees; its data is a [Page]. Nil means the package's own.
+	Page *template.Template
+
+	// OnError replaces the answer to a refused request. Nil means [Refuse].
+	OnError func(http.ResponseWriter, *http.Request, error)
+
+	// Logger gets what went wrong in the store. Nil means slog.Default().
+	Logger *slog.Logger
+}
+
+// Sessions remembers who a browser belongs to. Make one with [NewSessions]; it is safe for concurrent use.
+//
+// The cookie is sealed, HttpOnly, Secure, SameSite=Lax and "__Host-". A session gets a new id whenever it starts or changes, so that
+// an id planted before a login is worth nothing after it.
+type Sessions[U any] struct {
+	config SessionsConfig[U]
+	cookie *Cookie
+	seen   *Cookie // holds the id of the session it keeps from being idle; nil without Idle or with a store
+}
+
+// NewSessions returns Sessions, or every mistake in c at once.
+func NewSessions[U any](c SessionsConfig[U]) (*Sessions[U], error) {
+	bad := invalid.Config{Package: "callback"}
+	if c.Keys == nil {
+		bad.Hidden("SessionsConfig.Keys", "is required")
+	}
+	if c.Store != nil && c.Subject == nil {
+		bad.Hidden("SessionsConfig.Subject", "is required with Store")
+	}
+	if c.Lifetime == 0 {
+		c.Lifetime = 12 * time.Hour
+	}
+	if c.Lifetime < time.Second || c.Lifetime > 400*24*time.Hour {
+		bad.Field("SessionsConfig.Lifetime", c.Lifetime, "must be from 1s to 9600h")
+	}
+	if c.Idle != 0 && (c.Idle < time.Minute || c.Idle > c.Lifetime) {
+		bad.Field("SessionsConfig.Idle", c.Idle, "must be at least 1m and at most Lifetime")
+	}
+	checkLocal(&bad, "SessionsConfig.Login", c.Login)
+	if c.ReturnToParam == "" {
+		c.ReturnToParam = "return_to"
+	}
+	if c.Name == "" {
+		c.Name = "session"
+	}
+	checkName(&bad, "SessionsConfig.Name", c.Name)
+	if err := bad.Err(); err != nil {
+		return nil, err
+	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	s := &Sessions[U]{config: c}
+	var err, err2 error
+	s.cookie, err = NewCookie(CookieConfig{Keys: c.Keys, Name: c.Name, Lifetime: c.Lifetime, InsecureHTTP: c.InsecureHTTP})
+	if c.Idle > 0 && c.Store == nil {
+		s.seen, err2 = NewCookie(CookieConfig{Keys: c.Keys, Name: c.Name + "-seen", Lifetime: c.Idle, InsecureHTTP: c.InsecureHTTP})
+	}
+	return s, errors.Join(err, err2)
+}
+
+// checkLocal notes path unless it is empty or a path of this server that a link can be built on.
+func checkLocal(c *invalid.Config, field, path string) {
+	if path == "" {
+		return
+	}
+	var local ReturnTo
+	if got, err := local.Resolve(path); err != nil || got != path {
+		c.Field(field, path, "must be a plain path such as /login")
+	}
+}
+
+// session is what Sessions knows of one request's session.
+type session[U any] struct {
+	id      [sessionIDSize]byte
+	user    U
+	created time.Time
+	expires time.Time // the idle end
+	ends    time.Time // the absolute end
+	links   []string
+}
+
+const (
+	sessionIDSize   = 16
+	sessionHeadSize = sessionIDSize + 8
+)
+
+// Start begins a session of user and sets its cookie; a session that the browser had ends. Links are further names by which
+// [Sessions.RevokeLinked] ends it, kept only with a store. Call it before the answer is written, and send "Cache-Control: no-store"
+// with that. The error is [ErrCookieTooLarge], or what the store or the encoding of U said.
+func (s *Sessions[U]) Start(w http.ResponseWriter, r *http.Request, user U, links ...string) error {
+	now := time.Now()
+	return s.begin(w, r, session[U]{user: user, created: now, ends: now.Add(s.config.Lifetime), links: links})
+}
+
+// Change gives the browser's session another user value under a new id, as a change of privileges wants. Links and the end of the
+// absolute lifetime stay. The error is [ErrNoSession] where there is no session, or one of [Sessions.Start].
+func (s *Sessions[U]) Change(w http.ResponseWriter, r *http.Request, user U) error {
+	old, err := s.read(r)
+	if err != nil {
+		return err
+	}
+	links := old.links
+	if len(links) > 0 {
+		links = links[1:] // the first is the user's, and is made anew
+	}
+	return s.begin(w, r, session[U]{user: user, created: old.created, ends: old.ends, links: links})
+}
+
+func (s *Sessions[U]) begin(w http.ResponseWriter, r *http.Request, n session[U]) error {
+	data, err := json.Marshal(n.user)
+	if err != nil {
+		return fmt.Errorf("callback: session value: %w", err)
+	}
+	_, _ = rand.Read(n.id[:]) // never fails (crypto/rand)
+	value := n.id[:]
+	if s.config.Store != nil {
+		rec := SessionRecord{ID: storeID(n.id), Links: append([]string{userLink(s.config.Subject(n.user))}, n.links...), Data: data, Created: n.created, Expires: s.idleEnd(n.ends), Ends: n.ends}
+		if err := s.config.Store.Put(r.Context(), rec); err != nil {
+			return s.unavailable(r.Context(), err)
+		}
+		if err := s.drop(r); err != nil {
+			return err
+		}
+	} else {
+		value = binary.BigEndian.AppendUint64(value, uint64(n.created.Unix()))
+		value = append(value, data...)
+	}
+	if err := s.cookie.setUntil(w, value, n.ends, 0); err != nil {
+		return err
+	}
+	if s.seen != nil {
+		return s.seen.Set(w, n.id[:])
+	}
+	return nil
+}
+
+// idleEnd returns when a session that is seen now ends if it is not seen again.
+func (s *Sessions[U]) idleEnd(ends time.Time) time.Time {
+	if idle := time.Now().Add(s.config.Idle); s.config.Idle > 0 && idle.Before(ends) {
+		return idle
+	}
+	return ends
+}
+
+// Session returns the user of r's session. The error is [ErrNoSession], or, where the store cannot tell, [ErrStore].
+// It does not renew the session: [Sessions.Require] and [Sessions.Wrap] do.
+func (s *Sessions[U]) Session(r *http.Request) (U, error) {
+	if c, ok := r.Context().Value(sessionKey[U]{}).(current[U]); ok && c.sessions == s {
+		return c.user, nil
+	}
+	n, err := s.read(r)
+	return n.user, err
+}
+
+// ID returns the id of r's session as [Sessions.List] shows it and [Sessions.Revoke] takes it. The error is one of [Sessions.Session].
+func (s *Sessions[U]) ID(r *http.Request) (string, error) {
+	n, err := s.read(r)
+	if err != nil {
+		return "", err
+	}
+	return storeID(n.id), nil
+}
+
+func (s *Sessions[U]) read(r *http.Request) (n session[U], err error) {
+	value, ends, err := s.cookie.get(r)
+	if err != nil || len(value) < sessionIDSize {
+		return session[U]{}, ErrNoSession
+	}
+	n.id = [sessionIDSize]byte(value)
+	n.ends, n.expires = ends, ends
+	data := value
+	if s.config.Store != nil {
+		rec, found, err := s.config.Store.Get(r.Context(), storeID(n.id))
+		if err != nil {
+			return session[U]{}, s.unavailable(r.Context(), err)
+		}
+		if !found {
+			return session[U]{}, ErrNoSession
+		}
+		data, n.created, n.expires, n.links = rec.Data, rec.Created, rec.Expires, rec.Links
+	} else {
+		if len(value) < sessionHeadSize {
+			return session[U]{}, ErrNoSession
+		}
+		data = value[sessionHeadSize:]
+		n.created = time.Unix(int64(binary.BigEndian.Uint64(value[sessionIDSize:])&(1<<62-1)), 0)
+		if s.seen != nil {
+			seen, expires, err := s.seen.get(r)
+			if err != nil || string(seen) != string(n.id[:]) {
+				return session[U]{}, ErrNoSession
+			}
+			n.expires = expires
+		}
+	}
+	if err := json.Unmarshal(data, &n.user); err != nil { // U changed its shape since: the person signs in again
+		return session[U]{}, ErrNoSession
+	}
+	return n, nil
+}
+
+// End ends r's session, in the browser and in the store. No session is no error. The error is [ErrStore]; the browser's cookies are
+// dropped even then.
+func (s *Sessions[U]) End(w http.ResponseWriter, r *http.Request) error {
+	s.cookie.Clear(w)
+	if s.seen != nil {
+		s.seen.Clear(w)
+	}
+	return s.drop(r)
+}
+
+// drop deletes the record of the session that r's cookie names.
+func (s *Sessions[U]) drop(r *http.Request) error {
+	value, err := s.cookie.Get(r)
+	if s.config.Store == nil || err != nil || len(value) < sessionIDSize {
+		return nil
+	}
+	if err := s.config.Store.Delete(r.Context(), storeID([sessionIDSize]byte(value))); err != nil {
+		return s.unavailable(r.Context(), err)
+	}
+	return nil
+}
+
+// SessionInfo is one session of a user, for a page that lists them.
+type SessionInfo struct {
+	ID               string
+	Created, Expires time.Time
+}
+
+// List returns the sessions of the user that Subject names so, oldest first. The error is [ErrNoStore] or [ErrStore].
+func (s *Sessions[U]) List(ctx context.Context, subject string) ([]SessionInfo, error) {
+	if s.config.Store == nil {
+		return nil, ErrNoStore
+	}
+	records, err := s.config.Store.ListLinked(ctx, userLink(subject))
+	if err != nil {
+		return nil, s.unavailable(ctx, err)
+	}
+	out := make([]SessionInfo, len(records))
+	for i, rec := range records {
+		out[i] = SessionInfo{ID: rec.ID, Created: rec.Created, Expires: rec.Expires}
+	}
+	return out, nil
+}
+
+// Revoke ends the session with that id. The error is [ErrNoStore] or [ErrStore].
+func (s *Sessions[U]) Revoke(ctx context.Context, id string) error {
+	if s.config.Store == nil {
+		return ErrNoStore
+	}
+	if err := s.config.Store.Delete(ctx, id); err != nil {
+		return s.unavailable(ctx, err)
+	}
+	return nil
+}
+
+// RevokeUser ends every session of the user that Subject names so, and returns how many. The error is [ErrNoStore] or [ErrStore].
+func (s *Sessions[U]) RevokeUser(ctx context.Context, subject string) (int, error) {
+	return s.RevokeLinked(ctx, userLink(subject))
+}
+
+// RevokeLinked ends every session that was started with link, and returns how many. The error is [ErrNoStore] or [ErrStore].
+func (s *Sessions[U]) RevokeLinked(ctx context.Context, link string) (int, error) {
+	if s.config.Store == nil {
+		return 0, ErrNoStore
+	}
+	n, err := s.config.Store.DeleteLinked(ctx, link)
+	if err != nil {
+		return n, s.unavailable(ctx, err)
+	}
+	return n, nil
+}
+
+// Reasons about the store of sessions.
+var (
+	// ErrNoStore is for a question that sealed-cookie sessions cannot answer. It has status 500.
+	ErrNoStore = errors.New("callback: sessions have no Store")
+
+	// ErrStore is for a store that failed. It has status 503; the cause is in the log.
+	ErrStore error = &Reason{
+		Text: "callback: session store failed", Status: http.StatusServiceUnavailable,
+		Title: "We cannot look up your session right now",
+		Cause: "It was not your doing. Try again in a moment.",
+	}
+)
+
+// unavailable logs what the store said, and returns ErrStore.
+func (s *Sessions[U]) unavailable(ctx context.Context, err error) error {
+	s.config.Logger.ErrorContext(ctx, "session store failed", "error", err)
+	return ErrStore
+}
+
+// storeID hashes what the browser holds.
+func storeID(id [sessionIDSize]byte) string {
+	sum := sha256.Sum256(id[:])
+	return base64.RawURLEncoding.EncodeToString(sum[:])
+}
+
+func userLink(subject string) string { return "user:" + subject }

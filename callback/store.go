@@ -1,0 +1,218 @@
+package callback
+
+import (
+	"container/heap"
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse/internal/invalid"
+)
+
+// SessionRecord is one session as a [SessionStore] keeps it.
+type SessionRecord struct {
+	// ID is the key. It is a hash of what the browser holds: who reads the store cannot take a session over.
+	ID string
+
+	// Links are names the session can be found and ended by: one for its user, more where a provider has its own id for it.
+	Links []string
+
+	// Data is the session's value as JSON.
+	Data []byte
+
+	// Created is when the session began, which is when its absolute lifetime began. Expires is when it ends unless extended; it
+	// is never later than Ends, the end of the absolute lifetime.
+	Created, Expires, Ends time.Time
+}
+
+// SessionStore keeps sessions on the server. Implementations are safe for concurrent use, and forget a record once it expires.
+// Every method may fail; a session that cannot be read is then refused with 503, never assumed.
+type SessionStore interface {
+	// Put creates the record, or replaces the one with its ID.
+	Put(ctx context.Context, rec SessionRecord) error
+
+	// Get returns the record, or found false where there is none or it has expired.
+	Get(ctx context.Context, id string) (rec SessionRecord, found bool, err error)
+
+	// Extend moves Expires of an existing record to a later time. It never creates a record, moves a time back or goes beyond the
+	// record's Ends, so that a renewal cannot revive a session that was ended meanwhile.
+	Extend(ctx context.Context, id string, expires time.Time) error
+
+	// Delete ends one session; no error where there is none.
+	Delete(ctx context.Context, id string) error
+
+	// DeleteLinked ends every session that has the link, and returns how many.
+	DeleteLinked(ctx context.Context, link string) (int, error)
+
+	// ListLinked returns the sessions that have the link, oldest first.
+	ListLinked(ctx context.Context, link string) ([]SessionRecord, error)
+}
+
+// MemoryStore is a [SessionStore] in this process: sessions end when it does, and other processes do not see them. Make one with
+// [NewMemoryStore].
+type MemoryStore struct {
+	max int
+
+	mu    sync.Mutex
+	byID  map[string]*memoryRecord
+	links map[string]map[string]*memoryRecord // by link, then by id
+	queue expiryQueue
+}
+
+type memoryRecord struct {
+	SessionRecord
+	index int // in the queue
+}
+
+// NewMemoryStore returns a store of at most size sessions, at least 1. When another one begins beyond that, the session that would
+// expire first ends.
+func NewMemoryStore(size int) (*MemoryStore, error) {
+	c := invalid.Config{Package: "callback"}
+	if size < 1 {
+		c.Field("NewMemoryStore size", size, "must be at least 1")
+		return nil, c.Err()
+	}
+	return &MemoryStore{max: size, byID: map[string]*memoryRecord{}, links: map[string]map[string]*memoryRecord{}}, nil
+}
+
+// Put implements [SessionStore].
+func (m *MemoryStore) Put(_ context.Context, rec SessionRecord) error {
+	rec.Links = slices.Clone(rec.Links)
+	rec.Data = slices.Clone(rec.Data)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.remove(m.byID[rec.ID])
+	m.expire()
+	for len(m.byID) >= m.max {
+		m.remove(m.queue[0])
+	}
+	r := &memoryRecord{SessionRecord: rec}
+	m.byID[rec.ID] = r
+	for _, link := range rec.Links {
+		if m.links[link] == nil {
+			m.links[link] = map[string]*memoryRecord{}
+		}
+		m.links[link][rec.ID] = r
+	}
+	heap.Push(&m.queue, r)
+	return nil
+}
+
+// Get implements [SessionStore].
+func (m *MemoryStore) Get(_ context.Context, id string) (SessionRecord, bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.expire()
+	r := m.byID[id]
+	if r == nil {
+		return SessionRecord{}, false, nil
+	}
+	return r.copy(), true, nil
+}
+
+// Extend implements [SessionStore].
+func (m *MemoryStore) Extend(_ context.Context, id string, expires time.Time) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.expire()
+	r := m.byID[id]
+	if r == nil {
+		return nil
+	}
+	if expires.After(r.Ends) {
+		expires = r.Ends
+	}
+	if expires.After(r.Expires) {
+		r.Expires = expires
+		heap.Fix(&m.queue, r.index)
+	}
+	return nil
+}
+
+// Delete implements [SessionStore].
+func (m *MemoryStore) Delete(_ context.Context, id string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.remove(m.byID[id])
+	return nil
+}
+
+// DeleteLinked implements [SessionStore].
+func (m *MemoryStore) DeleteLinked(_ context.Context, link string) (int, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.expire()
+	n := len(m.links[link])
+	for _, r := range m.links[link] {
+		m.remove(r)
+	}
+	return n, nil
+}
+
+// ListLinked implements [SessionStore].
+func (m *MemoryStore) ListLinked(_ context.Context, link string) ([]SessionRecord, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.expire()
+	out := make([]SessionRecord, 0, len(m.links[link]))
+	for _, r := range m.links[link] {
+		out = append(out, r.copy())
+	}
+	slices.SortFunc(out, func(a, b SessionRecord) int { return a.Created.Compare(b.Created) })
+	return out, nil
+}
+
+func (r *memoryRecord) copy() SessionRecord {
+	out := r.SessionRecord
+	out.Links = slices.Clone(out.Links)
+	out.Data = slices.Clone(out.Data)
+	return out
+}
+
+// expire drops what has expired; the queue has it in front.
+func (m *MemoryStore) expire() {
+	now := time.Now()
+	for len(m.queue) > 0 && !now.Before(m.queue[0].Expires) {
+		m.remove(m.queue[0])
+	}
+}
+
+func (m *MemoryStore) remove(r *memoryRecord) {
+	if r == nil {
+		return
+	}
+	delete(m.byID, r.ID)
+	for _, link := range r.Links {
+		delete(m.links[link], r.ID)
+		if len(m.links[link]) == 0 {
+			delete(m.links, link)
+		}
+	}
+	heap.Remove(&m.queue, r.index)
+}
+
+// expiryQueue is a heap of records, the one that expires first in front.
+type expiryQueue []*memoryRecord
+
+func (q expiryQueue) Len() int           { return len(q) }
+func (q expiryQueue) Less(i, j int) bool { return q[i].Expires.Before(q[j].Expires) }
+func (q expiryQueue) Swap(i, j int) {
+	q[i], q[j] = q[j], q[i]
+	q[i].index, q[j].index = i, j
+}
+
+func (q *expiryQueue) Push(x any) {
+	r := x.(*memoryRecord) //nolint:forcetypeassert // heap.Push is called in this file alone
+	r.index = len(*q)
+	*q = append(*q, r)
+}
+
+func (q *expiryQueue) Pop() any {
+	old := *q
+	last := len(old) - 1
+	r := old[last]
+	old[last] = nil
+	*q = old[:last]
+	return r
+}
