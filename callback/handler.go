@@ -1,0 +1,401 @@
+package callback
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"html/template"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse/internal/invalid"
+	"github.com/gatehouse-go/gatehouse/internal/refusal"
+	"github.com/gatehouse-go/gatehouse/internal/reqbody"
+)
+
+// Config configures a [Handler] whose users are of type U.
+type Config[U any] struct {
+	// Redeem exchanges a ticket for the user it stands for. Required. It is given what the third party sent, unchecked, and must take each
+	// ticket once; the handler passes it one ticket once at a time. It returns [ErrTicketInvalid], [ErrExpired], [ErrUsed] or
+	// [ErrDenied] for what the person should know, a [Reason] of its own, or any other error, which is answered with the status
+	// its StatusCode method gives, or 500.
+	Redeem func(ctx context.Context, ticket string) (U, error)
+
+	// ReturnTo says where the browser may be sent afterwards. Required.
+	ReturnTo *ReturnTo
+
+	// Keys seals flows, and the session where Sessions is nil. Required.
+	Keys *Keyring
+
+	// Sessions holds the session that a return starts. Nil means sessions of 12 hours, whole in a sealed cookie named "__Host-session".
+	Sessions *Sessions[U]
+
+	// Complete, if not nil, takes the place of starting a session: for a payment return, say. It may set headers and cookies and must not
+	// write the answer; the browser goes on to target unless it returns an error.
+	Complete func(w http.ResponseWriter, r *http.Request, user U, target string) error
+
+	// Confirm, if not nil, answers GET with a page whose button POSTs, and redeems only then: for links in mail, which scanners
+	// and previews open before the person does.
+	Confirm *Confirm
+
+	// Home is the path to go to where no return target is named. Empty means that a return without target is refused with 400.
+	Home string
+
+	// Retry is the path where a person begins again after a refusal; it gets the return target as parameter ReturnToParam. Empty
+	// means no link.
+	Retry string
+
+	// TicketParam, ReturnToParam and StateParam are the names of the parameters. Empty means "session_token", "redirect_url" and "state".
+	TicketParam, ReturnToParam, StateParam string
+
+	// FlowName begins the names of the flows' cookies, and FlowLifetime is how long a flow may take. Zero means "flow" and 10
+	// minutes. Two handlers on one host need two names.
+	FlowName     string
+	FlowLifetime time.Duration
+
+	// InsecureUnsolicited accepts a return that this browser did not begin with [Handler.Start]. Anybody who has a ticket of their own
+	// can then sign another person's browser in as themselves (login CSRF).
+	InsecureUnsolicited bool
+
+	// InsecureHTTP drops Secure and the __Host- prefix from cookies, for development over plain HTTP.
+	InsecureHTTP bool
+
+	// Page replaces the pages; its data is a [Page]. Nil means the package's own.
+	Page *template.Template
+
+	// OnError replaces the answer to a refused return. Nil means [Refuse].
+	OnError func(http.ResponseWriter, *http.Request, error)
+
+	// Logger gets the cause of each refusal, without ticket or state. Nil means slog.Default().
+	Logger *slog.Logger
+}
+
+// Confirm is the wording of the page with which a person confirms.
+type Confirm struct {
+	Title  string // empty means "Continue?"
+	Text   string // empty means "Press the button to go on."
+	Button string // empty means "Continue"
+}
+
+// Handler takes a browser's return from a third party: it redeems the ticket in the URL once, starts a session, and sends the
+// browser on with 303. It is an endpoint: route GET to it, and POST too where Confirm is set. Make one with [New]; it is
+// safe for concurrent use.
+//
+// Everything about the request is checked before the ticket is redeemed. A refused return never redirects: a browser gets a page that
+// says what to do, a fetch gets problem+json ([Refuse]). HEAD redeems nothing. No answer is cached, and none passes its URL on.
+//
+// It SHOULD stand behind a rate limit, since each return may cost the third party's answer.
+type Handler[U any] struct {
+	config Config[U]
+	flows  *Flows
+	spent  *spent
+	allow  string
+}
+
+const (
+	maxTicket   = 4096     // bytes of a ticket
+	maxForm     = 16 << 10 // bytes of a confirmation
+	formTimeout = 10 * time.Second
+	ticketsHeld = 65536 // tickets remembered as used
+	ticketsKept = 15 * time.Minute
+)
+
+// New returns a Handler, or every mistake in c at once.
+func New[U any](c Config[U]) (*Handler[U], error) {
+	bad := invalid.Config{Package: "callback"}
+	if c.Redeem == nil {
+		bad.Hidden("Config.Redeem", "is required")
+	}
+	if c.ReturnTo == nil {
+		bad.Hidden("Config.ReturnTo", "is required")
+	}
+	if c.Keys == nil {
+		bad.Hidden("Config.Keys", "is required")
+	}
+	checkLocal(&bad, "Config.Home", c.Home)
+	checkLocal(&bad, "Config.Retry", c.Retry)
+	for _, p := range []struct {
+		field, standard string
+		name            *string
+	}{{"TicketParam", "session_token", &c.TicketParam}, {"ReturnToParam", "redirect_url", &c.ReturnToParam}, {"StateParam", "state", &c.StateParam}} {
+		if *p.name == "" {
+			*p.name = p.standard
+		}
+	}
+	if c.TicketParam == c.ReturnToParam || c.TicketParam == c.StateParam || c.ReturnToParam == c.StateParam {
+		bad.Hidden("Config.TicketParam, ReturnToParam and StateParam", "must differ")
+	}
+	if err := bad.Err(); err != nil {
+		return nil, err
+	}
+	flows, err := NewFlows(FlowsConfig{Keys: c.Keys, Name: c.FlowName, Lifetime: c.FlowLifetime, InsecureHTTP: c.InsecureHTTP})
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	if c.Sessions == nil {
+		var err2 error
+		c.Sessions, err2 = NewSessions(SessionsConfig[U]{Keys: c.Keys, Login: c.Retry, ReturnToParam: c.ReturnToParam, InsecureHTTP: c.InsecureHTTP, Page: c.Page, Logger: c.Logger})
+		err = errors.Join(err, err2)
+	}
+	if err != nil {
+		return nil, err
+	}
+	h := &Handler[U]{config: c, flows: flows, spent: newSpent(ticketsKept, ticketsHeld), allow: "GET"}
+	if c.Confirm != nil {
+		text := *c.Confirm
+		for _, p := range []struct {
+			text     *string
+			standard string
+		}{{&text.Title, "Continue?"}, {&text.Text, "Press the button to go on."}, {&text.Button, "Continue"}} {
+			if *p.text == "" {
+				*p.text = p.standard
+			}
+		}
+		h.config.Confirm = &text
+		h.allow = "GET, HEAD, POST"
+	}
+	return h, nil
+}
+
+// Sessions returns the sessions that the handler starts.
+func (h *Handler[U]) Sessions() *Sessions[U] { return h.config.Sessions }
+
+// Session returns the user of r's session; the error is [ErrNoSession] or [ErrStore]. It is short for h.Sessions().Session(r).
+func (h *Handler[U]) Session(r *http.Request) (U, error) { return h.config.Sessions.Session(r) }
+
+// Require passes only requests with a session to next. It is short for h.Sessions().Require(next).
+func (h *Handler[U]) Require(next http.Handler) http.Handler { return h.config.Sessions.Require(next) }
+
+// Start binds a flow to r's browser. It returns the parameters to add to the callback URL that the third party is given, or to the
+// link in a mail: the flow's state, and the return target, which is r's parameter ReturnToParam, or Home, or "/". A third party that
+// passes back nothing but a state can be given the state alone; the flow remembers the target.
+//
+// It sets a cookie and writes no answer. The error is [ErrQuery] or one of [ReturnTo.Resolve]; [Handler.Refuse] has the answer for it.
+func (h *Handler[U]) Start(w http.ResponseWriter, r *http.Request) (url.Values, error) {
+	q, err := h.query(r.URL.RawQuery)
+	if err != nil {
+		return nil, err
+	}
+	raw := h.named(q)
+	if raw == "" {
+		raw = cmp.Or(h.config.Home, "/")
+	}
+	target, err := h.resolve(r, raw)
+	if err != nil {
+		return nil, err
+	}
+	state, err := h.flows.Begin(w, r, []byte(target))
+	if err != nil {
+		return nil, err
+	}
+	return url.Values{h.config.StateParam: {state}, h.config.ReturnToParam: {target}}, nil
+}
+
+// named returns the return target that a request names. A script that had none to name sends the word for it.
+func (h *Handler[U]) named(q url.Values) string {
+	raw := q.Get(h.config.ReturnToParam)
+	if raw == "null" || raw == "undefined" {
+		return ""
+	}
+	return raw
+}
+
+// query parses a query or form in which each of the handler's parameters stands at most once.
+func (h *Handler[U]) query(raw string) (url.Values, error) {
+	q, err := url.ParseQuery(raw)
+	if err != nil {
+		return nil, ErrQuery
+	}
+	for _, name := range []string{h.config.TicketParam, h.config.ReturnToParam, h.config.StateParam, "error"} {
+		if len(q[name]) > 1 {
+			return nil, ErrQuery
+		}
+	}
+	return q, nil
+}
+
+// ServeHTTP takes the return.
+func (h *Handler[U]) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Referrer-Policy", "no-referrer")
+	visit, err := h.read(w, r)
+	if err == nil {
+		if h.config.Confirm != nil && r.Method != http.MethodPost {
+			err = h.confirm(w, r, visit)
+		} else if err = h.complete(w, r, visit); err == nil {
+			seeOther(w, visit.target)
+		}
+	}
+	if err != nil {
+		h.refuse(w, r, visit, err)
+	}
+}
+
+// visit is one return as read from its request.
+type visit struct {
+	ticket, state string
+	target        string // resolved, or "" while none is known
+}
+
+// read checks everything about the request that can be checked without redeeming the ticket.
+func (h *Handler[U]) read(w http.ResponseWriter, r *http.Request) (v visit, err error) {
+	raw := r.URL.RawQuery
+	switch {
+	case r.Method == http.MethodGet, r.Method == http.MethodHead && h.config.Confirm != nil:
+	case r.Method == http.MethodPost && h.config.Confirm != nil:
+		if media, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";"); lower(strings.TrimSpace(media)) != "application/x-www-form-urlencoded" {
+			return v, ErrQuery
+		}
+		body, err := reqbody.Read(w, r, reqbody.Limits{Max: maxForm, Timeout: formTimeout})
+		if err != nil {
+			return v, errors.Join(err, ErrQuery) // the status of the first, the words of the second
+		}
+		raw = string(body)
+	default:
+		w.Header().Set("Allow", h.allow)
+		return v, ErrMethod
+	}
+	q, err := h.query(raw)
+	if err != nil {
+		return v, err
+	}
+	v.ticket, v.state = q.Get(h.config.TicketParam), q.Get(h.config.StateParam)
+	denied := q.Get("error") != ""
+	named := h.named(q)
+	if target, err := h.resolve(r, named); err == nil {
+		v.target = target // so that a refusal keeps it
+	}
+	switch {
+	case v.ticket == "" && !denied:
+		return v, ErrTicketMissing
+	case len(v.ticket) > maxTicket:
+		return v, ErrTicketInvalid
+	}
+
+	if h.config.InsecureUnsolicited && v.state == "" {
+		// A form that another site submits would confirm what the person never saw. A flow's cookie does not come with such a form.
+		if new(http.CrossOriginProtection).Check(r) != nil {
+			return v, ErrCrossSite
+		}
+		if named == "" {
+			named = h.config.Home
+		}
+	} else {
+		begun, err := h.flows.Peek(r, v.state)
+		named, v.target = cmp.Or(named, string(begun)), cmp.Or(v.target, string(begun))
+		if err != nil {
+			return v, err
+		}
+	}
+	if denied {
+		return v, ErrDenied
+	}
+	target, err := h.resolve(r, named)
+	if err != nil {
+		return v, err
+	}
+	v.target = target
+	return v, nil
+}
+
+// resolve is [ReturnTo.ResolveFrom] for the path of r, and gives no target with an error.
+func (h *Handler[U]) resolve(r *http.Request, raw string) (string, error) {
+	target, err := h.config.ReturnTo.ResolveFrom(r.URL.EscapedPath(), raw)
+	if err != nil {
+		return "", err
+	}
+	return target, nil
+}
+
+// confirm answers with the page whose button does the rest.
+func (h *Handler[U]) confirm(w http.ResponseWriter, r *http.Request, v visit) error {
+	if h.spent.used(v.ticket) {
+		return ErrUsed
+	}
+	text := h.config.Confirm
+	p := Page{Status: http.StatusOK, Title: text.Title, Text: text.Text, Button: text.Button, Action: "?"} // this page, without its query
+	p.Fields = []Field{{h.config.TicketParam, v.ticket}, {h.config.ReturnToParam, v.target}}
+	if v.state != "" {
+		p.Fields = append(p.Fields, Field{h.config.StateParam, v.state})
+	}
+	return p.Write(w, r, h.config.Page, h.config.ReturnTo.texts()...)
+}
+
+// complete redeems the ticket and starts the session. The flow stays open when that fails, for another try.
+func (h *Handler[U]) complete(w http.ResponseWriter, r *http.Request, v visit) (err error) {
+	if !h.spent.take(v.ticket) {
+		return ErrUsed
+	}
+	flow := v.state != ""
+	if flow && !h.flows.spent.take(v.state) {
+		h.spent.release(v.ticket)
+		return ErrUsed
+	}
+	done := false
+	defer func() { // also when the application's func panics
+		if !done {
+			h.spent.release(v.ticket)
+			if flow {
+				h.flows.spent.release(v.state)
+			}
+		}
+	}()
+	user, err := h.config.Redeem(r.Context(), v.ticket)
+	if err != nil {
+		return err
+	}
+	done = true // what is redeemed stays used, whatever happens next
+	if flow {
+		h.flows.clear(w, h.flows.cookieOf(v.state))
+	}
+	if h.config.Complete != nil {
+		return h.config.Complete(w, r, user, v.target)
+	}
+	return h.config.Sessions.Start(w, r, user)
+}
+
+// Refuse answers an error of [Handler.Start] as the handler answers its own.
+func (h *Handler[U]) Refuse(w http.ResponseWriter, r *http.Request, err error) {
+	h.refuse(w, r, visit{}, err)
+}
+
+func (h *Handler[U]) refuse(w http.ResponseWriter, r *http.Request, v visit, err error) {
+	level := slog.LevelWarn
+	if refusal.Status(err) >= 500 {
+		level = slog.LevelError
+	}
+	h.config.Logger.LogAttrs(r.Context(), level, "callback refused", slog.String("cause", scrub(err.Error(), v.ticket, v.state)))
+	if h.config.OnError != nil {
+		h.config.OnError(w, r, err)
+		return
+	}
+	retry := h.config.Retry
+	if retry != "" {
+		retry = withParam(retry, h.config.ReturnToParam, v.target)
+	}
+	Refuse(w, r, err, retry, h.config.Page)
+}
+
+// scrub takes secrets out of an error's text, also as they stand in a URL.
+func scrub(text string, secrets ...string) string {
+	for _, s := range secrets {
+		if s != "" {
+			text = strings.ReplaceAll(text, s, "[redacted]")
+			text = strings.ReplaceAll(text, url.QueryEscape(s), "[redacted]")
+			text = strings.ReplaceAll(text, url.PathEscape(s), "[redacted]")
+		}
+	}
+	return text
+}
+
+// texts returns the allowed origins as text.
+func (t *ReturnTo) texts() []string {
+	out := make([]string, len(t.origins))
+	for i, o := range t.origins {
+		out[i] = o.text
+	}
+	return slices.Clip(out)
+}

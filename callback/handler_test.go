@@ -1,0 +1,645 @@
+package callback_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"html/template"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse/callback"
+)
+
+type user struct {
+	Name string `json:"name"`
+}
+
+// tickets is a third party whose tickets work once.
+type tickets struct {
+	mu       sync.Mutex
+	good     map[string]string
+	redeemed atomic.Int32
+}
+
+func (t *tickets) redeem(_ context.Context, ticket string) (user, error) {
+	t.redeemed.Add(1)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	name, ok := t.good[ticket]
+	if !ok {
+		return user{}, callback.ErrTicketInvalid
+	}
+	delete(t.good, ticket)
+	return user{name}, nil
+}
+
+func config(t testing.TB, third *tickets) callback.Config[user] {
+	t.Helper()
+	return callback.Config[user]{
+		Redeem:   third.redeem,
+		ReturnTo: returnTo(t, "https://app.example.com"),
+		Keys:     keyring(t, secret(1)),
+		Retry:    "/login",
+		Home:     "/home",
+		Logger:   logTo(new(strings.Builder)),
+	}
+}
+
+// site is an application: /login begins, /callback takes the return, / is protected.
+func site(t *testing.T, c callback.Config[user]) *browser {
+	t.Helper()
+	h, err := callback.New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("/login", func(w http.ResponseWriter, r *http.Request) {
+		params, err := h.Start(w, r)
+		if err != nil {
+			h.Refuse(w, r, err)
+			return
+		}
+		_, _ = w.Write([]byte(params.Encode()))
+	})
+	mux.Handle("/callback", h)
+	mux.Handle("/", h.Require(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		u, _ := callback.SessionFrom[user](r.Context())
+		again, err := h.Session(r)
+		fmt.Fprintf(w, "signed in as %s, %v, %v", u.Name, again == u, err)
+	})))
+	return serve(t, mux)
+}
+
+// begin starts a flow and returns the callback URL for ticket.
+func (b *browser) begin(login, ticket string) string {
+	b.t.Helper()
+	got := b.open(login)
+	params, err := url.ParseQuery(got.body)
+	if err != nil || got.StatusCode != 200 {
+		b.t.Fatalf("%s: %d %s", login, got.StatusCode, got.body)
+	}
+	params.Set("session_token", ticket)
+	return "/callback?" + params.Encode()
+}
+
+func TestReturnSignsIn(t *testing.T) {
+	third := &tickets{good: map[string]string{"t-1": "Ana"}}
+	b := site(t, config(t, third))
+	if got := b.open("/inbox?a=1"); got.StatusCode != 303 || got.Header.Get("Location") != "/login?redirect_url=%2Finbox%3Fa%3D1" {
+		t.Fatalf("not signed in: %d %s", got.StatusCode, got.Header.Get("Location"))
+	}
+	got := b.open(b.begin("/login?redirect_url=%2Finbox%3Fa%3D1", "t-1"))
+	for name, want := range map[string]string{"Location": "/inbox?a=1", "Cache-Control": "no-store", "Referrer-Policy": "no-referrer"} {
+		if got.Header.Get(name) != want {
+			t.Errorf("%s: %q, want %q", name, got.Header.Get(name), want)
+		}
+	}
+	if got.StatusCode != 303 || got.body != "" {
+		t.Errorf("answer: %d %q", got.StatusCode, got.body)
+	}
+	session := ""
+	for _, line := range got.Header["Set-Cookie"] {
+		if strings.HasPrefix(line, "__Host-session=") {
+			session = line
+		}
+	}
+	if !strings.HasSuffix(session, "; Path=/; Max-Age=43199; HttpOnly; Secure; SameSite=Lax") && !strings.HasSuffix(session, "; Path=/; Max-Age=43200; HttpOnly; Secure; SameSite=Lax") {
+		t.Errorf("session cookie: %s", session)
+	}
+	if got := b.open(got.Header.Get("Location")); got.StatusCode != 200 || got.body != "signed in as Ana, true, <nil>" {
+		t.Errorf("then: %d %s", got.StatusCode, got.body)
+	}
+	if names := b.cookies(); len(names) != 1 {
+		t.Errorf("the flow's cookie is still there: %v", names)
+	}
+}
+
+func TestReturnIsRefused(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		change func(path string) string // of a good callback URL with target /inbox
+		status int
+		words  string // of the page
+		retry  string // "" for none
+	}{
+		{"without anything", func(string) string { return "/callback" }, 400, "not complete", "/login"},
+		{"without ticket", func(p string) string { return strings.Replace(p, "session_token=good", "x=y", 1) }, 400, "not complete", "/login?redirect_url=%2Finbox"},
+		{"with an empty ticket", func(p string) string { return strings.Replace(p, "session_token=good", "session_token=", 1) }, 400, "not complete", "/login?redirect_url=%2Finbox"},
+		{"with an unknown ticket", func(p string) string { return strings.Replace(p, "=good", "=forged", 1) }, 400, "not valid", "/login?redirect_url=%2Finbox"},
+		{"with a ticket of 4097 bytes", func(p string) string { return strings.Replace(p, "=good", "="+strings.Repeat("a", 4097), 1) }, 400, "not valid", "/login?redirect_url=%2Finbox"},
+		{"with two tickets", func(p string) string { return p + "&session_token=good" }, 400, "damaged", "/login"},
+		{"with two states", func(p string) string { return p + "&state=x" }, 400, "damaged", "/login"},
+		{"with two targets", func(p string) string { return p + "&redirect_url=/" }, 400, "damaged", "/login"},
+		{"with a malformed query", func(p string) string { return p + "&a=%zz" }, 400, "damaged", "/login"},
+		{"with a semicolon in the query", func(p string) string { return p + ";a=b" }, 400, "damaged", "/login"},
+		{"without state", func(string) string { return "/callback?session_token=good&redirect_url=/inbox" }, 403, "did not begin here", "/login?redirect_url=%2Finbox"},
+		{"with a forged state", func(string) string {
+			return "/callback?session_token=good&redirect_url=/inbox&state=AAAAAAAAAAAAAAAAAAAAAA"
+		}, 403, "did not begin here", "/login?redirect_url=%2Finbox"},
+		{"with a state that is none", func(string) string { return "/callback?session_token=good&redirect_url=/inbox&state=x" }, 403, "did not begin here", "/login?redirect_url=%2Finbox"},
+		{"to another host", func(p string) string {
+			return strings.Replace(p, "redirect_url=%2Finbox", "redirect_url=//evil.example", 1)
+		}, 400, "does not lead back", "/login?redirect_url=%2Finbox"},
+		{"to a script", func(p string) string {
+			return strings.Replace(p, "redirect_url=%2Finbox", "redirect_url=javascript:alert(1)", 1)
+		}, 400, "does not lead back", "/login?redirect_url=%2Finbox"},
+		{"because the person cancelled", func(p string) string { return strings.Replace(p, "session_token=good", "error=access_denied", 1) }, 403, "said no", "/login?redirect_url=%2Finbox"},
+		{"with an error and a ticket", func(p string) string { return p + "&error=access_denied" }, 403, "said no", "/login?redirect_url=%2Finbox"},
+		{"with markup", func(string) string { return "/callback?session_token=<script>&error=<script>&state=<script>" }, 403, "did not begin here", "/login"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			third := &tickets{good: map[string]string{"good": "Ana"}}
+			var log strings.Builder
+			c := config(t, third)
+			c.Logger = logTo(&log)
+			b := site(t, c)
+			path := tt.change(b.begin("/login?redirect_url=/inbox", "good"))
+			got := b.open(path)
+			if got.StatusCode != tt.status || got.Header.Get("Content-Type") != "text/html; charset=utf-8" || !strings.Contains(got.body, tt.words) {
+				t.Errorf("%d %s\n%s", got.StatusCode, got.Header.Get("Content-Type"), got.body)
+			}
+			link := `<a href="` + tt.retry + `">Begin again</a>`
+			if !strings.Contains(got.body, link) {
+				t.Errorf("%s is not in\n%s", link, got.body)
+			}
+			if got.Header.Get("Location") != "" || got.Header.Get("Cache-Control") != "no-store" || got.Header.Get("Referrer-Policy") != "no-referrer" {
+				t.Errorf("header: %v", got.Header)
+			}
+			if strings.Contains(got.body, "<script") || strings.Contains(got.body, "evil") {
+				t.Errorf("the page repeats the request:\n%s", got.body)
+			}
+			if b.cookies()["__Host-session"] != "" {
+				t.Error("there is a session")
+			}
+			if n := third.redeemed.Load(); n > 0 && tt.name != "with an unknown ticket" {
+				t.Errorf("the ticket was redeemed %d times", n)
+			}
+			fetched := b.do(b.request("GET", path, "", "Accept", "application/json", "Sec-Fetch-Mode", "cors"))
+			var problem struct{ Status int }
+			if err := json.Unmarshal([]byte(fetched.body), &problem); err != nil || problem.Status != tt.status || fetched.StatusCode != tt.status || fetched.Header.Get("Content-Type") != "application/problem+json" {
+				t.Errorf("fetched: %d %s %s", fetched.StatusCode, fetched.Header.Get("Content-Type"), fetched.body)
+			}
+			for _, secret := range []string{"good", "forged", "AAAAAAAA"} {
+				if strings.Contains(log.String(), secret) {
+					t.Errorf("%s is in the log:\n%s", secret, log.String())
+				}
+			}
+			if !strings.Contains(log.String(), "callback refused") {
+				t.Errorf("log: %s", log.String())
+			}
+		})
+	}
+}
+
+func TestReturnWorksOnce(t *testing.T) {
+	third := &tickets{good: map[string]string{"t-1": "Ana"}}
+	b := site(t, config(t, third))
+	path := b.begin("/login", "t-1")
+	if got := b.open(path); got.StatusCode != 303 || got.Header.Get("Location") != "/home" {
+		t.Fatalf("first: %d %s", got.StatusCode, got.Header.Get("Location"))
+	}
+	if got := b.open(path); got.StatusCode != 410 || !strings.Contains(got.body, "used already") {
+		t.Errorf("reload: %d %s", got.StatusCode, got.body)
+	}
+	if n := third.redeemed.Load(); n != 1 {
+		t.Errorf("redeemed %d times", n)
+	}
+}
+
+func TestTwoRequestsAtOnceRedeemOnce(t *testing.T) {
+	entered, leave := make(chan struct{}), make(chan struct{})
+	c := config(t, &tickets{})
+	c.Redeem = func(context.Context, string) (user, error) {
+		entered <- struct{}{}
+		<-leave
+		return user{"Ana"}, nil
+	}
+	b := site(t, c)
+	path := b.begin("/login", "t-1")
+	other := b.begin("/login", "t-1") // another flow, with the same ticket
+	first := make(chan int)
+	go func() {
+		r := b.request("GET", path, "")
+		res, err := b.Do(r)
+		if err != nil {
+			first <- 0
+			return
+		}
+		res.Body.Close()
+		first <- res.StatusCode
+	}()
+	<-entered
+	if got := b.open(path); got.StatusCode != 410 {
+		t.Errorf("the same return: %d", got.StatusCode)
+	}
+	if got := b.open(other); got.StatusCode != 410 {
+		t.Errorf("the same ticket in another flow: %d", got.StatusCode)
+	}
+	sameFlow := strings.Replace(path, "t-1", "t-2", 1)
+	if got := b.open(sameFlow); got.StatusCode != 410 {
+		t.Errorf("another ticket in the same flow: %d", got.StatusCode)
+	}
+	close(leave)
+	if got := <-first; got != 303 {
+		t.Errorf("first: %d", got)
+	}
+}
+
+func TestFailureOfTheThirdPartyLeavesTheFlowOpen(t *testing.T) {
+	broken := true
+	var log strings.Builder
+	c := config(t, &tickets{})
+	c.Logger = logTo(&log)
+	c.Redeem = func(_ context.Context, ticket string) (user, error) {
+		if broken {
+			return user{}, fmt.Errorf("GET https://third.example/?t=%s: connection refused", url.QueryEscape(ticket))
+		}
+		return user{"Ana"}, nil
+	}
+	b := site(t, c)
+	path := b.begin("/login", "se cret")
+	got := b.open(path)
+	if got.StatusCode != 500 || !strings.Contains(got.body, "our side") || strings.Contains(got.body, "refused") {
+		t.Errorf("%d %s", got.StatusCode, got.body)
+	}
+	if strings.Contains(log.String(), "cret") || !strings.Contains(log.String(), "connection refused") || !strings.Contains(log.String(), "level=ERROR") {
+		t.Errorf("log: %s", log.String())
+	}
+	broken = false
+	if got := b.open(path); got.StatusCode != 303 {
+		t.Errorf("then: %d %s", got.StatusCode, got.body)
+	}
+}
+
+func TestRedeemThatPanicsSpendsNothing(t *testing.T) {
+	c := config(t, &tickets{})
+	panics := true
+	c.Redeem = func(context.Context, string) (user, error) {
+		if panics {
+			panic(http.ErrAbortHandler)
+		}
+		return user{"Ana"}, nil
+	}
+	b := site(t, c)
+	path := b.begin("/login", "t-1")
+	if res, err := b.Do(b.request("GET", path, "")); err == nil {
+		res.Body.Close()
+		t.Fatal("no panic")
+	}
+	panics = false
+	if got := b.open(path); got.StatusCode != 303 {
+		t.Errorf("then: %d", got.StatusCode)
+	}
+}
+
+func TestStatusOfTheApplicationsError(t *testing.T) {
+	locked := &callback.Reason{Text: "account locked", Status: 403, Title: "Your account is locked", Cause: "Call us."}
+	for _, tt := range []struct {
+		err    error
+		status int
+		words  string
+	}{
+		{fmt.Errorf("row 7: %w", locked), 403, "Your account is locked"},
+		{coded(429), 429, "Too Many Requests"},
+		{coded(503), 503, "our side"},
+		{callback.ErrExpired, 410, "has expired"},
+	} {
+		c := config(t, &tickets{})
+		c.Redeem = func(context.Context, string) (user, error) { return user{}, tt.err }
+		b := site(t, c)
+		if got := b.open(b.begin("/login", "t")); got.StatusCode != tt.status || !strings.Contains(got.body, tt.words) {
+			t.Errorf("%v: %d %s", tt.err, got.StatusCode, got.body)
+		}
+	}
+}
+
+type coded int
+
+func (c coded) Error() string   { return "coded" }
+func (c coded) StatusCode() int { return int(c) }
+
+func TestAttackersReturnDoesNothing(t *testing.T) {
+	third := &tickets{good: map[string]string{"mallory": "Mallory"}}
+	attacker := site(t, config(t, third))
+	link := attacker.begin("/login", "mallory")
+
+	fresh := attacker.another()
+	if got := fresh.open(link); got.StatusCode != 403 || len(fresh.cookies()) != 0 {
+		t.Errorf("in a fresh browser: %d, %v", got.StatusCode, fresh.cookies())
+	}
+	busy := attacker.another()
+	mine := busy.begin("/login", "ana")
+	third.good["ana"] = "Ana"
+	if got := busy.open(link); got.StatusCode != 403 {
+		t.Errorf("in a browser with a flow of its own: %d", got.StatusCode)
+	}
+	if third.redeemed.Load() != 0 {
+		t.Error("the attacker's ticket was redeemed")
+	}
+	if got := busy.open(mine); got.StatusCode != 303 {
+		t.Errorf("that flow afterwards: %d", got.StatusCode)
+	}
+	if got := busy.open("/"); !strings.Contains(got.body, "signed in as Ana") {
+		t.Errorf("signed in: %s", got.body)
+	}
+}
+
+func TestTwoTabsBothFinish(t *testing.T) {
+	third := &tickets{good: map[string]string{"t-1": "Ana", "t-2": "Ana"}}
+	b := site(t, config(t, third))
+	one, two := b.begin("/login?redirect_url=/one", "t-1"), b.begin("/login?redirect_url=/two", "t-2")
+	if got := b.open(one); got.StatusCode != 303 || got.Header.Get("Location") != "/one" {
+		t.Errorf("first tab: %d %s", got.StatusCode, got.Header.Get("Location"))
+	}
+	if got := b.open(two); got.StatusCode != 303 || got.Header.Get("Location") != "/two" {
+		t.Errorf("second tab: %d %s", got.StatusCode, got.Header.Get("Location"))
+	}
+}
+
+func TestStateAloneIsEnough(t *testing.T) {
+	third := &tickets{good: map[string]string{"t-1": "Ana"}}
+	b := site(t, config(t, third))
+	full, _ := url.ParseQuery(strings.TrimPrefix(b.begin("/login?redirect_url=/deep", "t-1"), "/callback?"))
+	if got := b.open("/callback?session_token=t-1&state=" + full.Get("state")); got.Header.Get("Location") != "/deep" {
+		t.Errorf("%d %s", got.StatusCode, got.Header.Get("Location"))
+	}
+}
+
+func TestExpiredFlowSaysSoAndKeepsTheTarget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, err := callback.New(config(t, &tickets{}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := httptest.NewRecorder()
+		params, err := h.Start(w, httptest.NewRequest("GET", "/login?redirect_url=/deep", nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(11 * time.Minute)
+		r := browserWith(w)
+		r.Header.Set("Accept", "text/html")
+		r.URL, _ = url.Parse("/callback?session_token=t&state=" + params.Get("state"))
+		got := httptest.NewRecorder()
+		h.ServeHTTP(got, r)
+		if got.Code != 410 || !strings.Contains(got.Body.String(), "has expired") || !strings.Contains(got.Body.String(), `"/login?redirect_url=%2Fdeep"`) {
+			t.Errorf("%d %s", got.Code, got.Body)
+		}
+	})
+}
+
+func TestHeadAndPostRedeemNothing(t *testing.T) {
+	third := &tickets{good: map[string]string{"t-1": "Ana"}}
+	b := site(t, config(t, third))
+	path := b.begin("/login", "t-1")
+	for _, method := range []string{"HEAD", "POST", "PUT", "DELETE", "OPTIONS", "BREW"} {
+		got := b.do(b.request(method, path, ""))
+		if got.StatusCode != 405 || got.Header.Get("Allow") != "GET" {
+			t.Errorf("%s: %d, Allow %q", method, got.StatusCode, got.Header.Get("Allow"))
+		}
+	}
+	if third.redeemed.Load() != 0 {
+		t.Error("redeemed")
+	}
+	if got := b.open(path); got.StatusCode != 303 {
+		t.Errorf("GET afterwards: %d", got.StatusCode)
+	}
+}
+
+// TestUnsolicitedReturn is the article's flow, in which the return names everything.
+func TestUnsolicitedReturn(t *testing.T) {
+	third := &tickets{good: map[string]string{"t-1": "Ana", "t-2": "Ana", "t-3": "Ana"}}
+	c := config(t, third)
+	c.InsecureUnsolicited = true
+	c.Home = ""
+	b := site(t, c)
+	for _, tt := range []struct {
+		path     string
+		status   int
+		location string
+	}{
+		{"/callback?session_token=t-1&redirect_url=/dash", 303, "/dash"},
+		{"/callback?session_token=t-1&redirect_url=/dash", 410, ""},
+		{"/callback?session_token=t-2&redirect_url=../../x", 303, "/x"},
+		{"/callback?session_token=t-3&redirect_url=https://app.example.com/x", 303, "https://app.example.com/x"},
+		{"/callback?session_token=t-4", 400, ""},
+		{"/callback?session_token=t-4&redirect_url=", 400, ""},
+		{"/callback?session_token=t-4&redirect_url=null", 400, ""},
+		{"/callback?session_token=t-4&redirect_url=undefined", 400, ""},
+		{"/callback?session_token=t-4&redirect_url=/%0a/evil.example", 400, ""},
+		{"/callback?session_token=t-4&redirect_url=http:evil.example", 400, ""},
+		{"/callback?redirect_url=/x", 400, ""},
+	} {
+		got := b.open(tt.path)
+		if got.StatusCode != tt.status || got.Header.Get("Location") != tt.location {
+			t.Errorf("%s: %d %s, want %d %s", tt.path, got.StatusCode, got.Header.Get("Location"), tt.status, tt.location)
+		}
+	}
+	if n := third.redeemed.Load(); n != 3 {
+		t.Errorf("redeemed %d times", n)
+	}
+	// A return that has a state is held to it all the same.
+	third.good["t-5"] = "Ana"
+	if got := b.open("/callback?session_token=t-5&redirect_url=/&state=x"); got.StatusCode != 403 {
+		t.Errorf("with a foreign state: %d", got.StatusCode)
+	}
+}
+
+func TestConfirmedReturn(t *testing.T) {
+	third := &tickets{good: map[string]string{"t&1": "Ana"}}
+	c := config(t, third)
+	c.Confirm = &callback.Confirm{Title: "Sign in to Example?", Button: "Sign in"}
+	b := site(t, c)
+	path := b.begin("/login?redirect_url=/inbox", "t&1")
+
+	scanner := b.another()
+	if got := scanner.open(path); got.StatusCode != 403 {
+		t.Errorf("a mail scanner: %d", got.StatusCode)
+	}
+	if got := b.do(b.request("HEAD", path, "")); got.StatusCode != 200 {
+		t.Errorf("HEAD: %d", got.StatusCode)
+	}
+	got := b.open(path)
+	for _, want := range []string{"<h1>Sign in to Example?</h1>", `<form method="post" action="?">`, `name="session_token" value="t&amp;1"`, `name="redirect_url" value="/inbox"`, ">Sign in</button>"} {
+		if !strings.Contains(got.body, want) {
+			t.Errorf("%s is not in\n%s", want, got.body)
+		}
+	}
+	policy := got.Header.Get("Content-Security-Policy")
+	if got.StatusCode != 200 || !strings.Contains(policy, "frame-ancestors 'none'") || !strings.HasSuffix(policy, "form-action 'self' https://app.example.com") {
+		t.Errorf("%d, policy %q", got.StatusCode, policy)
+	}
+	if third.redeemed.Load() != 0 || b.cookies()["__Host-session"] != "" {
+		t.Fatal("GET redeemed the ticket")
+	}
+
+	form, _ := url.ParseQuery(strings.TrimPrefix(path, "/callback?"))
+	if got := scanner.post("/callback", form); got.StatusCode != 403 {
+		t.Errorf("confirmed from another browser: %d", got.StatusCode)
+	}
+	if got := b.do(b.request("POST", "/callback", `{}`, "Content-Type", "application/json")); got.StatusCode != 400 {
+		t.Errorf("JSON: %d", got.StatusCode)
+	}
+	if got := b.post("/callback", url.Values{"a": {strings.Repeat("a", 20<<10)}}); got.StatusCode != 413 {
+		t.Errorf("20 KiB: %d", got.StatusCode)
+	}
+	if got := b.do(b.request("PUT", path, "")); got.StatusCode != 405 || got.Header.Get("Allow") != "GET, HEAD, POST" {
+		t.Errorf("PUT: %d %s", got.StatusCode, got.Header.Get("Allow"))
+	}
+	if got := b.post("/callback", form); got.StatusCode != 303 || got.Header.Get("Location") != "/inbox" {
+		t.Errorf("confirmed: %d %s", got.StatusCode, got.body)
+	}
+	if got := b.post("/callback", form); got.StatusCode != 410 {
+		t.Errorf("confirmed twice: %d", got.StatusCode)
+	}
+	if got := b.open(path); got.StatusCode != 410 {
+		t.Errorf("opened again: %d", got.StatusCode)
+	}
+	if third.redeemed.Load() != 1 {
+		t.Errorf("redeemed %d times", third.redeemed.Load())
+	}
+}
+
+func TestUnsolicitedConfirmationFromAnotherSite(t *testing.T) {
+	third := &tickets{good: map[string]string{"t-1": "Ana"}}
+	c := config(t, third)
+	c.InsecureUnsolicited = true
+	c.Confirm = &callback.Confirm{}
+	b := site(t, c)
+	form := url.Values{"session_token": {"t-1"}, "redirect_url": {"/"}}
+	if got := b.post("/callback", form, "Sec-Fetch-Site", "cross-site"); got.StatusCode != 403 || third.redeemed.Load() != 0 {
+		t.Errorf("cross-site: %d", got.StatusCode)
+	}
+	got := b.open("/callback?" + form.Encode())
+	if got.StatusCode != 200 || !strings.Contains(got.body, "<h1>Continue?</h1>") || strings.Contains(got.body, `name="state"`) {
+		t.Errorf("%d %s", got.StatusCode, got.body)
+	}
+	if got := b.post("/callback", form); got.StatusCode != 303 {
+		t.Errorf("same-origin: %d", got.StatusCode)
+	}
+	if got := b.open("/callback?" + form.Encode()); got.StatusCode != 410 {
+		t.Errorf("opened again: %d", got.StatusCode)
+	}
+}
+
+func TestCompleteTakesThePlaceOfASession(t *testing.T) {
+	third := &tickets{good: map[string]string{"paid": "Ana", "unpaid": "Ben"}}
+	c := config(t, third)
+	c.Complete = func(w http.ResponseWriter, _ *http.Request, u user, target string) error {
+		if u.Name == "Ben" {
+			return &callback.Reason{Text: "not paid", Status: 402, Title: "Not paid yet", Cause: "Pay first."}
+		}
+		w.Header().Set("X-Receipt", u.Name+target)
+		return nil
+	}
+	b := site(t, c)
+	if got := b.open(b.begin("/login?redirect_url=/order/7", "paid")); got.StatusCode != 303 || got.Header.Get("X-Receipt") != "Ana/order/7" || len(b.cookies()) != 0 {
+		t.Errorf("paid: %d %v %v", got.StatusCode, got.Header, b.cookies())
+	}
+	if got := b.open(b.begin("/login", "unpaid")); got.StatusCode != 402 || !strings.Contains(got.body, "Not paid yet") {
+		t.Errorf("unpaid: %d %s", got.StatusCode, got.body)
+	}
+}
+
+func TestOwnPageAndOwnAnswer(t *testing.T) {
+	c := config(t, &tickets{})
+	c.Page = template.Must(template.New("").Parse(`<p>{{.Status}} {{.Title}} <a href="{{.Link}}">x</a>`))
+	got := site(t, c).open("/callback")
+	if got.StatusCode != 400 || got.body != `<p>400 This link is not complete <a href="/login">x</a>` || got.Header.Get("Content-Security-Policy") != "frame-ancestors 'none'" {
+		t.Errorf("%d %s %v", got.StatusCode, got.body, got.Header)
+	}
+	c.Page = template.Must(template.New("").Parse(`{{.Missing}}`))
+	if got := site(t, c).open("/callback"); got.StatusCode != 400 || !strings.Contains(got.body, "not complete") {
+		t.Errorf("a template that fails: %d %s", got.StatusCode, got.body)
+	}
+	c.OnError = func(w http.ResponseWriter, _ *http.Request, err error) {
+		w.WriteHeader(418)
+		_, _ = fmt.Fprint(w, errors.Is(err, callback.ErrTicketMissing))
+	}
+	if got := site(t, c).open("/callback"); got.StatusCode != 418 || got.body != "true" {
+		t.Errorf("%d %s", got.StatusCode, got.body)
+	}
+}
+
+func TestStartRefusesHostileTargets(t *testing.T) {
+	b := site(t, config(t, &tickets{}))
+	for _, path := range []string{"/login?redirect_url=//evil.example", "/login?redirect_url=/&redirect_url=/", "/login?redirect_url=%zz", "/login?redirect_url=" + strings.Repeat("a", 3000)} {
+		if got := b.open(path); got.StatusCode != 400 || len(b.cookies()) != 0 {
+			t.Errorf("%.40s: %d, %v", path, got.StatusCode, b.cookies())
+		}
+	}
+}
+
+func TestNewReportsEveryMistake(t *testing.T) {
+	_, err := callback.New(callback.Config[user]{Home: "https://x.example", Retry: "//evil.example", TicketParam: "state"})
+	if n := strings.Count(fmt.Sprint(err), "\n") + 1; n != 6 {
+		t.Errorf("%d mistakes: %v", n, err)
+	}
+	c := config(t, &tickets{})
+	c.FlowName, c.FlowLifetime = "a b", time.Hour*25
+	if _, err := callback.New(c); err == nil || strings.Count(err.Error(), "\n") != 1 {
+		t.Errorf("flows: %v", err)
+	}
+}
+
+func ExampleNew() {
+	keys, err := callback.NewKeyring([]byte("Xq3#pN8!vT5^kZ1&mB7*rL4(wD9)yG2@")) // from the environment
+	if err != nil {
+		panic(err)
+	}
+	returnTo, err := callback.NewReturnTo("https://app.example.com")
+	if err != nil {
+		panic(err)
+	}
+	login, err := callback.New(callback.Config[user]{
+		Keys:     keys,
+		ReturnTo: returnTo,
+		Retry:    "/login",
+		Redeem: func(_ context.Context, ticket string) (user, error) {
+			if ticket != "ticket-of-ana" { // ask the third party, which takes each ticket once
+				return user{}, callback.ErrTicketInvalid
+			}
+			return user{"Ana"}, nil
+		},
+	})
+	if err != nil {
+		panic(err)
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /login", func(w http.ResponseWriter, r *http.Request) {
+		params, err := login.Start(w, r)
+		if err != nil {
+			login.Refuse(w, r, err)
+			return
+		}
+		back := "https://app.example.com/callback?" + params.Encode()
+		http.Redirect(w, r, "https://third.example/login?return="+url.QueryEscape(back), http.StatusSeeOther)
+	})
+	mux.Handle("GET /callback", login)
+	mux.Handle("GET /", login.Require(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		u, _ := callback.SessionFrom[user](r.Context())
+		fmt.Fprintln(w, "hello", u.Name)
+	})))
+
+	// The browser goes to /login, and comes back from the third party with a ticket.
+	started := httptest.NewRecorder()
+	mux.ServeHTTP(started, httptest.NewRequest("GET", "/login?redirect_url=/inbox", nil))
+	there, _ := url.Parse(started.Header().Get("Location"))
+	returned := httptest.NewRequest("GET", there.Query().Get("return")+"&session_token=ticket-of-ana", nil)
+	for _, c := range started.Result().Cookies() {
+		returned.AddCookie(c)
+	}
+	w := httptest.NewRecorder()
+	mux.ServeHTTP(w, returned)
+	fmt.Println(w.Code, w.Header().Get("Location"))
+	// Output: 303 /inbox
+}
