@@ -33,6 +33,9 @@ type DestinationOptions struct {
 	// AppendParams adds the parameters to the query when neither path nor host of the destination uses one of them, as
 	// rewrites do in Next.js.
 	AppendParams bool
+	// MergeSlashes turns each run of slashes and backslashes in the path into one slash, as redirects do in Next.js.
+	// No value can then make the path begin with two, which would name another host.
+	MergeSlashes bool
 	// Verbatim inserts parameters into path and fragment as they are: they were matched on an escaped path.
 	// Otherwise they are escaped.
 	Verbatim bool
@@ -66,16 +69,17 @@ func CompileDestination(destination string, o DestinationOptions) (*Destination,
 	fail := func(err error) (*Destination, error) {
 		return nil, fmt.Errorf("proxy: destination %q: %w", destination, err)
 	}
-	rest := destination
+	rest := strings.Map(dropBreaks, strings.Trim(destination, " "))
 	if !strings.HasPrefix(rest, "/") {
 		if err := d.readOrigin(&rest); err != nil {
 			return fail(err)
 		}
 	}
-	rest, fragment, hasFragment := strings.Cut(rest, "#")
+	rest, fragment, _ := strings.Cut(rest, "#")
 	path, query, _ := strings.Cut(rest, "?")
-	if hasFragment && fragment != "" {
-		path += "#" + fragment
+	path = normalPath(path)
+	if fragment != "" {
+		path += "#" + escapeBytes(fragment, "\"<>`")
 	}
 	var err error
 	if d.path, err = pathexp.Parse(path, "/#?"); err != nil {
@@ -125,8 +129,9 @@ func (d *Destination) readOrigin(rest *string) error {
 		return err
 	}
 	d.scheme = scheme
-	for _, t := range tokens {
-		if t.Param {
+	for i := range tokens {
+		tokens[i].Text = strings.ToLower(tokens[i].Text)
+		if tokens[i].Param {
 			d.host = tokens
 		}
 	}
@@ -146,16 +151,22 @@ func (d *Destination) readOrigin(rest *string) error {
 // checkSlots refuses a parameter that the rule cannot fill on every request.
 func checkSlots(tokens []pathexp.Token, params []ParamSpec) error {
 	for _, t := range tokens {
-		if !t.Param || t.Name == "" {
-			continue
-		}
 		spec, ok := findSpec(params, t.Name)
 		switch {
-		case !ok && !t.Optional():
+		case !t.Param || t.Optional() || t.Name == "":
+		case !ok:
 			return fmt.Errorf("parameter :%s is not in the source or its conditions", t.Name)
-		case ok && spec.Optional && !t.Optional():
-			return fmt.Errorf("parameter :%s may be absent from a match: write it with ? or *, or make it required in the source", t.Name)
-		case ok && spec.Repeated && !t.Repeats():
+		case spec.Optional:
+			return fmt.Errorf("parameter :%s may be absent from a match: write it with * here, or make it required in the source", t.Name)
+		}
+	}
+	return checkLists(tokens, params)
+}
+
+// checkLists refuses a list in a place for one value.
+func checkLists(tokens []pathexp.Token, params []ParamSpec) error {
+	for _, t := range tokens {
+		if spec, ok := findSpec(params, t.Name); t.Param && ok && spec.Repeated && !t.Repeats() {
 			return fmt.Errorf("parameter :%s is a list: write :%s*", t.Name, t.Name)
 		}
 	}
@@ -186,8 +197,8 @@ func (d *Destination) String() string { return d.text }
 // External says whether the destination is an absolute URL.
 func (d *Destination) External() bool { return d.scheme != "" }
 
-// Expand returns the target for a request with the parameters p and the raw query rawQuery. Parameters in the query of
-// the destination win over those of the request, and the request's over appended ones only where the destination says so.
+// Expand returns the target for a request with the parameters p and the raw query rawQuery. A query parameter that the
+// destination writes wins over one of the request, and so does one that AppendParams adds.
 //
 // The error is [ErrHost].
 func (d *Destination) Expand(p Params, rawQuery string) (Target, error) {
@@ -199,8 +210,11 @@ func (d *Destination) Expand(p Params, rawQuery string) (Target, error) {
 		}
 		t.Origin = d.scheme + "://" + host + d.port
 	}
-	full := expandTokens(d.path, p, d.escape)
-	t.Path, t.Fragment, _ = strings.Cut(full, "#")
+	t.Path, t.Fragment, _ = strings.Cut(expandTokens(d.path, p, d.escape), "#")
+	t.Path = strings.ReplaceAll(t.Path, "?", "%3F")
+	if d.o.MergeSlashes {
+		t.Path = mergeSlashes(t.Path)
+	}
 	t.Query = parseQuery(rawQuery)
 	for _, q := range d.query {
 		values := make([]string, len(q.values))
@@ -214,13 +228,14 @@ func (d *Destination) Expand(p Params, rawQuery string) (Target, error) {
 			if d.hasQuery(name) {
 				continue
 			}
-			if list, ok := v.([]string); ok {
-				t.Query.set(name, list)
-			} else {
-				t.Query.set(name, []string{v.(string)})
+			list, ok := v.([]string)
+			if !ok {
+				list = []string{v.(string)}
 			}
+			t.Query.set(name, list)
 		}
 	}
+	t.Query.indexesFirst()
 	return t, nil
 }
 
@@ -234,7 +249,7 @@ func (d *Destination) hasQuery(key string) bool {
 }
 
 func (d *Destination) expandHost(p Params) (string, error) {
-	host := expandTokens(d.host, p, url.PathEscape)
+	host := expandTokens(d.host, p, escapeComponent)
 	if d.o.InsecureAnyHost {
 		return host, nil
 	}
@@ -244,7 +259,7 @@ func (d *Destination) expandHost(p Params) (string, error) {
 			return host, nil
 		}
 		if tail, ok := strings.CutPrefix(allowed, "*"); ok && strings.HasSuffix(host, tail) {
-			if label := strings.TrimSuffix(host, tail); label != "" && !strings.Contains(label, ".") {
+			if isLabel(strings.TrimSuffix(host, tail)) {
 				return host, nil
 			}
 		}
@@ -252,14 +267,25 @@ func (d *Destination) expandHost(p Params) (string, error) {
 	return "", ErrHost
 }
 
+// isLabel says whether s is one label of a host name: letters, digits, hyphens and underscores.
+func isLabel(s string) bool {
+	for i := range len(s) {
+		if !isUnreserved(s[i]) || strings.IndexByte(".~", s[i]) >= 0 {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// escape makes a value part of the path or fragment.
 func (d *Destination) escape(value string) string {
 	if d.o.Verbatim {
-		return value
+		return strings.ReplaceAll(value, "#", "%23")
 	}
 	return (&url.URL{Path: value}).EscapedPath()
 }
 
-// expandTokens fills the parameters into tokens. Compile has made sure that they are there.
+// expandTokens fills the parameters into tokens. Compiling has made sure that they are there.
 func expandTokens(tokens []pathexp.Token, p Params, escape func(string) string) string {
 	var b strings.Builder
 	for _, t := range tokens {
@@ -267,37 +293,15 @@ func expandTokens(tokens []pathexp.Token, p Params, escape func(string) string) 
 			b.WriteString(t.Text)
 			continue
 		}
-		for _, v := range p.Values(t.Name) {
+		values := p.Values(t.Name)
+		if len(values) > 1 && !t.Repeats() { // a query parameter of the conditions that is there several times
+			values = values[len(values)-1:]
+		}
+		for _, v := range values {
 			b.WriteString(t.Prefix)
 			b.WriteString(escape(v))
 			b.WriteString(t.Suffix)
 		}
 	}
 	return b.String()
-}
-
-// A Template is text with parameters, such as the value of a header. It is immutable and safe for concurrent use.
-type Template struct {
-	tokens []pathexp.Token
-}
-
-// CompileTemplate reads text in which :name stands for one of the parameters; any other colon is text.
-func CompileTemplate(text string, params []ParamSpec) (*Template, error) {
-	tokens, err := pathexp.ParseTemplate(text, func(name string) bool {
-		_, ok := findSpec(params, name)
-		return ok
-	})
-	if err != nil {
-		return nil, err
-	}
-	return &Template{tokens}, checkSlots(tokens, params)
-}
-
-// Expand returns the text with the parameters p in it.
-func (t *Template) Expand(p Params) string {
-	s := expandTokens(t.tokens, p, func(s string) string { return s })
-	if len(t.tokens) > 0 && t.tokens[0].Param {
-		s = strings.TrimPrefix(s, "/")
-	}
-	return s
 }

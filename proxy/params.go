@@ -155,11 +155,11 @@ func (p *Params) text(i int) (string, bool) {
 }
 
 // set notes that the i-th key matched the path from one offset to another; a negative offset is no match.
-func (p *Params) set(i, from, to int) {
+func (p *Params) set(i int, from, to int32) {
 	if from < 0 {
 		return
 	}
-	s := span{int32(from) + 1, int32(to)}
+	s := span{from + 1, to}
 	if i < inlineKeys {
 		p.spans[i] = s
 		return

@@ -3,18 +3,15 @@ package proxy
 import (
 	"errors"
 	"fmt"
-	"regexp"
-	"strings"
 
 	"github.com/gatehouse-go/gatehouse/proxy/internal/pathexp"
 )
 
 // A Pattern is a compiled path pattern. It is immutable and safe for concurrent use.
 type Pattern struct {
-	text string
-	keys []key
-	re   *regexp.Regexp
-	skip []string
+	text    string
+	keys    []key
+	matcher *pathexp.Matcher
 }
 
 // Compile reads pattern as the matcher of Next.js's proxy.ts does ([ReadingMatcher]): named parameters (/blog/:slug),
@@ -35,22 +32,20 @@ func (e *PatternError) Error() string {
 	return fmt.Sprintf("proxy: pattern %q at %d: %s", e.Pattern, e.Pos, e.Rule)
 }
 
-// newPatternError turns a position in the extended pattern into one in the pattern as given.
-func newPatternError(pattern string, shift int, err error) *PatternError {
+func newPatternError(pattern string, err error) *PatternError {
 	e := &PatternError{Pattern: pattern, Rule: err.Error()}
 	var at *pathexp.Error
 	if errors.As(err, &at) {
-		e.Rule, e.Pos = at.Rule, min(max(at.Pos-shift, 0), len(pattern))
+		e.Rule, e.Pos = at.Rule, at.Pos
 	}
 	return e
 }
 
-// newPattern compiles the expression of a pattern.
-func newPattern(pattern string, src *pathexp.Source, o PatternOptions) (*Pattern, error) {
-	p := &Pattern{text: pattern, skip: o.Excluded}
-	for _, t := range src.Params {
+func newPattern(pattern string, m *pathexp.Matcher, reading Reading) *Pattern {
+	p := &Pattern{text: pattern, matcher: m}
+	for _, t := range m.Params {
 		k := key{name: t.Name, repeated: t.Repeats(), optional: t.Optional(), separator: t.Separator()}
-		switch o.Reading {
+		switch reading {
 		case ReadingSource:
 			k.hidden = t.Unnamed
 		case ReadingMatcher:
@@ -58,19 +53,7 @@ func newPattern(pattern string, src *pathexp.Source, o PatternOptions) (*Pattern
 		}
 		p.keys = append(p.keys, k)
 	}
-	expr := src.Expr
-	if o.Reading == ReadingSource {
-		expr = strings.TrimSuffix(expr, "$") + `(?:\/)?$`
-	}
-	if o.Case == CaseInsensitive || o.Case == CaseOfReading && o.Reading != ReadingMatcher {
-		expr = "(?i)" + expr
-	}
-	re, err := regexp.Compile(expr)
-	if err != nil {
-		return nil, &pathexp.Error{Rule: err.Error()}
-	}
-	p.re = re
-	return p, nil
+	return p
 }
 
 // String returns the pattern as it was given.
@@ -79,19 +62,19 @@ func (p *Pattern) String() string { return p.text }
 // Match reports whether the pattern matches path, and the parameters it finds there. It takes the path as it is given:
 // neither decoded nor cleaned.
 func (p *Pattern) Match(path string) (Params, bool) {
-	for _, s := range p.skip {
-		if strings.HasPrefix(path, s) {
-			return Params{}, false
-		}
+	var inline [2 * inlineKeys]int32
+	spans := inline[:]
+	if len(p.keys) > inlineKeys {
+		spans = make([]int32, 2*len(p.keys))
+	} else {
+		spans = spans[:2*len(p.keys)]
 	}
-	m := p.re.FindStringSubmatchIndex(path)
-	if m == nil {
+	if !p.matcher.Match(path, spans) {
 		return Params{}, false
 	}
 	ps := Params{path: path, keys: p.keys}
 	for i := range p.keys {
-		from, to := m[2*i+2], m[2*i+3]
-		ps.set(i, from, to)
+		ps.set(i, spans[2*i], spans[2*i+1])
 	}
 	return ps, true
 }
@@ -106,3 +89,18 @@ func (p *Pattern) Params() []ParamSpec {
 	}
 	return out
 }
+
+// Explanation is how a pattern reads one path.
+type Explanation struct {
+	Pattern, Path string
+	Matched       bool
+	Params        Params
+}
+
+// Explain returns how the pattern reads path.
+func (p *Pattern) Explain(path string) Explanation {
+	params, ok := p.Match(path)
+	return Explanation{p.text, path, ok, params}
+}
+
+func (e Explanation) String() string { return fmt.Sprintf("%s %s: %v\n", e.Pattern, e.Path, e.Matched) }

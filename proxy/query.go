@@ -1,7 +1,10 @@
 package proxy
 
 import (
+	"cmp"
 	"net/url"
+	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -60,6 +63,29 @@ func (q *Query) set(name string, values []string) {
 	*q = append(*q, QueryParam{Name: name, Values: values})
 }
 
+// indexesFirst moves names that are array indexes to the front, in order, where a JavaScript object has them.
+func (q Query) indexesFirst() {
+	slices.SortStableFunc(q, func(a, b QueryParam) int {
+		i, iok := arrayIndex(a.Name)
+		k, kok := arrayIndex(b.Name)
+		switch {
+		case iok && kok:
+			return cmp.Compare(i, k)
+		case iok:
+			return -1
+		case kok:
+			return 1
+		}
+		return 0
+	})
+}
+
+// arrayIndex reads a decimal number below 2^32-1 without a leading zero.
+func arrayIndex(name string) (uint64, bool) {
+	n, err := strconv.ParseUint(name, 10, 32)
+	return n, err == nil && n < 1<<32-1 && strconv.FormatUint(n, 10) == name
+}
+
 // Encode returns the query in its escaped form, without a question mark.
 func (q Query) Encode() string {
 	var b strings.Builder
@@ -74,4 +100,17 @@ func (q Query) Encode() string {
 		}
 	}
 	return b.String()
+}
+
+// queryValues returns the decoded values of one parameter of a raw query.
+func queryValues(raw, name string) []string {
+	var values []string
+	for raw != "" {
+		var pair string
+		pair, raw, _ = strings.Cut(raw, "&")
+		if k, v, _ := strings.Cut(pair, "="); pair != "" && unescapeQuery(k) == name {
+			values = append(values, unescapeQuery(v))
+		}
+	}
+	return values
 }

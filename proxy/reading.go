@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"fmt"
 	"strings"
 
 	"github.com/gatehouse-go/gatehouse/proxy/internal/pathexp"
@@ -53,56 +52,42 @@ type PatternOptions struct {
 	Prefix bool
 }
 
-// maxPattern bounds a pattern, as Next.js does, so that compiling one is bounded too.
-const maxPattern = 4096
-
 // Compile reads pattern by the options. Its errors are *[PatternError].
 func (o PatternOptions) Compile(pattern string) (*Pattern, error) {
-	source, shift, build := o.extend(pattern)
-	fail := func(err error) (*Pattern, error) { return nil, newPatternError(pattern, shift, err) }
-	if len(source) > maxPattern {
-		return fail(&pathexp.Error{Pos: 0, Rule: fmt.Sprintf("a pattern is longer than %d bytes", maxPattern)})
+	if o.Reading == ReadingMatcher && !strings.HasPrefix(pattern, "/") {
+		return nil, &PatternError{Pattern: pattern, Rule: "a pattern must begin with a slash"}
 	}
-	if o.Reading != ReadingPath && !strings.HasPrefix(pattern, "/") {
-		return fail(&pathexp.Error{Pos: 0, Rule: "a pattern must begin with a slash"})
-	}
-	tokens, err := pathexp.Parse(source, build.Delimiters)
+	m, err := pathexp.Compile(pattern, o.engine(pattern == "/"))
 	if err != nil {
-		return fail(err)
+		return nil, newPatternError(pattern, err)
 	}
-	src, err := pathexp.Build(tokens, build)
-	if err != nil {
-		return fail(err)
-	}
-	p, err := newPattern(pattern, src, o)
-	if err != nil {
-		return fail(err)
-	}
-	return p, nil
+	return newPattern(pattern, m, o.Reading), nil
 }
 
-// extend returns the pattern as the Reading extends it, how far that moves it, and how to build its expression.
-func (o PatternOptions) extend(pattern string) (source string, shift int, build pathexp.Options) {
+// engine returns the options of the engine for the Reading.
+func (o PatternOptions) engine(root bool) pathexp.Options {
+	e := pathexp.Options{Delimiters: "/#?", Sensitive: o.Case == CaseSensitive}
 	switch o.Reading {
 	case ReadingMatcher:
-		before, body, more := o.BasePath+`/:nextData(_next/data/[^/]{1,})?`, pattern, ""
+		e.Sensitive = o.Case != CaseInsensitive
+		e.Repeatable = true
+		e.Before = o.BasePath + `/:nextData(_next/data/[^/]{1,})?`
+		e.After = `{(\.json|` + transport + `)}?`
+		more := ""
 		if len(o.Locales) > 0 {
-			before += `/:nextInternalLocale((?!_next/)[^/.]{1,})`
+			e.Before += `/:nextInternalLocale((?!_next/)[^/.]{1,})`
 			more = `|\.json|`
 		}
-		after := `{(\.json|` + transport + `)}?`
-		if pattern == "/" {
-			after = `(` + more + `/?index|/?index\.json|/?index(?:` + transport + `))?`
-			if len(o.Locales) > 0 {
-				body = ""
-			}
+		if root {
+			e.After = `(` + more + `/?index|/?index\.json|/?index(?:` + transport + `))?`
+			e.Omit = len(o.Locales) > 0
 		}
-		return before + body + after, len(before), pathexp.Options{Delimiters: "/#?", Repeatable: true}
 	case ReadingSource:
-		return pattern, 0, pathexp.Options{Delimiters: "/", Strict: true}
+		e.Delimiters, e.Slash, e.Excluded = "/", true, o.Excluded
 	default:
-		return pattern, 0, pathexp.Options{Delimiters: "/#?", Strict: o.Strict, Prefix: o.Prefix}
+		e.Strict, e.Prefix = o.Strict, o.Prefix
 	}
+	return e
 }
 
 // transport is the ending of the URLs under which Next.js fetches the parts of a page.

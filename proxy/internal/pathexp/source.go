@@ -2,14 +2,27 @@ package pathexp
 
 import "strings"
 
+// maxPattern bounds a pattern, as Next.js does, so that compiling one is bounded too.
+const maxPattern = 4096
+
 // Options says how a pattern is turned into an expression.
 type Options struct {
+	// Before and After are patterns that stand around the one given. Errors count positions from the given one.
+	Before, After string
+	// Omit leaves the given pattern out, so that Before and After stand alone.
+	Omit bool
 	// Delimiters end a parameter without a group of its own.
 	Delimiters string
 	// Strict refuses the optional delimiter at the end.
 	Strict bool
+	// Slash takes no other delimiter than a slash at the end.
+	Slash bool
 	// Prefix matches the beginning of a path, up to a delimiter.
 	Prefix bool
+	// Sensitive tells letters of the other case apart.
+	Sensitive bool
+	// Excluded are beginnings of paths that are not matched.
+	Excluded []string
 	// Repeatable gives a repeated parameter that has neither prefix nor suffix a slash as its prefix, where the
 	// language itself refuses it.
 	Repeatable bool
@@ -21,6 +34,9 @@ type Source struct {
 	Pos    []int   // for each byte of Expr the offset in the pattern
 	Params []Token // by capture group, from 1 on
 }
+
+// pos returns the place in the pattern that the byte of the expression comes from.
+func (s *Source) pos(at int) int { return s.Pos[min(at, len(s.Pos)-1)] }
 
 func (s *Source) add(text string, pos int) {
 	s.Expr += text
@@ -45,6 +61,12 @@ func (s *Source) addPattern(t Token) {
 func Build(tokens []Token, o Options) (*Source, error) {
 	s := new(Source)
 	s.add("^", 0)
+	for i, prefix := range o.Excluded {
+		s.add([]string{"(?!", "|"}[min(i, 1)]+escape(prefix), 0)
+	}
+	if len(o.Excluded) > 0 {
+		s.add(")", 0)
+	}
 	end := 0
 	for _, t := range tokens {
 		end = t.Pos
@@ -58,6 +80,8 @@ func Build(tokens []Token, o Options) (*Source, error) {
 	}
 	delimiter := "[" + escape(o.Delimiters) + "]"
 	switch {
+	case o.Slash:
+		s.add(`(?:\/)?$`, end)
 	case !o.Prefix && o.Strict:
 		s.add("$", end)
 	case !o.Prefix:

@@ -1,0 +1,84 @@
+package jsregexp
+
+import "sync"
+
+// A Regexp is a compiled expression. It is safe for concurrent use.
+type Regexp struct {
+	prog     *program
+	names    []string // by group, from 1
+	anchored bool     // can only match from the beginning of the input
+	prefix   []inst   // the instructions that consume the first units of every match
+	machines sync.Pool
+}
+
+// Compile reads an expression. Its errors are *[Error].
+func Compile(expr string, insensitive bool) (*Regexp, error) {
+	n, p, err := parse(expr, insensitive)
+	if err != nil {
+		return nil, err
+	}
+	prog, err := compile(n, p)
+	if err != nil {
+		return nil, err
+	}
+	re := &Regexp{prog: prog, names: p.names}
+	re.anchored = n.kind == nodeConcat && len(n.subs) > 0 && n.subs[0].kind == nodeBegin
+	if re.anchored {
+		re.prefix = prog.prefix()
+	}
+	return re, nil
+}
+
+// Names returns the names of the capture groups, the first group first; an unnamed one has an empty name.
+func (re *Regexp) Names() []string { return re.names }
+
+// Size returns the number of instructions.
+func (re *Regexp) Size() int { return len(re.prog.insts) }
+
+// Match reports whether the expression matches somewhere in s. It fills spans, as far as it goes, with the beginning and
+// the end of the capture groups, in bytes and from group 1 on; a group that took no part has -1.
+//
+// A group that ends amid a surrogate pair ends amid the bytes of that character.
+func (re *Regexp) Match(s string, spans []int32) bool {
+	matched, _ := re.match(s, spans)
+	return matched
+}
+
+// Steps is Match with the number of instructions that it took.
+func (re *Regexp) Steps(s string) (matched bool, steps int) { return re.match(s, nil) }
+
+func (re *Regexp) match(s string, spans []int32) (bool, int) {
+	if !re.begins(s) {
+		return false, len(re.prefix)
+	}
+	m, ok := re.machines.Get().(*machine)
+	if !ok {
+		m = new(machine)
+	}
+	matched := m.match(re, s)
+	if matched {
+		m.spans(re.prog, spans)
+	}
+	steps := m.steps
+	if m.small() {
+		re.machines.Put(m)
+	}
+	return matched, steps
+}
+
+// begins compares the first units of s with those that every match has.
+func (re *Regexp) begins(s string) bool {
+	for k, i := range re.prefix {
+		if k >= len(s) {
+			return false
+		}
+		c := s[k]
+		if c >= 0x80 {
+			return true // left to the machine, which reads units
+		}
+		if i.op == opByte && c != byte(i.arg) || i.op == opSet && !re.prog.sets[i.arg].has(uint16(c)) {
+			return false
+		}
+	}
+	return true
+}
