@@ -242,9 +242,10 @@ func (c *Conditions) Params() []ParamSpec {
 			out = append(out, ParamSpec{Name: item.param})
 			continue
 		}
-		for _, name := range item.named {
+		always := item.value.Always()
+		for i, name := range item.named {
 			if name != "" {
-				out = append(out, ParamSpec{Name: name, Optional: true})
+				out = append(out, ParamSpec{Name: name, Optional: !always[i]})
 			}
 		}
 		if item.kind == "host" && item.count == 0 {

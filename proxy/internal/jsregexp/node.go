@@ -69,3 +69,24 @@ func (n *node) nullable() bool {
 		return true
 	}
 }
+
+// always marks the groups that take part in every match of the node.
+func (n *node) always(groups []bool) {
+	switch n.kind {
+	case nodeGroup:
+		groups[n.group-1] = true
+	case nodeAlt:
+		return
+	case nodeRepeat:
+		if n.min == 0 {
+			return
+		}
+	case nodeLook:
+		if n.negated {
+			return
+		}
+	}
+	for _, s := range n.subs {
+		s.always(groups)
+	}
+}

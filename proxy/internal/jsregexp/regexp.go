@@ -6,6 +6,7 @@ import "sync"
 type Regexp struct {
 	prog     *program
 	names    []string // by group, from 1
+	always   []bool   // by group: takes part in every match
 	anchored bool     // can only match from the beginning of the input
 	prefix   []inst   // the instructions that consume the first units of every match
 	machines sync.Pool
@@ -21,7 +22,8 @@ func Compile(expr string, insensitive bool) (*Regexp, error) {
 	if err != nil {
 		return nil, err
 	}
-	re := &Regexp{prog: prog, names: p.names}
+	re := &Regexp{prog: prog, names: p.names, always: make([]bool, p.groups)}
+	n.always(re.always)
 	re.anchored = n.kind == nodeConcat && len(n.subs) > 0 && n.subs[0].kind == nodeBegin
 	if re.anchored {
 		re.prefix = prog.prefix()
@@ -31,6 +33,9 @@ func Compile(expr string, insensitive bool) (*Regexp, error) {
 
 // Names returns the names of the capture groups, the first group first; an unnamed one has an empty name.
 func (re *Regexp) Names() []string { return re.names }
+
+// Always says, for each capture group, whether it takes part in every match.
+func (re *Regexp) Always() []bool { return re.always }
 
 // Size returns the number of instructions.
 func (re *Regexp) Size() int { return len(re.prog.insts) }
