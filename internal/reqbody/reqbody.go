@@ -48,9 +48,9 @@ func Read(w http.ResponseWriter, r *http.Request, l Limits) ([]byte, error) {
 	if r.Body == nil || r.Body == http.NoBody || r.ContentLength == 0 {
 		return nil, nil
 	}
-	d := deadline{controller: http.NewResponseController(w), limits: l, start: time.Now()}
-	d.advance(0)
-	defer d.clear()
+	d := Pace{Limits: l}
+	d.Start(w)
+	defer d.Clear()
 
 	size := int64(512)
 	if r.ContentLength > 0 {
@@ -77,7 +77,7 @@ func Read(w http.ResponseWriter, r *http.Request, l Limits) ([]byte, error) {
 			}
 			return nil, &readError{err}
 		}
-		if !d.advance(int64(len(buf))) {
+		if !d.Advance(int64(len(buf))) {
 			return nil, ErrTimeout
 		}
 		if len(buf) == cap(buf) {
@@ -97,17 +97,24 @@ func grow(buf []byte, declared, limit int64) []byte {
 	return bigger
 }
 
-// deadline moves a connection's read deadline as the body arrives.
-type deadline struct {
+// Pace moves a connection's read deadline as a body arrives: Start, then Advance after each read, and Clear at the end.
+type Pace struct {
+	Limits // Max is not looked at
+
 	controller *http.ResponseController
-	limits     Limits
 	start      time.Time
 	absent     bool // the writer has no deadline to set
 }
 
-// advance sets the deadline for the next byte after got bytes, and reports whether there still is time.
-func (d *deadline) advance(got int64) bool {
-	l := d.limits
+// Start begins to count the time, and sets the deadline for the first byte through w.
+func (d *Pace) Start(w http.ResponseWriter) {
+	d.controller, d.start = http.NewResponseController(w), time.Now()
+	d.Advance(0)
+}
+
+// Advance sets the deadline for the next byte after got bytes, and reports whether there still is time.
+func (d *Pace) Advance(got int64) bool {
+	l := d.Limits
 	if l.MinRate == 0 && got > 0 {
 		return true // the one deadline set at the start holds
 	}
@@ -130,9 +137,9 @@ func (d *deadline) advance(got int64) bool {
 	return true
 }
 
-// clear takes the deadline back: one that lapses while the handler runs would cancel the request's context.
-func (d *deadline) clear() {
-	if !d.absent {
+// Clear takes the deadline back: one that lapses while the handler runs would cancel the request's context.
+func (d *Pace) Clear() {
+	if d.controller != nil && !d.absent {
 		_ = d.controller.SetReadDeadline(time.Time{}) // it could be set, so it can be cleared
 	}
 }

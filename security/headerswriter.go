@@ -1,0 +1,164 @@
+package security
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/gatehouse-go/gatehouse/internal/respwriter"
+)
+
+// headersWriter is the ResponseWriter that [Headers] gives to a handler. It is pooled, as net/http pools the buffers
+// beneath its own, so that the fields of an answer cost no allocation.
+type headersWriter struct {
+	respwriter.Writer
+	headers *Headers
+	finish  func(int) int // the method value of beforeHeader, bound once
+	request *http.Request
+	nonce   *nonceState // nil where the policy has none
+
+	// values backs the one-element slices in the header map. Between two uses it is compared with what it was filled
+	// with: a handler that wrote into such a slice changed its own answer, and no other.
+	values []string
+}
+
+func (h *Headers) newWriter() any {
+	hw := &headersWriter{headers: h, values: slices.Clone(h.values)}
+	hw.finish = hw.beforeHeader
+	return hw
+}
+
+// begin sets the fields of the answer to r. They are set before the handler runs, so that it can see and replace them.
+func (hw *headersWriter) begin(w http.ResponseWriter, r *http.Request) {
+	hw.Reset(w)
+	hw.BeforeHeader = hw.finish
+	hw.request = r
+	h := hw.headers
+	header := w.Header()
+	for i, name := range h.names {
+		if i == h.hsts && r.TLS == nil && !h.behindTLS {
+			continue
+		}
+		header[name] = hw.values[i : i+1 : i+1]
+	}
+}
+
+func (hw *headersWriter) withNonce(r *http.Request) *http.Request {
+	hw.nonce = new(nonceState)
+	return r.WithContext(context.WithValue(r.Context(), nonceKey{}, hw.nonce))
+}
+
+// end sends the header of an answer that the handler left empty, as net/http would after it, and gives hw back.
+// From then on the header map beneath is only read, and by nobody who could write to this answer again.
+func (hw *headersWriter) end() {
+	if hw.Status() == 0 && !hw.Hijacked() {
+		hw.WriteHeader(http.StatusOK)
+	}
+	hw.Reset(endedWriter{})
+	hw.request, hw.nonce = nil, nil
+	if slices.Equal(hw.values, hw.headers.values) {
+		hw.headers.writers.Put(hw)
+	}
+}
+
+// beforeHeader is the last look at the header.
+func (hw *headersWriter) beforeHeader(status int) int {
+	header := hw.Header()
+	for _, name := range [...]string{"Server", "X-Powered-By", "X-Aspnet-Version", "X-Aspnetmvc-Version", "Authorization", "Proxy-Authorization", "Cookie"} {
+		delete(header, name)
+	}
+	for _, name := range hw.headers.drop {
+		delete(header, name)
+	}
+	if hw.nonce != nil {
+		if nonce := hw.nonce.close(); nonce != "" {
+			hw.applyNonce(header, nonce)
+		}
+	}
+	in := hw.request.Header
+	if auth, proxyAuth, cookie := in["Authorization"], in["Proxy-Authorization"], in["Cookie"]; len(auth)+len(proxyAuth)+len(cookie) > 0 || hw.headers.secret != nil {
+		hw.dropEchoes(header, echoes{auth: [2][]string{auth, proxyAuth}, cookie: cookie})
+	}
+	return status
+}
+
+// applyNonce names the nonce in the policies that the handler did not replace, and keeps the answer out of caches: replayed,
+// the nonce would be known to an attacker (CSP Level 3, section 7.2).
+func (hw *headersWriter) applyNonce(header http.Header, nonce string) {
+	for _, policy := range [...]struct {
+		name string
+		text *cspText
+	}{{"Content-Security-Policy", &hw.headers.csp}, {"Content-Security-Policy-Report-Only", &hw.headers.cspReport}} {
+		if values := header[policy.name]; policy.text.usesNonce() && len(values) == 1 && values[0] == policy.text.plain {
+			header[policy.name] = []string{policy.text.with(nonce)}
+		}
+	}
+	header["Cache-Control"] = []string{"no-store"}
+	for _, name := range [...]string{"Cdn-Cache-Control", "Surrogate-Control", "Expires", "Etag", "Last-Modified"} {
+		delete(header, name) // each could make a cache keep the answer or take it for a stored one
+	}
+}
+
+// echoes are the credentials of a request that must not come back in its answer.
+type echoes struct {
+	auth   [2][]string
+	cookie []string
+}
+
+// leastCookie is the length from which a cookie's value is taken for a credential: shorter ones, such as a language, are
+// rightly found in answers.
+const leastCookie = 16
+
+// dropEchoes removes the fields whose value holds a credential of the request or a secret of the application.
+func (hw *headersWriter) dropEchoes(header http.Header, in echoes) {
+	h := hw.headers
+	for name, values := range header {
+		cookies := name != "Set-Cookie" && !h.echoAllowed[name] // a session's cookie may be set again
+		if slices.ContainsFunc(values, func(v string) bool {
+			return in.within(v, cookies) || h.secret != nil && h.secret(v)
+		}) {
+			delete(header, name)
+			h.logger.LogAttrs(hw.request.Context(), slog.LevelError, "response field held a credential and was dropped", slog.String("field", name))
+		}
+	}
+}
+
+// within reports whether value holds a credential, as it is or percent-encoded.
+func (in *echoes) within(value string, cookies bool) bool {
+	if in.plainlyWithin(value, cookies) {
+		return true
+	}
+	if strings.IndexByte(value, '%') < 0 {
+		return false
+	}
+	decoded, err := url.PathUnescape(value)
+	return err == nil && in.plainlyWithin(decoded, cookies)
+}
+
+func (in *echoes) plainlyWithin(value string, cookies bool) bool {
+	for _, lines := range in.auth {
+		for _, line := range lines {
+			if _, credentials, ok := strings.Cut(line, " "); ok && len(credentials) >= 8 {
+				line = trimOWS(credentials)
+			}
+			if line != "" && strings.Contains(value, line) {
+				return true
+			}
+		}
+	}
+	if !cookies {
+		return false
+	}
+	for _, line := range in.cookie {
+		for pair := range strings.SplitSeq(line, ";") {
+			_, v, _ := strings.Cut(pair, "=")
+			if v = strings.Trim(v, ` "`); len(v) >= leastCookie && strings.Contains(value, v) {
+				return true
+			}
+		}
+	}
+	return false
+}
