@@ -38,7 +38,7 @@ type SchemeConfig struct {
 	// KeyHasUnsigned says that by the scheme's documented choice Event.Key depends on unsigned parts of a delivery.
 	KeyHasUnsigned bool
 
-	// NoAllocs says that accepting a delivery under the newest secret must not allocate.
+	// NoAllocs says that accepting a delivery under the newest secret must not allocate. The calling test must not be parallel then.
 	NoAllocs bool
 }
 

@@ -1,0 +1,139 @@
+package webhooktest_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse/webhook"
+	"github.com/gatehouse-go/gatehouse/webhook/provider"
+	"github.com/gatehouse-go/gatehouse/webhook/webhooktest"
+)
+
+// sample is what is particular to one provider's deliveries. The zero sample is a JSON event that is signed whole.
+type sample struct {
+	body   string               // of a small delivery
+	header http.Header          // what the provider leaves to the sender
+	covers webhooktest.Coverage // of the body
+	// unsignedKey: by the scheme's documented choice the key depends on unsigned parts.
+	unsignedKey bool
+	allocates   bool // accepting a delivery allocates: public keys, and what must be parsed before it can be checked
+	scheme      func(webhook.Scheme) webhook.Scheme
+}
+
+const sampleBody = `{"id":"evt_1","type":"invoice.paid"}`
+
+var samples = map[string]sample{
+	"token": {covers: webhooktest.Nothing, unsignedKey: true, allocates: true},
+}
+
+// schemeOf returns the provider's scheme and its sample.
+func schemeOf(t *testing.T, id string) (webhook.Signer, sample) {
+	t.Helper()
+	scheme, err := provider.New(id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := samples[id]
+	if s.body == "" {
+		s.body = sampleBody
+	}
+	if s.scheme != nil {
+		scheme = s.scheme(scheme)
+	}
+	signer, ok := scheme.(webhook.Signer)
+	if !ok {
+		t.Fatalf("%T cannot sign", scheme)
+	}
+	return signer, s
+}
+
+func TestEveryProviderRefusesEveryAlteration(t *testing.T) {
+	for _, id := range provider.IDs() {
+		t.Run(id, func(t *testing.T) { // not parallel: allocations are counted
+			scheme, s := schemeOf(t, id)
+			err := webhooktest.TestScheme(t.Context(), webhooktest.SchemeConfig{
+				Scheme: scheme, URL: "https://app.example/hooks/" + id + "?a=1", Header: s.header, Body: []byte(s.body), Covers: s.covers,
+				KeyHasUnsigned: s.unsignedKey, NoAllocs: !s.allocates,
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// secretScheme is a scheme with its secrets, as an application configures it.
+type secretScheme struct {
+	webhook.Signer
+	secrets []webhook.Secret
+}
+
+func (s secretScheme) Prepare(setup webhook.Setup) (webhook.Verifier, error) {
+	if setup.Secrets == nil {
+		setup.Secrets = s.secrets
+	}
+	return s.Signer.Prepare(setup)
+}
+
+func TestEveryProviderRoundTrips(t *testing.T) {
+	for _, id := range provider.IDs() {
+		t.Run(id, func(t *testing.T) {
+			t.Parallel()
+			scheme, s := schemeOf(t, id)
+			signing, verifying, err := scheme.GenerateSecret()
+			if err != nil {
+				t.Fatal(err)
+			}
+			const url = "https://app.example/hooks"
+			var got []webhook.Event
+			var reason error
+			endpoint, err := webhook.New(webhook.Config{
+				Scheme:    secretScheme{scheme, []webhook.Secret{verifying}},
+				OnEvent:   func(_ context.Context, e webhook.Event) error { got = append(got, e); return nil },
+				PublicURL: url,
+				Observe:   func(o webhook.Outcome) { reason = errors.Join(reason, o.Reason) },
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the same deliveries in each run
+			for i := range 100 {
+				body := noisy(random, s.body)
+				res := webhooktest.Send(t, endpoint, webhooktest.Delivery{
+					Scheme: scheme, Key: signing, URL: url, Header: s.header, Body: body, At: time.Now().Add(time.Duration(i) * time.Millisecond),
+				})
+				if res.StatusCode < 200 || res.StatusCode > 299 {
+					t.Fatalf("a delivery of %q is answered %d: %v", body, res.StatusCode, reason)
+				}
+			}
+			if len(got) == 0 || got[0].Provider != scheme.Provider() {
+				t.Fatalf("%d events", len(got))
+			}
+		})
+	}
+}
+
+// noisy returns body with a random value added, as JSON or as a form.
+func noisy(random *rand.Rand, body string) []byte {
+	runes := make([]rune, random.IntN(40))
+	for i := range runes {
+		runes[i] = rune(random.IntN(0xd7ff) + 1)
+	}
+	noise := fmt.Sprint(random.Uint64(), string(runes))
+	if !strings.HasPrefix(body, "{") {
+		return []byte(body + "&noise=" + url.QueryEscape(noise))
+	}
+	text, err := json.Marshal(noise)
+	if err != nil {
+		panic(err) // a string always marshals
+	}
+	return []byte(strings.TrimSuffix(strings.TrimSpace(body), "}") + `,"noise":` + string(text) + "}")
+}
