@@ -12,6 +12,9 @@ const (
 	lastPoll     = time.Second
 )
 
+// errEnded is the result of an OnEvent that neither returned nor panicked.
+var errEnded = fmt.Errorf("%w: it ended its goroutine", ErrHandler)
+
 // A flight is one event being handled. Requests that bring the same event meanwhile join it, and get the same answer.
 type flight struct {
 	done   chan struct{} // closed when err and repeat are settled
@@ -32,13 +35,15 @@ func (h *Handler) dispatch(ctx context.Context, deadline time.Time, e Event) (re
 			h.fly(work, f, e)
 		}()
 	}
-	wait, cancel := context.WithDeadline(ctx, deadline)
-	defer cancel()
+	timer := time.NewTimer(time.Until(deadline))
+	defer timer.Stop()
 	select {
 	case <-f.done:
 		return joined || f.repeat, f.err
-	case <-wait.Done():
-		return joined, fmt.Errorf("%w: %w", ErrDeadline, wait.Err())
+	case <-timer.C:
+		return joined, ErrDeadline
+	case <-ctx.Done():
+		return joined, fmt.Errorf("%w: the client hung up: %w", ErrDeadline, context.Cause(ctx))
 	}
 }
 
@@ -61,7 +66,7 @@ func (h *Handler) board(e Event) (f *flight, joined bool) {
 
 // fly handles e and settles f, whatever OnEvent does: return, panic or end its goroutine.
 func (h *Handler) fly(ctx context.Context, f *flight, e Event) {
-	f.err = fmt.Errorf("%w: it ended its goroutine", ErrHandler)
+	f.err = errEnded
 	defer func() {
 		if v := recover(); v != nil {
 			f.err = newPanicError(v)

@@ -68,7 +68,8 @@ type Config struct {
 	// MaxBody is the largest body in bytes. Zero means 1 MiB. A larger one is answered 413, before it is read where its length is declared.
 	MaxBody int64
 
-	// ReadTimeout is how long a body may take to arrive. Zero means 5 seconds, or HandlerTimeout where that is less. Then the answer is 408.
+	// ReadTimeout is how long a body may take to arrive; then the answer is 408. Zero means 5 seconds, or HandlerTimeout where that is
+	// less. It cannot be longer than HandlerTimeout, which it is part of.
 	ReadTimeout time.Duration
 
 	// MinRate is how many bytes a second a body must bring on average, counted after two seconds. Zero means 1024. Less is answered 408.
@@ -158,6 +159,9 @@ func New(c Config) (*Handler, error) {
 	h.limits = reqbody.Limits{
 		Max: positive(&bad, "MaxBody", c.MaxBody, defaultMaxBody), MinRate: positive(&bad, "MinRate", c.MinRate, defaultMinRate),
 		Timeout: positive(&bad, "ReadTimeout", c.ReadTimeout, min(defaultReadTimeout, h.config.HandlerTimeout)), Grace: minRateGrace,
+	}
+	if prepared == nil && h.limits.Timeout > h.config.HandlerTimeout {
+		bad.Field("ReadTimeout", c.ReadTimeout, "must not be more than the HandlerTimeout of "+h.config.HandlerTimeout.String())
 	}
 	if err := errors.Join(bad.Err(), prepared); err != nil {
 		return nil, err

@@ -219,7 +219,7 @@ func TestCheckAddsNoAllocation(t *testing.T) {
 
 func TestABodyThatTricklesIsCutOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := newEndpoint(t, func(c *webhook.Config) { c.ReadTimeout = time.Minute })
+		e := newEndpoint(t, func(c *webhook.Config) { c.ReadTimeout, c.HandlerTimeout = time.Minute, 2*time.Minute })
 		r := plainRequest("")
 		r.ContentLength, r.Body = 1000, io.NopCloser(trickle{})
 		start := time.Now()
