@@ -50,8 +50,22 @@ type Delivery struct {
 // Request returns d signed, as a request for an http.Client. Nothing is sent. The error is that of a wrong URL, a key in
 // another format, or a body that the provider could not sign.
 func (d Delivery) Request(ctx context.Context) (*http.Request, error) {
+	r, body, err := d.sign(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r.Body, r.ContentLength = http.NoBody, int64(len(body))
+	if len(body) > 0 {
+		r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
+		r.Body, _ = r.GetBody() // has no error to give
+	}
+	return r, nil
+}
+
+// sign returns d as a request without its body, and the body.
+func (d Delivery) sign(ctx context.Context) (*http.Request, []byte, error) {
 	if d.Scheme == nil {
-		return nil, errors.New("webhooktest: Delivery.Scheme is required")
+		return nil, nil, errors.New("webhooktest: Delivery.Scheme is required")
 	}
 	if d.URL == "" {
 		d.URL = "https://app.example/webhook"
@@ -65,14 +79,14 @@ func (d Delivery) Request(ctx context.Context) (*http.Request, error) {
 	}
 	r, err := http.NewRequestWithContext(ctx, method, d.URL, nil)
 	if err != nil {
-		return nil, fmt.Errorf("webhooktest: %w", err)
+		return nil, nil, fmt.Errorf("webhooktest: %w", err)
 	}
 	if d.Header != nil {
 		r.Header = d.Header.Clone()
 	}
 	body, err := d.Scheme.Sign(r, d.Body, d.At, d.Key)
 	if err != nil {
-		return nil, fmt.Errorf("webhooktest: sign as %s: %w", d.Scheme.Provider(), err)
+		return nil, nil, fmt.Errorf("webhooktest: sign as %s: %w", d.Scheme.Provider(), err)
 	}
 	if d.Method != "" {
 		r.Method = d.Method
@@ -83,12 +97,7 @@ func (d Delivery) Request(ctx context.Context) (*http.Request, error) {
 			r.Header.Set("Content-Type", "application/json")
 		}
 	}
-	r.Body, r.ContentLength = http.NoBody, int64(len(body))
-	if len(body) > 0 {
-		r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
-		r.Body, _ = r.GetBody() // has no error to give
-	}
-	return r, nil
+	return r, body, nil
 }
 
 // Send has h answer d and returns the answer, its body in memory. A delivery that cannot be made fails the test at once.

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
+	"math"
 	"net/http"
 	"net/url"
 	"slices"
@@ -107,16 +107,13 @@ func (s *schemeTest) sign() error {
 	if s.signing, s.verifying, err = s.Scheme.GenerateSecret(); err != nil {
 		return fmt.Errorf("webhooktest: GenerateSecret: %w", err)
 	}
-	d := Delivery{Scheme: s.Scheme, Key: s.signing, URL: s.URL, Header: s.Header, Body: s.Body, At: s.At}
-	if s.request0, err = d.Request(s.ctx); err != nil {
-		return err
-	}
-	if s.sent, err = io.ReadAll(s.request0.Body); err != nil {
-		return err
-	}
 	public, err := url.Parse(s.URL)
 	if err != nil {
 		return fmt.Errorf("webhooktest: %w", err)
+	}
+	d := Delivery{Scheme: s.Scheme, Key: s.signing, URL: s.URL, Header: s.Header, Body: s.Body, At: s.At}
+	if s.request0, s.sent, err = d.sign(s.ctx); err != nil {
+		return err
 	}
 	s.setup = webhook.Setup{PublicURL: public, Transport: s.Transport}
 	return nil
@@ -160,7 +157,7 @@ func (s *schemeTest) roundTrip() {
 	}
 	s.event = s.describe(s.request0, s.sent, proof)
 	if s.NoAllocs {
-		if n := testing.AllocsPerRun(100, func() { _, _ = s.verifier.Verify(s.request0, s.sent, s.At) }); n != 0 {
+		if n := s.allocs(); n != 0 {
 			s.fail("accepting a delivery allocates %v times", n)
 		}
 	}
@@ -176,6 +173,15 @@ func (s *schemeTest) roundTrip() {
 	if wrong, err := s.prepare(other); err == nil {
 		s.refused("under another secret", wrong, s.request0.Clone(s.ctx), s.sent)
 	}
+}
+
+// allocs returns how often Verify allocates at least: under the race detector a sync.Pool loses some of what it holds.
+func (s *schemeTest) allocs() float64 {
+	least := math.Inf(1)
+	for range 50 {
+		least = min(least, testing.AllocsPerRun(1, func() { _, _ = s.verifier.Verify(s.request0, s.sent, s.At) }))
+	}
+	return least
 }
 
 // describe returns the event of a verified delivery, as a Handler would.

@@ -40,7 +40,7 @@ func (a acme) mac(key webhook.Secret, stamp string, body []byte) string {
 }
 
 func (a acme) Sign(r *http.Request, body []byte, now time.Time, key webhook.Secret) ([]byte, error) {
-	if key.IsZero() {
+	if key.IsZero() || a.flaw == "cannot sign" {
 		return nil, errors.New("acme: key is required")
 	}
 	r.Header.Set("Content-Type", "application/json")
@@ -74,12 +74,13 @@ func (a acme) Prepare(s webhook.Setup) (webhook.Verifier, error) {
 			return nil, errors.New("acme: a secret must not be empty")
 		}
 	}
-	return acmeVerifier{a, s.Secrets}, nil
+	return acmeVerifier{a, s.Secrets, s.Transport}, nil
 }
 
 type acmeVerifier struct {
 	acme
-	secrets []webhook.Secret
+	secrets   []webhook.Secret
+	transport http.RoundTripper
 }
 
 func (v acmeVerifier) Contract() webhook.Contract {
@@ -90,6 +91,13 @@ func (v acmeVerifier) Contract() webhook.Contract {
 }
 
 func (v acmeVerifier) Verify(r *http.Request, body []byte, now time.Time) (webhook.Proof, error) {
+	if v.flaw == "fetches a key that nobody serves" {
+		res, err := v.transport.RoundTrip(r)
+		if err != nil {
+			return webhook.Proof{}, errors.Join(webhook.ErrUnavailable, err)
+		}
+		_ = res.Body.Close()
+	}
 	signatures, stamps := r.Header["X-Acme-Signature"], r.Header["X-Acme-Time"]
 	if v.flaw == "panics without a header" {
 		_ = signatures[0]
@@ -169,6 +177,8 @@ func TestSchemeFindsEachFlaw(t *testing.T) {
 		"accepts an empty secret":            "Prepare accepts an empty secret",
 		"shows a secret when it refuses":     "Prepare's error shows a secret",
 		"refuses its own secret":             "Prepare refuses the generated secret",
+		"cannot sign":                        "key is required",
+		"fetches a key that nobody serves":   "SchemeConfig.Transport is not set",
 		"cannot rotate":                      "Prepare refuses two secrets",
 		"has no tolerance":                   "without Contract.Tolerance",
 		"panics without a header":            "panic",
