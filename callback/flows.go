@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-go/gatehouse/internal/invalid"
+	"github.com/gatehouse-go/gatehouse/internal/once"
 )
 
 // Bounds on what one browser keeps of flows it began and never finished.
@@ -55,7 +56,7 @@ type Flows struct {
 	prefix   string
 	lifetime time.Duration
 	template http.Cookie
-	spent    *spent
+	spent    *once.Set
 }
 
 // NewFlows returns Flows, or every mistake in c at once.
@@ -80,7 +81,7 @@ func NewFlows(c FlowsConfig) (*Flows, error) {
 	return &Flows{
 		keys: c.Keys, prefix: cookieName(c.Name, c.InsecureHTTP) + "-", lifetime: c.Lifetime,
 		template: http.Cookie{Path: "/", HttpOnly: true, Secure: !c.InsecureHTTP, SameSite: http.SameSiteLaxMode},
-		spent:    newSpent(c.Lifetime+flowGrace, flowsSpent),
+		spent:    once.New(c.Lifetime+flowGrace, flowsSpent),
 	}, nil
 }
 
@@ -143,7 +144,7 @@ func (f *Flows) Peek(r *http.Request, state string) ([]byte, error) {
 	if err != nil || len(raw) != stateSize || len(state) != base64.RawURLEncoding.EncodedLen(stateSize) { // a decoder skips newlines
 		return nil, ErrOtherBrowser
 	}
-	if f.spent.used(state) {
+	if f.spent.Used(state) {
 		return nil, ErrUsed
 	}
 	name := f.cookieOf(state)
@@ -170,7 +171,7 @@ func (f *Flows) Finish(w http.ResponseWriter, r *http.Request, state string) ([]
 	if err != nil {
 		return data, err
 	}
-	if !f.spent.take(state) {
+	if !f.spent.Take(state) {
 		return nil, ErrUsed
 	}
 	f.clear(w, f.cookieOf(state))

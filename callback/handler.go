@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-go/gatehouse/internal/invalid"
+	"github.com/gatehouse-go/gatehouse/internal/once"
 	"github.com/gatehouse-go/gatehouse/internal/refusal"
 	"github.com/gatehouse-go/gatehouse/internal/reqbody"
 )
@@ -92,7 +93,7 @@ type Confirm struct {
 type Handler[U any] struct {
 	config Config[U]
 	flows  *Flows
-	spent  *spent
+	spent  *once.Set
 	allow  string
 }
 
@@ -144,7 +145,7 @@ func New[U any](c Config[U]) (*Handler[U], error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &Handler[U]{config: c, flows: flows, spent: newSpent(ticketsKept, ticketsHeld), allow: "GET"}
+	h := &Handler[U]{config: c, flows: flows, spent: once.New(ticketsKept, ticketsHeld), allow: "GET"}
 	if c.Confirm != nil {
 		text := *c.Confirm
 		for _, p := range []struct {
@@ -312,7 +313,7 @@ func (h *Handler[U]) resolve(r *http.Request, raw string) (string, error) {
 
 // confirm answers with the page whose button does the rest.
 func (h *Handler[U]) confirm(w http.ResponseWriter, r *http.Request, v visit) error {
-	if h.spent.used(v.ticket) {
+	if h.spent.Used(v.ticket) {
 		return ErrUsed
 	}
 	text := h.config.Confirm
@@ -326,20 +327,20 @@ func (h *Handler[U]) confirm(w http.ResponseWriter, r *http.Request, v visit) er
 
 // complete redeems the ticket and starts the session. The flow stays open when that fails, for another try.
 func (h *Handler[U]) complete(w http.ResponseWriter, r *http.Request, v visit) (err error) {
-	if !h.spent.take(v.ticket) {
+	if !h.spent.Take(v.ticket) {
 		return ErrUsed
 	}
 	flow := v.state != ""
-	if flow && !h.flows.spent.take(v.state) {
-		h.spent.release(v.ticket)
+	if flow && !h.flows.spent.Take(v.state) {
+		h.spent.Release(v.ticket)
 		return ErrUsed
 	}
 	done := false
 	defer func() { // also when the application's func panics
 		if !done {
-			h.spent.release(v.ticket)
+			h.spent.Release(v.ticket)
 			if flow {
-				h.flows.spent.release(v.state)
+				h.flows.spent.Release(v.state)
 			}
 		}
 	}()

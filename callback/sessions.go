@@ -159,6 +159,33 @@ func (s *Sessions[U]) Change(w http.ResponseWriter, r *http.Request, user U) err
 	return s.begin(w, r, session[U]{user: user, created: old.created, ends: old.ends, links: links})
 }
 
+// Update keeps another user value in r's session, under the same id: for what the session remembers, such as refreshed tokens. Two
+// updates at once leave one of both values. It cannot revive a session that has ended, except one in a sealed cookie, where an
+// update that is under way while the browser signs out brings it back. The error is [ErrNoSession], or one of [Sessions.Start].
+func (s *Sessions[U]) Update(w http.ResponseWriter, r *http.Request, user U) error {
+	n, err := s.read(r)
+	if err != nil {
+		return err
+	}
+	data, err := json.Marshal(user)
+	if err != nil {
+		return fmt.Errorf("callback: session value: %w", err)
+	}
+	if s.config.Store != nil {
+		if err := s.config.Store.SetData(r.Context(), storeID(n.id), data); err != nil {
+			return s.unavailable(r.Context(), err)
+		}
+		return nil
+	}
+	return s.cookie.setUntil(w, s.sealed(n, data), n.ends, 0)
+}
+
+// sealed returns what the cookie of a session without store contains.
+func (s *Sessions[U]) sealed(n session[U], data []byte) []byte {
+	value := binary.BigEndian.AppendUint64(n.id[:], uint64(n.created.Unix()))
+	return append(value, data...)
+}
+
 func (s *Sessions[U]) begin(w http.ResponseWriter, r *http.Request, n session[U]) error {
 	data, err := json.Marshal(n.user)
 	if err != nil {
@@ -175,8 +202,7 @@ func (s *Sessions[U]) begin(w http.ResponseWriter, r *http.Request, n session[U]
 			return err
 		}
 	} else {
-		value = binary.BigEndian.AppendUint64(value, uint64(n.created.Unix()))
-		value = append(value, data...)
+		value = s.sealed(n, data)
 	}
 	if err := s.cookie.setUntil(w, value, n.ends, 0); err != nil {
 		return err

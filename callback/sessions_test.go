@@ -230,6 +230,38 @@ func TestSessionGetsANewIDAtLoginAndChange(t *testing.T) {
 	})
 }
 
+func TestUpdateKeepsTheID(t *testing.T) {
+	both(t, func(t *testing.T, c callback.SessionsConfig[user]) {
+		c.Lifetime = time.Hour
+		s, j := sessions(t, c), jar{}
+		signIn(t, s, j, "Ana")
+		before, _ := s.ID(j.request())
+		time.Sleep(30 * time.Minute)
+		w := httptest.NewRecorder()
+		if err := s.Update(w, j.request(), user{"Ana B."}); err != nil {
+			t.Fatal(err)
+		}
+		j.take(w)
+		if after, err := s.ID(j.request()); after != before || err != nil {
+			t.Errorf("id %s became %s, %v", before, after, err)
+		}
+		if _, name := visit(s, j); name != "Ana B." {
+			t.Errorf("after the update: %s", name)
+		}
+		time.Sleep(30 * time.Minute)
+		if err := s.Update(httptest.NewRecorder(), j.request(), user{}); !errors.Is(err, callback.ErrNoSession) {
+			t.Errorf("the update prolonged the session: %v", err)
+		}
+	})
+}
+
+func TestUpdateDoesNotReviveAStoredSession(t *testing.T) {
+	m := memory(t, 10)
+	if err := m.SetData(t.Context(), "gone", []byte("x")); err != nil || has(t, m, "gone") {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestRevocation(t *testing.T) {
 	s := sessions(t, callback.SessionsConfig[user]{Store: memory(t, 100)})
 	phone, laptop, linked, ben := jar{}, jar{}, jar{}, jar{}
@@ -335,6 +367,18 @@ func TestSessionValueThatCannotBeKept(t *testing.T) {
 	if err := channels.Start(httptest.NewRecorder(), jar{}.request(), nil); err == nil {
 		t.Error("a channel was kept")
 	}
+	late, err := callback.NewSessions(callback.SessionsConfig[later]{Keys: keys})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, j := httptest.NewRecorder(), jar{}
+	if err := late.Start(w, j.request(), later{}); err != nil {
+		t.Fatal(err)
+	}
+	j.take(w)
+	if err := late.Update(w, j.request(), later{fail: true}); err == nil {
+		t.Error("what cannot be encoded was kept")
+	}
 	s := sessions(t, callback.SessionsConfig[user]{})
 	if err := s.Start(httptest.NewRecorder(), jar{}.request(), user{strings.Repeat("a", 3000)}); !errors.Is(err, callback.ErrCookieTooLarge) {
 		t.Errorf("3000 bytes in a cookie: %v", err)
@@ -342,6 +386,16 @@ func TestSessionValueThatCannotBeKept(t *testing.T) {
 	if err := sessions(t, callback.SessionsConfig[user]{Store: memory(t, 1)}).Start(httptest.NewRecorder(), jar{}.request(), user{strings.Repeat("a", 3000)}); err != nil {
 		t.Errorf("3000 bytes in a store: %v", err)
 	}
+}
+
+// later is a value that can be encoded only while fail is not set.
+type later struct{ fail bool }
+
+func (l later) MarshalJSON() ([]byte, error) {
+	if l.fail {
+		return nil, errors.New("fails")
+	}
+	return []byte("{}"), nil
 }
 
 func TestRequireSendsPagesToTheLogin(t *testing.T) {
@@ -421,6 +475,7 @@ type halfBroken struct{ *callback.MemoryStore }
 
 func (halfBroken) Extend(context.Context, string, time.Time) error { return errDown }
 func (halfBroken) Delete(context.Context, string) error            { return errDown }
+func (halfBroken) SetData(context.Context, string, []byte) error   { return errDown }
 
 func TestStoreThatIsDownLetsNobodyIn(t *testing.T) {
 	good := memory(t, 10)
@@ -461,6 +516,9 @@ func TestStoreThatCannotRenewOrDelete(t *testing.T) {
 		signIn(t, s, j, "Ana")
 		if err := s.Start(httptest.NewRecorder(), j.request(), user{"Ana"}); !errors.Is(err, callback.ErrStore) {
 			t.Errorf("the session from before could not be ended: %v", err)
+		}
+		if err := s.Update(httptest.NewRecorder(), j.request(), user{"Ana"}); !errors.Is(err, callback.ErrStore) {
+			t.Errorf("update: %v", err)
 		}
 		time.Sleep(5 * time.Minute)
 		if status, _ := visit(s, j); status != 503 {

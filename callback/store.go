@@ -39,6 +39,9 @@ type SessionStore interface {
 	// record's Ends, so that a renewal cannot revive a session that was ended meanwhile.
 	Extend(ctx context.Context, id string, expires time.Time) error
 
+	// SetData replaces Data of an existing record. It never creates a record; no error where there is none.
+	SetData(ctx context.Context, id string, data []byte) error
+
 	// Delete ends one session; no error where there is none.
 	Delete(ctx context.Context, id string) error
 
@@ -126,6 +129,17 @@ func (m *MemoryStore) Extend(_ context.Context, id string, expires time.Time) er
 	if expires.After(r.Expires) {
 		r.Expires = expires
 		heap.Fix(&m.queue, r.index)
+	}
+	return nil
+}
+
+// SetData implements [SessionStore].
+func (m *MemoryStore) SetData(_ context.Context, id string, data []byte) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.expire()
+	if r := m.byID[id]; r != nil {
+		r.Data = slices.Clone(data)
 	}
 	return nil
 }
