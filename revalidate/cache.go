@@ -68,9 +68,10 @@ type Cache struct {
 	onInvalidate   func(context.Context, Invalidation) error
 	log            *slog.Logger
 
-	flights  flights
-	refresh  refresher
-	counters counters
+	flights   flights
+	exchanges exchanges
+	refresh   refresher
+	counters  counters
 
 	done   context.Context // ends at Close
 	cancel context.CancelFunc
@@ -213,9 +214,9 @@ func (c *Cache) save(ctx context.Context, key string, e *Entry) {
 	}
 }
 
-// remove deletes key and keeps a fill that is under way from storing what it began to make before.
+// remove deletes the responses of a primary key and keeps a handler that is under way from storing what it began before.
 func (c *Cache) remove(ctx context.Context, key string) error {
-	c.flights.disown(key)
+	c.exchanges.disown(key)
 	err := c.store.Delete(ctx, key)
 	if err != nil {
 		c.counters.storeErrors.Add(1)
@@ -225,7 +226,7 @@ func (c *Cache) remove(ctx context.Context, key string) error {
 
 // later adds a life to a time without overflow.
 func later(now int64, life time.Duration) int64 {
-	if int64(life) > math.MaxInt64-now {
+	if now > 0 && int64(life) > math.MaxInt64-now {
 		return math.MaxInt64
 	}
 	return now + int64(life)

@@ -121,7 +121,7 @@ func (col *collector) add(tags ...string) {
 
 // inherit takes over what an entry that was read during the fill depends on.
 func (col *collector) inherit(e *Entry) {
-	col.add(splitTags(e.tags)...)
+	col.add(splitTags(publicTags(e.tags))...)
 	col.mu.Lock()
 	defer col.mu.Unlock()
 	col.stamp = min(col.stamp, e.stamp)

@@ -1,0 +1,166 @@
+package revalidate
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse/internal/respwriter"
+)
+
+// A direct is the ResponseWriter of a request that the cache does not answer. Its hook runs before the header goes out, so
+// that what a client does after it has its answer already finds the cache changed.
+type direct struct {
+	*respwriter.Writer
+}
+
+func (w *direct) addTags(...string) {} // nothing is stored
+
+// bypass hands r to the handler.
+func (h *wrapped) bypass(w http.ResponseWriter, r *http.Request, why string) {
+	h.cache.counters.bypasses.Add(1)
+	out := &direct{Writer: respwriter.New(w)}
+	out.BeforeHeader = func(status int) int {
+		header := out.Header()
+		switch {
+		case r.Method == http.MethodHead:
+			h.headUpdate(r, status, header)
+		case !safe(r.Method):
+			h.unsafe(r, status, header)
+		}
+		for _, name := range h.responses.strip {
+			delete(header, name)
+		}
+		if s := h.status(why); s != "" {
+			header["Cache-Status"] = append(header["Cache-Status"], s)
+		}
+		return status
+	}
+	h.next.ServeHTTP(out, r)
+}
+
+// safe tells the methods that ask for no change (RFC 9110, section 9.2.1). A method nobody knows is taken to change something.
+func safe(method string) bool {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace:
+		return true
+	}
+	return false
+}
+
+// unsafe forgets what a request that changed something has made wrong (RFC 9111, section 4.4): the responses for its URL
+// and for those in Location and Content-Location, where they are of the same origin, and the cache groups named by the answer
+// (RFC 9875, section 3). It does nothing where the request failed.
+func (h *wrapped) unsafe(r *http.Request, status int, header http.Header) {
+	if status < 200 || status >= 400 {
+		return
+	}
+	ctx := context.WithoutCancel(r.Context())
+	h.forget(ctx, h.responses.primaryKey(r))
+	for _, name := range [...]string{"Location", "Content-Location"} {
+		for _, line := range header[name] {
+			if other := sameOrigin(r, line); other != nil {
+				h.forget(ctx, h.responses.primaryKey(other))
+			}
+		}
+	}
+	if groups, ok := parseStringList(header["Cache-Group-Invalidation"]); ok && len(groups) > 0 {
+		inv := Invalidation{Mode: Expire}
+		for _, group := range groups {
+			inv.Tags = append(inv.Tags, groupTag(r, group))
+		}
+		h.cache.invalidate(&inv, nil)
+	}
+}
+
+func (h *wrapped) forget(ctx context.Context, key string) {
+	if err := h.cache.remove(ctx, key); err != nil {
+		h.cache.log.WarnContext(ctx, "cache store did not delete an entry", "error", err)
+	}
+}
+
+// sameOrigin resolves a reference against the URL of r; nil where it leads to another origin.
+func sameOrigin(r *http.Request, reference string) *http.Request {
+	scheme := "http"
+	if r.TLS != nil {
+		scheme = "https"
+	}
+	base := &url.URL{Scheme: scheme, Host: r.Host, Path: r.URL.Path, RawPath: r.URL.RawPath, RawQuery: r.URL.RawQuery}
+	ref, err := url.Parse(reference)
+	if err != nil {
+		return nil
+	}
+	target := base.ResolveReference(ref)
+	if target.Scheme != scheme || !strings.EqualFold(target.Host, r.Host) || target.User != nil {
+		return nil
+	}
+	return &http.Request{Method: http.MethodGet, Host: r.Host, TLS: r.TLS, URL: target}
+}
+
+// groupTag is the tag that stands for a cache group of an origin. It is not of visible ASCII, so nobody can name it.
+func groupTag(r *http.Request, group string) string {
+	scheme := "http"
+	if r.TLS != nil {
+		scheme = "https"
+	}
+	return "\x01" + scheme + "://" + strings.ToLower(r.Host) + "\x01" + strings.ReplaceAll(group, " ", "\x02")
+}
+
+// publicTags drops the tags that stand for cache groups.
+func publicTags(packed string) string {
+	if strings.IndexByte(packed, '\x01') < 0 {
+		return packed
+	}
+	return strings.Join(slices.DeleteFunc(splitTags(packed), internalTag), " ")
+}
+
+func internalTag(tag string) bool { return tag[0] == '\x01' }
+
+// headUpdate lets the answer to a HEAD freshen the stored response, or drop it where the two do not agree (RFC 9111,
+// section 4.3.5).
+func (h *wrapped) headUpdate(r *http.Request, status int, header http.Header) {
+	if status != http.StatusOK {
+		return
+	}
+	ctx := context.WithoutCancel(r.Context())
+	primary := h.responses.primaryKey(r)
+	e, variant := h.find(ctx, primary, r)
+	if e == nil {
+		return
+	}
+	v, ok := e.value.(*response)
+	if !ok {
+		return
+	}
+	now := time.Now().UnixNano()
+	length := header["Content-Length"]
+	if v.status != status || !v.sameBody(header) || len(length) > 0 && length[0] != v.length {
+		h.forget(ctx, primary)
+		return
+	}
+	update := v.freshen(header)
+	if header["Date"] == nil {
+		delete(update, "Date")
+	}
+	p := h.responses.judge(r, status, update, now, now)
+	if verdict, _ := h.cache.generations.judge(e, now); verdict != valid || !p.store {
+		return
+	}
+	fresh := newResponse(&h.responses.strip, status, update, v.body, p, now)
+	updated := fresh.entry(primary, e.tags, e.path, e.stamp, h.responses.disconnected)
+	h.cache.save(ctx, or(variant, primary), updated)
+}
+
+// Purge forgets the responses stored for one URL, whatever they vary by, and what is under way for it. The URL is
+// absolute, with the host as clients say it. Nothing has to be stored; an error means that rawURL cannot be read, or
+// that the store failed.
+func (c *Cache) Purge(ctx context.Context, rawURL string) error {
+	r, err := requestFor(rawURL)
+	if err != nil {
+		return err
+	}
+	return c.remove(ctx, c.responses.primaryKey(r))
+}

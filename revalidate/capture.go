@@ -1,0 +1,328 @@
+package revalidate
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// A capture is the http.ResponseWriter that a handler under [Cache.Wrap] gets when its response may be stored. It writes into
+// an exchange; there is no connection under it, so it has Flush but neither Hijack nor deadlines. Its header is empty to
+// begin with: what middleware around the cache has set belongs to one request and is added for each.
+type capture struct {
+	h   *wrapped
+	x   *exchange
+	r   *http.Request
+	col *collector
+
+	prior   *Entry // what is being validated or may stand in for an error
+	asks    bool   // the request carries the validators of prior
+	fields  http.Header
+	started bool
+	head    bool
+}
+
+func (w *capture) Header() http.Header { return w.fields }
+
+func (w *capture) addTags(tags ...string) { w.col.add(tags...) }
+
+// WriteHeader publishes an interim response, or decides what becomes of the final one.
+func (w *capture) WriteHeader(status int) {
+	if w.started {
+		w.h.cache.log.LogAttrs(w.r.Context(), slog.LevelWarn, "superfluous WriteHeader call under revalidate.Wrap", slog.Int("status", status))
+		return
+	}
+	x := w.x
+	if status >= 100 && status <= 199 {
+		x.mu.Lock()
+		x.interim = append(x.interim, interim{status, w.fields.Clone()})
+		x.changed.Broadcast()
+		x.mu.Unlock()
+		return
+	}
+	w.started = true
+	now := time.Now().UnixNano()
+	header := w.fields.Clone()
+	p := w.h.responses.judge(w.r, status, header, x.asked, now)
+	names, matches := varyNames(header)
+	if !matches {
+		p.store, p.share = false, false
+	}
+
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.status, x.header, x.policy, x.vary = status, header, p, names
+	if w.h.responses.emit != "" {
+		tags, _, _ := w.tags(header)
+		x.tags = publicTags(tags)
+	}
+	switch {
+	case w.prior != nil && w.asks && status == http.StatusNotModified, w.prior != nil && status >= 500 && standIn(w.prior, status, w.h.responses.disconnected, now):
+		// Nothing of this is sent: the stored response is the answer, once the handler is done.
+		x.closed = x.closed || status >= 500
+	case p.store:
+		x.phase = growing
+		x.closed = x.closed || !p.share
+		if lines := header["Content-Length"]; len(lines) > 0 {
+			n, _ := deltaSeconds(lines[0])
+			x.body = make([]byte, 0, min(n, w.h.responses.maxBody))
+		}
+	case status == http.StatusNotModified && x.stated != "":
+		// Nothing is stored, but those who stated the same conditions may have the same answer.
+		whole := w.h.responses.judge(w.r, http.StatusOK, header, x.asked, now)
+		x.policy.share = whole.share && matches
+		x.phase, x.closed = passing, true
+	default:
+		x.phase, x.closed = passing, true
+	}
+	x.changed.Broadcast()
+}
+
+// standIn reports whether a stale response may be sent in place of an error: within its stale-if-error window
+// (RFC 5861, section 4), or within the window for an origin that could not be reached.
+func standIn(prior *Entry, status int, disconnected time.Duration, now int64) bool {
+	v := prior.value.(*response) //nolint:forcetypeassert // prior is always a response
+	if v.policy.mustRevalidate || v.policy.noCache {
+		return false
+	}
+	late := now - prior.fresh
+	switch status {
+	case http.StatusInternalServerError, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		if late < v.policy.staleIfError {
+			return true
+		}
+	}
+	return (status == http.StatusBadGateway || status == http.StatusGatewayTimeout) && late < int64(disconnected)
+}
+
+func (w *capture) begin() {
+	if !w.started {
+		w.WriteHeader(http.StatusOK)
+	}
+}
+
+func (w *capture) Write(p []byte) (int, error) {
+	w.begin()
+	if !hasBody(w.x.status) {
+		return 0, http.ErrBodyNotAllowed
+	}
+	if err := w.x.write(p, w.h.responses.maxBody); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+func (w *capture) Flush() { _ = w.FlushError() }
+
+// FlushError delivers what was written so far to those who read along.
+func (w *capture) FlushError() error {
+	w.begin()
+	w.x.mu.Lock()
+	defer w.x.mu.Unlock()
+	w.x.flushes++
+	w.x.changed.Broadcast()
+	return nil
+}
+
+// run calls the handler and stores what came of it.
+func (w *capture) run(ctx context.Context, r *http.Request) {
+	x, c := w.x, w.h.cache
+	completed := false
+	defer func() {
+		v := recover()
+		if v == nil && !completed {
+			v = http.ErrAbortHandler // runtime.Goexit
+		}
+		if v != nil && v != http.ErrAbortHandler {
+			c.log.LogAttrs(ctx, slog.LevelError, "handler under the cache panicked", slog.Any("panic", v), slog.String("stack", string(debug.Stack())))
+		}
+		w.end(ctx, v)
+		c.exchanges.remove(x)
+		x.mu.Lock()
+		x.trailer = w.trailer()
+		x.done, x.closed = true, true
+		x.changed.Broadcast()
+		x.mu.Unlock()
+	}()
+	c.counters.fills.Add(1)
+	w.h.next.ServeHTTP(w, r)
+	w.begin()
+	completed = true
+}
+
+// end decides what is stored. panicked is what the handler panicked with, or nil.
+func (w *capture) end(ctx context.Context, panicked any) {
+	x, c := w.x, w.h.cache
+	now := time.Now().UnixNano()
+	x.mu.Lock()
+	started, status, header, body, p, ph := w.started, x.status, x.header, x.body, x.policy, x.phase
+	x.mu.Unlock()
+	switch {
+	case panicked != nil && !started:
+		if w.prior != nil && standIn(w.prior, http.StatusInternalServerError, 0, now) ||
+			w.prior != nil && panicked == http.ErrAbortHandler && standIn(w.prior, http.StatusBadGateway, w.h.responses.disconnected, now) {
+			w.stand(w.prior, "fwd=stale; detail=ABORTED")
+			return
+		}
+		w.fail(panicked)
+	case panicked != nil:
+		if ph == waiting {
+			w.stand(w.prior, "fwd=stale; fwd-status="+strconv.Itoa(status))
+			return
+		}
+		w.fail(panicked)
+	case ph == waiting && status == http.StatusNotModified:
+		w.validated(ctx, header, now)
+	case ph == waiting:
+		w.stand(w.prior, "fwd=stale; fwd-status="+strconv.Itoa(status))
+	case ph == growing:
+		if !w.complete(header, body) {
+			c.log.LogAttrs(ctx, slog.LevelWarn, "response is shorter or longer than its Content-Length and is not stored", slog.String("path", w.r.URL.Path))
+			return
+		}
+		tags, stamp, err := w.tags(header)
+		if err != nil {
+			c.log.LogAttrs(ctx, slog.LevelError, "response has a tag that breaks a rule and is not stored", slog.String("path", w.r.URL.Path), slog.Any("error", err))
+			return
+		}
+		w.store(ctx, newResponse(&w.h.responses.strip, status, header, fit(body), p, now), tags, stamp)
+	}
+}
+
+// trailer returns the fields that follow the body: those announced in Trailer and those named with http.TrailerPrefix.
+func (w *capture) trailer() http.Header {
+	var t http.Header
+	take := func(name string) {
+		if lines, ok := w.fields[name]; ok {
+			if t == nil {
+				t = make(http.Header)
+			}
+			t[name] = lines
+		}
+	}
+	for _, line := range w.x.header["Trailer"] {
+		for name := range strings.SplitSeq(line, ",") {
+			take(http.CanonicalHeaderKey(trimOWS(name)))
+		}
+	}
+	for name := range w.fields {
+		if strings.HasPrefix(name, http.TrailerPrefix) {
+			take(name)
+		}
+	}
+	return t
+}
+
+// fit returns body in no more memory than it needs.
+func fit(body []byte) []byte {
+	if cap(body)-len(body) > len(body)/8 {
+		return append(make([]byte, 0, len(body)), body...)
+	}
+	return body[:len(body):len(body)]
+}
+
+func (w *capture) fail(v any) {
+	w.x.mu.Lock()
+	defer w.x.mu.Unlock()
+	w.x.panicked = v
+	if w.x.phase == waiting {
+		w.x.closed = true
+	}
+}
+
+// stand makes a stored response the answer for everyone who waits.
+func (w *capture) stand(e *Entry, note string) {
+	w.x.mu.Lock()
+	defer w.x.mu.Unlock()
+	w.x.phase, w.x.entry, w.x.note = standing, e, note
+}
+
+// complete reports whether the body is as long as its header says.
+func (w *capture) complete(header http.Header, body []byte) bool {
+	lines := header["Content-Length"]
+	if len(lines) == 0 || !hasBody(w.x.status) {
+		return true
+	}
+	n, err := strconv.ParseInt(lines[0], 10, 64)
+	return err == nil && n == int64(len(body))
+}
+
+// validated stores the prior response as the 304 freshened it. One that speaks of another body than the stored one is
+// no answer: whoever waits asks again, without conditions.
+func (w *capture) validated(ctx context.Context, update http.Header, now int64) {
+	prior := w.prior.value.(*response) //nolint:forcetypeassert // prior is always a response
+	if !prior.sameBody(update) {
+		_ = w.h.cache.remove(ctx, w.x.key)
+		w.stand(nil, "")
+		return
+	}
+	header := prior.freshen(update)
+	if update["Date"] == nil {
+		delete(header, "Date") // it was validated now
+	}
+	p := w.h.responses.judge(w.r, prior.status, header, w.x.asked, now)
+	fresh := newResponse(&w.h.responses.strip, prior.status, header, prior.body, p, now)
+	tags, stamp, err := w.tags(header)
+	if err != nil {
+		w.h.cache.log.LogAttrs(ctx, slog.LevelError, "response has a tag that breaks a rule and is not stored", slog.String("path", w.r.URL.Path), slog.Any("error", err))
+		p.store = false
+	}
+	if update["Surrogate-Key"] == nil && len(w.col.tags) == 0 {
+		tags = w.prior.tags // a 304 need not repeat what the 200 said
+	}
+	e := fresh.entry(w.x.key, tags, trimPath(w.r.URL.Path), stamp, w.h.responses.disconnected)
+	if p.store {
+		e = w.store(ctx, fresh, tags, stamp)
+	} else {
+		_ = w.h.cache.remove(ctx, w.x.key)
+	}
+	w.stand(e, "fwd=stale; fwd-status=304")
+}
+
+// tags returns what the handler, the data it read and its header say.
+func (w *capture) tags(header http.Header) (string, int64, error) {
+	for _, name := range [...]string{"Surrogate-Key", "Xkey", "Cache-Tag"} {
+		for _, line := range header[name] {
+			fits := func(c rune) bool { return c == ' ' || c == '\t' }
+			if name == "Cache-Tag" {
+				fits = func(c rune) bool { return c == ' ' || c == '\t' || c == ',' }
+			}
+			w.col.add(strings.FieldsFunc(line, fits)...)
+		}
+	}
+	tags, stamp, err := w.col.result()
+	if err != nil {
+		return "", 0, err
+	}
+	if groups, ok := parseStringList(header["Cache-Groups"]); ok {
+		for _, group := range groups {
+			if tags != "" {
+				tags += " "
+			}
+			tags += groupTag(w.r, group)
+		}
+	}
+	return tags, stamp, nil
+}
+
+// store puts a response where requests like this one find it.
+func (w *capture) store(ctx context.Context, v *response, tags string, stamp int64) *Entry {
+	x, c := w.x, w.h.cache
+	e := v.entry(x.key, tags, trimPath(w.r.URL.Path), stamp, w.h.responses.disconnected)
+	x.saving.Lock()
+	defer x.saving.Unlock()
+	if x.gone {
+		return e
+	}
+	names, _ := varyNames(v.header())
+	key, ok := w.h.variant(ctx, x.key, names, w.r, e.keep)
+	if !ok {
+		return e
+	}
+	c.save(ctx, key, e)
+	return e
+}

@@ -1,0 +1,69 @@
+package revalidate
+
+import (
+	"bytes"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// serve sends a stored response. status is the value of Cache-Status, or empty.
+func (v *response) serve(w http.ResponseWriter, r *http.Request, now int64, status string) {
+	h := w.Header()
+	// One backing array for all lines: the stored slices never get into a header that somebody may write to.
+	lines := make([]string, 0, v.lines+3)
+	for _, f := range v.fields {
+		from := len(lines)
+		lines = append(lines, f.lines...)
+		if f.name == "Vary" && h["Vary"] != nil { // middleware around the cache varies by fields of its own
+			h["Vary"] = append(h["Vary"], lines[from:]...)
+			continue
+		}
+		h[f.name] = lines[from:len(lines):len(lines)]
+	}
+	lines = append(lines, strconv.FormatInt(max(0, now-v.born)/int64(time.Second), 10))
+	h["Age"] = lines[len(lines)-1 : len(lines) : len(lines)]
+	if status != "" {
+		if h["Cache-Status"] == nil {
+			lines = append(lines, status)
+			h["Cache-Status"] = lines[len(lines)-1 : len(lines) : len(lines)]
+		} else {
+			h["Cache-Status"] = append(h["Cache-Status"], status)
+		}
+	}
+	if r.Header["If-None-Match"] != nil || r.Header["If-Modified-Since"] != nil {
+		if v.notModified(r) {
+			strip304(h)
+			w.WriteHeader(http.StatusNotModified)
+			return
+		}
+	}
+	if r.Header["Range"] != nil && v.status == http.StatusOK && r.Method == http.MethodGet {
+		v.serveRange(w, r)
+		return
+	}
+	if v.length != "" {
+		lines = append(lines, v.length)
+		h["Content-Length"] = lines[len(lines)-1 : len(lines) : len(lines)]
+	}
+	w.WriteHeader(v.status)
+	if r.Method != http.MethodHead && len(v.body) > 0 {
+		_, _ = w.Write(v.body) // the client is gone if this fails
+	}
+}
+
+// serveRange leaves Range, If-Range and several ranges to net/http (RFC 9110, section 14). The conditions of r that a
+// cache answers did not hold, so they must not be looked at again.
+func (v *response) serveRange(w http.ResponseWriter, r *http.Request) {
+	plain := new(http.Request)
+	*plain = *r
+	plain.Header = http.Header{"Range": r.Header["Range"]}
+	if lines := r.Header["If-Range"]; lines != nil {
+		plain.Header["If-Range"] = lines
+	}
+	var modified time.Time
+	if v.hasLM {
+		modified = time.Unix(0, v.modified)
+	}
+	http.ServeContent(w, plain, "", modified, bytes.NewReader(v.body))
+}

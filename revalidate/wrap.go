@@ -1,0 +1,475 @@
+package revalidate
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse/internal/problem"
+	"github.com/gatehouse-go/gatehouse/internal/refusal"
+)
+
+// ErrNotCached is the reason for which a request with only-if-cached is answered 504 (RFC 9111, section 5.2.1.7).
+var ErrNotCached = refusal.New(http.StatusGatewayTimeout, "nothing stored answers the request, and it asks for nothing else")
+
+// ServeHTTP answers from the cache or from the handler behind it.
+func (h *wrapped) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if (r.Method != http.MethodGet && r.Method != http.MethodHead) || h.foreign(r) {
+		h.bypass(w, r, "fwd="+bypassReason(r))
+		return
+	}
+	asks := requestDirectives{maxAge: absent, minFresh: absent, maxStale: absent}
+	if lines := r.Header["Cache-Control"]; lines != nil && !h.responses.ignoreRequest {
+		asks = parseRequestDirectives(lines)
+		if asks.noStore {
+			h.bypass(w, r, "fwd=request")
+			return
+		}
+	}
+	h.serve(w, r, h.responses.primaryKey(r), &asks)
+}
+
+// foreign reports whether a GET or HEAD cannot be answered by a cache.
+func (h *wrapped) foreign(r *http.Request) bool {
+	return r.Header["Upgrade"] != nil || r.Header["If-Match"] != nil || r.Header["If-Unmodified-Since"] != nil ||
+		r.ContentLength != 0 || len(r.TransferEncoding) > 0 || h.responses.skip != nil && h.responses.skip(r)
+}
+
+func bypassReason(r *http.Request) string {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		return "method"
+	}
+	return "bypass"
+}
+
+// find returns what is stored for r, or nil, and the key of r's variant where responses of this URL vary.
+func (h *wrapped) find(ctx context.Context, key string, r *http.Request) (e *Entry, variant string) {
+	e = h.cache.load(ctx, key)
+	if e == nil {
+		return nil, ""
+	}
+	set, varies := e.value.(*variants)
+	if !varies {
+		return e, ""
+	}
+	if v, _ := h.cache.generations.judge(e, 0); v == dead {
+		return nil, ""
+	}
+	variant = h.responses.variantKey(key, set, r)
+	return h.cache.load(ctx, variant), variant
+}
+
+// variant returns the key under which a response to r that varies by names is stored, and makes or widens the entry that
+// leads there.
+func (h *wrapped) variant(ctx context.Context, key string, names []string, r *http.Request, keep int64) (string, bool) {
+	h.varying.Lock()
+	defer h.varying.Unlock()
+	var old *variants
+	e := h.cache.load(ctx, key)
+	if e != nil {
+		old, _ = e.value.(*variants)
+		if v, _ := h.cache.generations.judge(e, 0); v == dead {
+			old = nil
+		}
+	}
+	if old == nil && len(names) == 0 {
+		return key, true
+	}
+	set := newVariants(old, names)
+	if len(set.names) > maxVary {
+		return "", false
+	}
+	if set != old || e.keep < keep {
+		now := time.Now().UnixNano()
+		lead := &Entry{stamp: h.cache.generations.clock.stamp(now), value: set, fresh: keep, expire: keep, keep: keep}
+		lead.size = entryOverhead + int64(len(key)) + set.size()
+		h.cache.save(ctx, key, lead)
+	}
+	return h.responses.variantKey(key, set, r), true
+}
+
+// serve decides between the stored response and the handler.
+func (h *wrapped) serve(w http.ResponseWriter, r *http.Request, key string, asks *requestDirectives) {
+	ctx := r.Context()
+	c := h.cache
+	now := time.Now().UnixNano()
+	e, variant := h.find(ctx, key, r)
+	var v *response
+	why := "fwd=uri-miss"
+	if variant != "" {
+		why = "fwd=vary-miss"
+	}
+	var prior *Entry
+	if e != nil {
+		v, _ = e.value.(*response)
+	}
+	if v != nil {
+		switch verdict, deadline := c.generations.judge(e, now); {
+		case verdict == dead || verdict == aged && now >= deadline:
+			why = "fwd=stale; detail=EXPIRED-TAG"
+		case h.satisfies(e, v, asks, now):
+			if verdict == aged || now >= e.fresh {
+				c.counters.stale.Add(1)
+				if verdict == aged || !asks.allows(e, now) {
+					h.refresh(r, key, variant, e, verdict == valid, now)
+				}
+			} else {
+				c.counters.hits.Add(1)
+			}
+			inherit(ctx, e)
+			h.answer(w, r, e, v, now, h.hit(e, now))
+			return
+		default:
+			why = "fwd=stale"
+			if verdict == valid {
+				prior = e
+			}
+			if now < e.fresh && !v.policy.noCache {
+				why = "fwd=request"
+			}
+		}
+	}
+	if asks.onlyIfCached {
+		problem.Error(w, r, ErrNotCached)
+		return
+	}
+	if r.Method == http.MethodHead || r.Header["Range"] != nil && prior == nil {
+		h.bypass(w, r, why)
+		return
+	}
+	c.counters.misses.Add(1)
+	h.fill(w, r, key, variant, prior, why, asks.noCache || asks.maxAge != absent)
+}
+
+// satisfies reports whether a response that no invalidation killed may be sent now: fresh enough for the request, or stale
+// within a window that the response or the request grants.
+func (h *wrapped) satisfies(e *Entry, v *response, asks *requestDirectives, now int64) bool {
+	p := &v.policy
+	if p.noCache || asks.noCache || asks.maxAge != absent && now-v.born > seconds(asks.maxAge) {
+		return false
+	}
+	if asks.minFresh != absent && e.fresh-now < seconds(asks.minFresh) {
+		return false
+	}
+	if now < e.fresh {
+		return true
+	}
+	return !p.mustRevalidate && (now-e.fresh < p.staleWhile || asks.allows(e, now))
+}
+
+// allows reports whether max-stale covers how stale e is.
+func (d *requestDirectives) allows(e *Entry, now int64) bool {
+	return d.maxStale != absent && now-e.fresh <= seconds(d.maxStale)
+}
+
+// hit is the Cache-Status of an answer from the cache.
+func (h *wrapped) hit(e *Entry, now int64) string {
+	if h.responses.name == "" {
+		return ""
+	}
+	b := make([]byte, 0, 64)
+	b = append(b, h.responses.hitPrefix...)
+	b = strconv.AppendInt(b, (e.fresh-now)/int64(time.Second), 10)
+	return string(b)
+}
+
+func (h *wrapped) status(why string) string {
+	if h.responses.name == "" {
+		return ""
+	}
+	return h.responses.name + "; " + why
+}
+
+// answer sends a stored response.
+func (h *wrapped) answer(w http.ResponseWriter, r *http.Request, e *Entry, v *response, now int64, status string) {
+	if h.responses.emit != "" && e.tags != "" {
+		w.Header()[h.responses.emit] = []string{publicTags(e.tags)}
+	}
+	v.serve(w, r, now, status)
+}
+
+// fill answers from a run of the handler, one that is under way if there is one. forced says that the client wants an answer made
+// after it asked: it joins nobody.
+func (h *wrapped) fill(w http.ResponseWriter, r *http.Request, key, variant string, prior *Entry, why string, forced bool) {
+	ctx := r.Context()
+	for range 2 { // a second time where the response turns out to vary
+		me := &reader{}
+		x := h.exchange(r, key, variant, prior)
+		fresh := h.cache.generations.fresh.Load()
+		if forced {
+			fresh = x.stamp + 1
+		}
+		x, first := h.cache.exchanges.join(x, fresh, me)
+		if first {
+			if !h.start(r, x, prior) {
+				break
+			}
+		} else {
+			h.cache.counters.shared.Add(1)
+		}
+		next, again := h.follow(ctx, w, r, x, me, why)
+		if !again {
+			return
+		}
+		if next == "" {
+			break
+		}
+		variant, prior = next, nil
+	}
+	h.bypass(w, r, why)
+}
+
+// exchange returns one that is not registered yet.
+func (h *wrapped) exchange(r *http.Request, key, variant string, prior *Entry) *exchange {
+	now := time.Now().UnixNano()
+	x := &exchange{key: key, variant: variant, stamp: h.cache.generations.clock.stamp(now), asked: now}
+	x.changed.L = &x.mu
+	if prior == nil {
+		x.stated = stated(r)
+	}
+	return x
+}
+
+// stated returns the conditions of r, which go to the handler where nothing stored could answer them.
+func stated(r *http.Request) string {
+	if !conditional(r) {
+		return ""
+	}
+	none, since := r.Header["If-None-Match"], r.Header["If-Modified-Since"]
+	all := make([]string, 0, len(none)+len(since)+1)
+	all = append(append(append(all, none...), "\n"), since...)
+	key := ""
+	for _, line := range all {
+		key += line + "\n"
+	}
+	return key
+}
+
+// start runs the handler for x; false means that the cache is closed.
+func (h *wrapped) start(r *http.Request, x *exchange, prior *Entry) bool {
+	c := h.cache
+	if !c.begin() {
+		x.mu.Lock()
+		x.closed = true
+		x.mu.Unlock()
+		c.exchanges.remove(x)
+		return false
+	}
+	col := &collector{stamp: x.stamp}
+	ctx := context.WithValue(context.WithoutCancel(r.Context()), collectorKey{}, col)
+	if x.alone {
+		ctx, x.cancel = context.WithTimeout(ctx, c.refreshTimeout)
+	} else {
+		ctx, x.cancel = context.WithCancel(ctx)
+	}
+	stop := context.AfterFunc(c.done, x.cancel)
+	clone := r.Clone(ctx)
+	clone.Method = http.MethodGet
+	clone.Body = http.NoBody
+	x.mu.Lock()
+	x.request = clone
+	x.mu.Unlock()
+	delete(clone.Header, "Range")
+	delete(clone.Header, "If-Range")
+	w := &capture{h: h, x: x, r: clone, col: col, prior: prior, fields: make(http.Header)}
+	if prior != nil {
+		w.asks = validators(clone.Header, prior.value.(*response)) //nolint:forcetypeassert // prior is always a response
+	}
+	go func() {
+		defer c.work.Done()
+		defer x.cancel()
+		defer stop()
+		w.run(ctx, clone)
+	}()
+	return true
+}
+
+// validators replaces a request's conditions by those of the stored response (RFC 9111, section 4.3.1).
+func validators(h http.Header, v *response) bool {
+	delete(h, "If-None-Match")
+	delete(h, "If-Modified-Since")
+	if v.etag != "" {
+		h["If-None-Match"] = []string{v.etag}
+	}
+	if v.hasLM {
+		h["If-Modified-Since"] = []string{v.line("Last-Modified")}
+	}
+	return v.validatable()
+}
+
+// refresh runs the handler in the background, unless that is under way, failed a moment ago, or too much is.
+func (h *wrapped) refresh(r *http.Request, key, variant string, e *Entry, validate bool, now int64) {
+	c := h.cache
+	name := or(variant, key)
+	if !c.refresh.enter(name, now) {
+		return
+	}
+	x := h.exchange(r, key, variant, e)
+	x.alone = true
+	x, first := c.exchanges.join(x, c.generations.fresh.Load(), nil)
+	if !first {
+		c.refresh.cancel()
+		return
+	}
+	if !validate { // a tag says that the content changed: it is fetched whole
+		e = nil
+	}
+	plain := r.Clone(r.Context())
+	for _, field := range [...]string{"If-None-Match", "If-Modified-Since", "Cache-Control", "Pragma"} {
+		delete(plain.Header, field)
+	}
+	if !h.start(plain, x, e) {
+		c.refresh.cancel()
+		return
+	}
+	c.counters.refreshes.Add(1)
+	go func() {
+		x.mu.Lock()
+		for !x.done {
+			x.changed.Wait()
+		}
+		failed := x.panicked != nil || x.status >= 500
+		x.mu.Unlock()
+		c.refresh.leave(name, failed)
+		if failed {
+			c.counters.refreshErrors.Add(1)
+		}
+	}()
+}
+
+// follow answers from an exchange. again means that it cannot: the caller asks under the key next, or by itself where next is empty.
+func (h *wrapped) follow(ctx context.Context, w http.ResponseWriter, r *http.Request, x *exchange, me *reader, why string) (next string, again bool) {
+	wake := context.AfterFunc(ctx, func() {
+		x.mu.Lock()
+		defer x.mu.Unlock()
+		x.changed.Broadcast()
+	})
+	defer wake()
+	defer x.leave(me)
+	var tell func(interim)
+	if me.leader {
+		tell = func(in interim) { sendInterim(w, in) }
+	}
+	if err := x.await(ctx, tell); err != nil {
+		return "", false // the client is gone
+	}
+	x.mu.Lock()
+	ph, status, header, share, names, e, note, panicked := x.phase, x.status, x.header, x.policy.share, x.vary, x.entry, x.note, x.panicked
+	x.mu.Unlock()
+	switch {
+	case ph == standing && e == nil:
+		return "", true
+	case ph == standing:
+		inherit(ctx, e)
+		h.answer(w, r, e, e.value.(*response), time.Now().UnixNano(), h.status(note)) //nolint:forcetypeassert // always a response
+		return "", false
+	case panicked != nil && ph == waiting:
+		panic(panicked) // to whoever recovers, as if the handler had run here
+	case ph == waiting:
+		return "", true
+	}
+	if !me.leader {
+		if !share {
+			return "", true
+		}
+		if len(names) > 0 && x.variant == "" {
+			if h.responses.selecting(names, r) != h.responses.selecting(names, x.request) {
+				return x.key + "\n\n" + h.responses.selecting(names, r), true
+			}
+		}
+		why = "fwd=uri-miss; collapsed"
+	}
+	h.stream(ctx, w, r, x, me, status, header, why)
+	return "", false
+}
+
+func sendInterim(w http.ResponseWriter, in interim) {
+	h := w.Header()
+	before := h.Clone()
+	clear(h)
+	for name, lines := range in.header {
+		h[name] = slices.Clone(lines)
+	}
+	w.WriteHeader(in.status)
+	clear(h)
+	for name, lines := range before {
+		h[name] = lines
+	}
+}
+
+// stream sends what the handler writes as it is written.
+func (h *wrapped) stream(ctx context.Context, w http.ResponseWriter, r *http.Request, x *exchange, me *reader, status int, header http.Header, why string) {
+	out := w.Header()
+	for name, lines := range header {
+		if slices.Contains(h.responses.strip, name) {
+			continue
+		}
+		if name == "Vary" && out["Vary"] != nil {
+			out["Vary"] = append(out["Vary"], lines...)
+			continue
+		}
+		out[name] = slices.Clone(lines)
+	}
+	if x.tags != "" {
+		out[h.responses.emit] = []string{x.tags}
+	}
+	if s := h.status(why); s != "" {
+		out["Cache-Status"] = append(out["Cache-Status"], s+"; fwd-status="+strconv.Itoa(status))
+	}
+	if x.stated == "" && status == http.StatusOK && conditional(r) && x.policy.store {
+		modified := x.policy.date
+		if t, ok := httpDate(header["Last-Modified"]); ok {
+			modified = t
+		}
+		if notModified(r, header.Get("Etag"), modified) {
+			strip304(out)
+			w.WriteHeader(http.StatusNotModified)
+			return
+		}
+	}
+	chunk, flush, end, err := x.next(ctx, me)
+	if err != nil {
+		return
+	}
+	if x.failed() {
+		panic(http.ErrAbortHandler)
+	}
+	if end && out["Content-Length"] == nil && hasBody(status) && out["Trailer"] == nil && len(out["Transfer-Encoding"]) == 0 {
+		out["Content-Length"] = []string{strconv.Itoa(len(chunk))}
+	}
+	w.WriteHeader(status)
+	controller := http.NewResponseController(w)
+	for {
+		if len(chunk) > 0 {
+			if _, err := w.Write(chunk); err != nil {
+				return
+			}
+		}
+		if end {
+			break
+		}
+		if flush {
+			if err := controller.Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
+				return
+			}
+		}
+		if chunk, flush, end, err = x.next(ctx, me); err != nil {
+			return
+		}
+	}
+	for name, lines := range x.trailer {
+		out[name] = lines
+	}
+	if x.failed() {
+		panic(http.ErrAbortHandler) // the client must not take what it has for the whole
+	}
+}
+
+func (x *exchange) failed() bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.panicked != nil
+}
