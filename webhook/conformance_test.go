@@ -34,6 +34,7 @@ type receiver struct {
 }
 
 func newReceiver(t *testing.T) *receiver {
+	t.Helper()
 	r := &receiver{t: t, store: newMemory(t, webhook.MemoryConfig{})}
 	r.onEvent = func(context.Context, webhook.Event) error { return nil }
 	r.start()

@@ -38,16 +38,14 @@ func Form(e Event) (url.Values, error) {
 	return form, nil
 }
 
-// payloadError says where decoding failed. The cause's own text can quote the payload, so only errors.As reaches it.
+// payloadError says where decoding failed. The cause's own text can quote the payload, so only [errors.As] reaches it.
 type payloadError struct{ cause error }
 
 func (e *payloadError) Error() string {
 	text := ErrPayload.Error()
-	var semantic *json.SemanticError
-	var syntactic *jsontext.SyntacticError
-	if errors.As(e.cause, &syntactic) {
+	if syntactic, ok := errors.AsType[*jsontext.SyntacticError](e.cause); ok {
 		text += fmt.Sprintf(": not strict JSON at byte %d", syntactic.ByteOffset)
-	} else if errors.As(e.cause, &semantic) {
+	} else if semantic, ok := errors.AsType[*json.SemanticError](e.cause); ok {
 		text += fmt.Sprintf(": JSON %v at byte %d does not fit Go type %v", semantic.JSONKind, semantic.ByteOffset, semantic.GoType)
 	}
 	return text

@@ -10,7 +10,7 @@ import (
 )
 
 // Reasons to refuse a request. Each has a method StatusCode() int, the status of the answer; the client learns no more. Errors of
-// this package and of schemes are, or wrap, one of them: tell them apart with errors.Is.
+// this package and of schemes are, or wrap, one of them: tell them apart with [errors.Is].
 var (
 	// ErrNoSignature: the header field, parameter or member that proves the sender is absent. 401.
 	ErrNoSignature error = refusal.New(http.StatusUnauthorized, "webhook: signature is missing")
@@ -59,17 +59,17 @@ var (
 
 // RetryLater returns an error that wraps cause and is answered 503 with Retry-After: for a Config.OnEvent that cannot work now
 // and knows when it can. after is rounded up to whole seconds.
-func RetryLater(after time.Duration, cause error) error { return &retryLater{after, cause} }
+func RetryLater(after time.Duration, cause error) error { return &retryLaterError{after, cause} }
 
-type retryLater struct {
+type retryLaterError struct {
 	after time.Duration
 	cause error
 }
 
-func (e *retryLater) Error() string             { return "webhook: retry later: " + e.cause.Error() }
-func (e *retryLater) Unwrap() error             { return e.cause }
-func (e *retryLater) StatusCode() int           { return http.StatusServiceUnavailable }
-func (e *retryLater) RetryAfter() time.Duration { return e.after }
+func (e *retryLaterError) Error() string             { return "webhook: retry later: " + e.cause.Error() }
+func (e *retryLaterError) Unwrap() error             { return e.cause }
+func (e *retryLaterError) StatusCode() int           { return http.StatusServiceUnavailable }
+func (e *retryLaterError) RetryAfter() time.Duration { return e.after }
 
 // retryAfter returns what a RetryAfter method in err's tree gives, else fallback. The method is found by shape, like StatusCode.
 func retryAfter(err error, fallback time.Duration) time.Duration {

@@ -146,7 +146,7 @@ func (h *Handler) handle(ctx context.Context, e Event) error {
 }
 
 // Wait returns nil when no call of Config.OnEvent is running, or ctx's error when it ends first. Call it after
-// http.Server.Shutdown: calls that run on past their deadline have no request any more that Shutdown could wait for.
+// [http.Server.Shutdown]: calls that run on past their deadline have no request any more that Shutdown could wait for.
 func (h *Handler) Wait(ctx context.Context) error {
 	for {
 		f := h.anyFlight()

@@ -97,7 +97,7 @@ type Config struct {
 	Logger *slog.Logger
 }
 
-// Handler receives one provider's deliveries. It is an http.Handler to be mounted at the delivery URL for every method; put nothing
+// Handler receives one provider's deliveries. It is an [http.Handler] to be mounted at the delivery URL for every method; put nothing
 // around it that changes the body. It is safe for use by many goroutines.
 type Handler struct {
 	config   Config

@@ -27,10 +27,10 @@ type Memory struct {
 
 	mu      sync.Mutex
 	claims  map[Key]memoryClaim
-	done    map[Key]uint64 // position in the order of confirmation
-	order   []memoryDone   // ring of at most MaxDone, from head to head+len(done positions)
-	head    uint64         // position of the oldest
-	next    uint64         // position of the next to come
+	done    map[Key]int  // position in the order of confirmation
+	order   []memoryDone // ring of at most MaxDone, from head to head+len(done positions)
+	head    int          // position of the oldest
+	next    int          // position of the next to come
 	tokens  uint64
 	evicted uint64
 }
@@ -63,7 +63,7 @@ func NewMemory(c MemoryConfig) (*Memory, error) {
 	if err := bad.Err(); err != nil {
 		return nil, err
 	}
-	return &Memory{config: c, claims: map[Key]memoryClaim{}, done: map[Key]uint64{}}, nil
+	return &Memory{config: c, claims: map[Key]memoryClaim{}, done: map[Key]int{}}, nil
 }
 
 // defaultMemory returns a Memory with the default bounds.
@@ -102,7 +102,7 @@ func (m *Memory) Confirm(_ context.Context, key Key, c Claim, keep time.Duration
 	}
 	for m.head < m.next { // the oldest go when their time is over, or when there is no room
 		oldest := m.slot(m.head)
-		full := m.next-m.head >= uint64(m.config.MaxDone)
+		full := m.next-m.head >= m.config.MaxDone
 		if !full && now.Before(oldest.until) {
 			break
 		}
@@ -114,7 +114,7 @@ func (m *Memory) Confirm(_ context.Context, key Key, c Claim, keep time.Duration
 		}
 		m.head++
 	}
-	if at := int(m.next % uint64(m.config.MaxDone)); at == len(m.order) {
+	if at := m.next % m.config.MaxDone; at == len(m.order) {
 		m.order = append(m.order, memoryDone{})
 	}
 	*m.slot(m.next) = memoryDone{key, now.Add(keep)}
@@ -160,6 +160,6 @@ func (m *Memory) dropLapsed(now time.Time) bool {
 	return len(m.claims) < before
 }
 
-func (m *Memory) slot(position uint64) *memoryDone {
-	return &m.order[position%uint64(m.config.MaxDone)]
+func (m *Memory) slot(position int) *memoryDone {
+	return &m.order[position%m.config.MaxDone]
 }

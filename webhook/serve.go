@@ -142,8 +142,7 @@ func (h *Handler) log(r *http.Request, o *Outcome) {
 	if id := requestid.From(r.Context()); id != "" {
 		attrs = append(attrs, slog.String("request_id", id))
 	}
-	var p *panicError
-	if errors.As(o.Reason, &p) {
+	if p, ok := errors.AsType[*panicError](o.Reason); ok {
 		attrs = append(attrs, slog.String("stack", string(p.stack)))
 	}
 	h.logger.LogAttrs(r.Context(), level, "webhook not accepted", attrs...)
@@ -187,7 +186,7 @@ func (p *Reply) write(w http.ResponseWriter) {
 	}
 	w.WriteHeader(status)
 	if len(p.Body) > 0 && status != http.StatusNoContent {
-		_, _ = w.Write(p.Body) // the provider is gone if this fails, and will ask again
+		_, _ = w.Write(p.Body) //nolint:gosec // never HTML: text/plain or JSON, nosniff. If it fails the provider is gone, and will ask again
 	}
 }
 

@@ -36,59 +36,59 @@ var deduperRules = []struct {
 	play func(*script)
 }{
 	{"a new key can be claimed, by one caller", func(s *script) {
-		c := s.claim("a", time.Minute, webhook.Taken)
+		c := s.claim(time.Minute, webhook.Taken)
 		if c.Token == "" {
 			s.fail("a claim that is Taken has no Token")
 		}
-		s.claim("a", time.Minute, webhook.Busy)
-		s.claim("b", time.Minute, webhook.Taken)
+		s.claim(time.Minute, webhook.Busy)
+		s.claimKey("b", time.Minute, webhook.Taken)
 	}},
 	{"a confirmed key is done", func(s *script) {
-		s.confirm("a", s.claim("a", time.Minute, webhook.Taken), time.Minute)
-		s.claim("a", time.Minute, webhook.Done)
-		s.claim("a", time.Minute, webhook.Done)
-		s.claim("b", time.Minute, webhook.Taken)
+		s.confirm(s.claim(time.Minute, webhook.Taken), time.Minute)
+		s.claim(time.Minute, webhook.Done)
+		s.claim(time.Minute, webhook.Done)
+		s.claimKey("b", time.Minute, webhook.Taken)
 	}},
 	{"a released key can be claimed at once", func(s *script) {
-		first := s.claim("a", time.Minute, webhook.Taken)
-		s.release("a", first)
-		if second := s.claim("a", time.Minute, webhook.Taken); second.Token == first.Token {
+		first := s.claim(time.Minute, webhook.Taken)
+		s.release(first)
+		if second := s.claim(time.Minute, webhook.Taken); second.Token == first.Token {
 			s.fail("two claims of one key have the same Token")
 		}
 	}},
 	{"a confirmed key is forgotten after its time", func(s *script) {
-		s.confirm("a", s.claim("a", time.Minute, webhook.Taken), lease)
-		s.claim("a", time.Minute, webhook.Done)
+		s.confirm(s.claim(time.Minute, webhook.Taken), lease)
+		s.claim(time.Minute, webhook.Done)
 		time.Sleep(2 * lease)
-		s.claim("a", time.Minute, webhook.Taken)
+		s.claim(time.Minute, webhook.Taken)
 	}},
 	{"the claim of a dead holder lapses", func(s *script) {
-		s.claim("a", lease, webhook.Taken)
-		s.claim("a", lease, webhook.Busy)
+		s.claim(lease, webhook.Taken)
+		s.claim(lease, webhook.Busy)
 		time.Sleep(2 * lease)
-		s.claim("a", time.Minute, webhook.Taken)
+		s.claim(time.Minute, webhook.Taken)
 	}},
 	{"a holder that lost its claim cannot release the new one", func(s *script) {
-		lost := s.claim("a", lease, webhook.Taken)
+		lost := s.claim(lease, webhook.Taken)
 		time.Sleep(2 * lease)
-		s.claim("a", time.Minute, webhook.Taken)
-		s.release("a", lost)
-		s.claim("a", time.Minute, webhook.Busy)
+		s.claim(time.Minute, webhook.Taken)
+		s.release(lost)
+		s.claim(time.Minute, webhook.Busy)
 	}},
 	{"a holder that lost its claim cannot confirm the new one", func(s *script) {
-		lost := s.claim("a", lease, webhook.Taken)
+		lost := s.claim(lease, webhook.Taken)
 		time.Sleep(2 * lease)
-		held := s.claim("a", time.Minute, webhook.Taken)
-		s.confirm("a", lost, time.Minute)
-		s.claim("a", time.Minute, webhook.Busy)
-		s.confirm("a", held, time.Minute)
-		s.claim("a", time.Minute, webhook.Done)
+		held := s.claim(time.Minute, webhook.Taken)
+		s.confirm(lost, time.Minute)
+		s.claim(time.Minute, webhook.Busy)
+		s.confirm(held, time.Minute)
+		s.claim(time.Minute, webhook.Done)
 	}},
 	{"a late release does not undo a confirmation", func(s *script) {
-		c := s.claim("a", time.Minute, webhook.Taken)
-		s.confirm("a", c, time.Minute)
-		s.release("a", c)
-		s.claim("a", time.Minute, webhook.Done)
+		c := s.claim(time.Minute, webhook.Taken)
+		s.confirm(c, time.Minute)
+		s.release(c)
+		s.claim(time.Minute, webhook.Done)
 	}},
 	{"of many callers at once one gets the claim", func(s *script) {
 		const callers = 32
@@ -96,7 +96,7 @@ var deduperRules = []struct {
 		var all sync.WaitGroup
 		for range callers {
 			all.Go(func() {
-				c, err := s.store.Claim(s.ctx, webhook.NewKey("a"), time.Minute)
+				c, err := s.store.Claim(s.ctx, webhook.NewKey(ruled), time.Minute)
 				if err != nil {
 					c.State = 0
 				}
@@ -115,6 +115,9 @@ var deduperRules = []struct {
 	}},
 }
 
+// ruled is the key that each rule is about.
+const ruled = "a"
+
 // script plays a rule and notes the first breach; what follows a breach means nothing and is skipped.
 type script struct {
 	ctx   context.Context //nolint:containedctx // lives as long as one call of TestDeduper
@@ -128,7 +131,12 @@ func (s *script) fail(format string, args ...any) {
 	}
 }
 
-func (s *script) claim(key string, lease time.Duration, want webhook.ClaimState) webhook.Claim {
+// claim claims the key that a rule is about.
+func (s *script) claim(lease time.Duration, want webhook.ClaimState) webhook.Claim {
+	return s.claimKey(ruled, lease, want)
+}
+
+func (s *script) claimKey(key string, lease time.Duration, want webhook.ClaimState) webhook.Claim {
 	if s.err != nil {
 		return webhook.Claim{}
 	}
@@ -142,20 +150,20 @@ func (s *script) claim(key string, lease time.Duration, want webhook.ClaimState)
 	return c
 }
 
-func (s *script) confirm(key string, c webhook.Claim, keep time.Duration) {
+func (s *script) confirm(c webhook.Claim, keep time.Duration) {
 	if s.err != nil {
 		return
 	}
-	if err := s.store.Confirm(s.ctx, webhook.NewKey(key), c, keep); err != nil {
+	if err := s.store.Confirm(s.ctx, webhook.NewKey(ruled), c, keep); err != nil {
 		s.fail("Confirm: %w", err)
 	}
 }
 
-func (s *script) release(key string, c webhook.Claim) {
+func (s *script) release(c webhook.Claim) {
 	if s.err != nil {
 		return
 	}
-	if err := s.store.Release(s.ctx, webhook.NewKey(key), c); err != nil {
+	if err := s.store.Release(s.ctx, webhook.NewKey(ruled), c); err != nil {
 		s.fail("Release: %w", err)
 	}
 }

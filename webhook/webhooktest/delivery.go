@@ -47,7 +47,7 @@ type Delivery struct {
 	At time.Time
 }
 
-// Request returns d signed, as a request for an http.Client. Nothing is sent. The error is that of a wrong URL, a key in
+// Request returns d signed, as a request for an [http.Client]. Nothing is sent. The error is that of a wrong URL, a key in
 // another format, or a body that the provider could not sign.
 func (d Delivery) Request(ctx context.Context) (*http.Request, error) {
 	r, body, err := d.sign(ctx)
@@ -101,13 +101,13 @@ func (d Delivery) sign(ctx context.Context) (*http.Request, []byte, error) {
 }
 
 // Send has h answer d and returns the answer, its body in memory. A delivery that cannot be made fails the test at once.
-func Send(t testing.TB, h http.Handler, d Delivery) *http.Response {
-	t.Helper()
-	r, err := d.Request(t.Context())
+func Send(tb testing.TB, h http.Handler, d Delivery) *http.Response {
+	tb.Helper()
+	r, err := d.Request(tb.Context())
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	in := httptest.NewRequestWithContext(t.Context(), r.Method, r.URL.String(), r.Body) // as a server sees it
+	in := httptest.NewRequestWithContext(tb.Context(), r.Method, r.URL.String(), r.Body) // as a server sees it
 	in.Header, in.ContentLength = r.Header, r.ContentLength
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, in)

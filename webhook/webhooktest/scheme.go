@@ -175,7 +175,7 @@ func (s *schemeTest) roundTrip() {
 	}
 }
 
-// allocs returns how often Verify allocates at least: under the race detector a sync.Pool loses some of what it holds.
+// allocs returns how often Verify allocates at least: under the race detector a [sync.Pool] loses some of what it holds.
 func (s *schemeTest) allocs() float64 {
 	least := math.Inf(1)
 	for range 50 {
@@ -355,9 +355,12 @@ func (s *schemeTest) clock() {
 		now  time.Time
 		want error
 	}{
-		{sent.Add(tolerance), nil}, {sent.Add(-tolerance), nil},
-		{sent.Add(tolerance + time.Second), webhook.ErrTooOld}, {sent.Add(-tolerance - time.Second), webhook.ErrTooNew},
-		{sent.Add(10 * year), webhook.ErrTooOld}, {sent.Add(-10 * year), webhook.ErrTooNew},
+		{sent.Add(tolerance), nil},
+		{sent.Add(-tolerance), nil},
+		{sent.Add(tolerance + time.Second), webhook.ErrTooOld},
+		{sent.Add(-tolerance - time.Second), webhook.ErrTooNew},
+		{sent.Add(10 * year), webhook.ErrTooOld},
+		{sent.Add(-10 * year), webhook.ErrTooNew},
 	} {
 		if _, err := s.verifier.Verify(s.request0.Clone(s.ctx), s.sent, row.now); !errors.Is(err, row.want) {
 			s.fail("received %v after it was sent: %v, want %v", row.now.Sub(sent), err, row.want)
