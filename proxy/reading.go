@@ -78,7 +78,11 @@ func (o PatternOptions) engine(root bool) pathexp.Options {
 			e.Before += `/:nextInternalLocale((?!_next/)[^/.]{1,})`
 			more = `|\.json|`
 		}
+		if o.BasePath == "" && len(o.Locales) == 0 {
+			e.Around = &pathexp.Around{Begins: "/_next/data/", Ends: []string{".json", ".rsc"}}
+		}
 		if root {
+			e.Around = nil
 			e.After = `(` + more + `/?index|/?index\.json|/?index(?:` + transport + `))?`
 			e.Omit = len(o.Locales) > 0
 		}

@@ -53,7 +53,7 @@ func compile(pattern string, o Options) (*Matcher, error) {
 	if names := re.Names(); len(names) != len(src.Params) {
 		return nil, &Error{0, "a group with a name (?<...>) is not allowed, nor a class [...] that is not closed in its group"}
 	}
-	return &Matcher{Params: src.Params, re: re, plan: newPlan(tokens, o)}, nil
+	return &Matcher{Params: src.Params, re: re, plan: newPlan(tokens, len(o.Before), len(o.Before)+len(pattern), o)}, nil
 }
 
 // Match reports whether the pattern matches path, and fills spans with the beginning and end of each parameter in bytes,

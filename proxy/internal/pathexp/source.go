@@ -9,6 +9,8 @@ const maxPattern = 4096
 type Options struct {
 	// Before and After are patterns that stand around the one given. Errors count positions from the given one.
 	Before, After string
+	// Around says which paths may need Before and After. Nil says nothing.
+	Around *Around
 	// Omit leaves the given pattern out, so that Before and After stand alone.
 	Omit bool
 	// Delimiters end a parameter without a group of its own.

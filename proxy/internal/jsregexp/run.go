@@ -1,0 +1,117 @@
+package jsregexp
+
+// Verdict is what a table says of a byte.
+type Verdict byte
+
+const (
+	// Out is a byte that is no part of a run.
+	Out Verdict = iota
+	// In is a byte that is.
+	In
+	// Unsure is a byte that is part of a unit on which the table cannot tell.
+	Unsure
+)
+
+// A Run is an expression that only says which units a value has, after which it may say how it must not begin: [^/]+?,
+// \d{1,} or (?!api|static).*. Such a value is matched byte by byte, without a machine.
+type Run struct {
+	Bytes [256]Verdict
+	Empty bool // may have no unit
+	Lazy  bool // takes as few units as it can
+	not   []*forms
+}
+
+// NewRun returns the run that expr describes, or nil when it says more than a run can.
+func NewRun(expr string, insensitive bool) *Run {
+	n, _, err := parse(expr, insensitive)
+	if err != nil || n.kind != nodeConcat || len(n.subs) == 0 {
+		return nil
+	}
+	r := new(Run)
+	last := n.subs[len(n.subs)-1]
+	for _, look := range n.subs[:len(n.subs)-1] {
+		if look.kind != nodeLook || !look.negated {
+			return nil
+		}
+		f := newForms(look.subs[0])
+		if f == nil {
+			return nil
+		}
+		r.not = append(r.not, f)
+	}
+	if last.kind != nodeRepeat || last.min > 1 || last.max >= 0 || last.subs[0].kind != nodeSet {
+		return nil
+	}
+	r.Empty, r.Lazy = last.min == 0, last.lazy
+	r.Bytes = last.subs[0].set.table()
+	return r
+}
+
+// Guarded says whether the run says how it must not begin.
+func (r *Run) Guarded() bool { return len(r.not) > 0 }
+
+// Excludes reports whether text, to the end of the input, begins as the run must not. It is not decided where text has
+// other units than printable ASCII.
+func (r *Run) Excludes(text string) (excluded, decided bool) {
+	for i := range len(text) {
+		if text[i] < ' ' || text[i] > '~' {
+			return false, false
+		}
+	}
+	for _, f := range r.not {
+		if f.match(text) {
+			return true, true
+		}
+	}
+	return false, true
+}
+
+// table returns what the set says of each byte of UTF-8. A lead byte stands for all of the units that it can begin.
+func (s *set) table() [256]Verdict {
+	var t [256]Verdict
+	for u := range uint16(0x80) {
+		if s.has(u) {
+			t[u] = In
+		}
+	}
+	for lead := 0xC2; lead < 0xE0; lead++ {
+		t[lead] = s.block(uint16(lead&0x1F)<<6, uint16(lead&0x1F)<<6|0x3F)
+	}
+	for lead := 0xE0; lead < 0xF0; lead++ {
+		t[lead] = s.block(max(uint16(lead&0xF)<<12, 0x800), uint16(lead&0xF)<<12|0xFFF)
+	}
+	for lead := 0xF0; lead < 0xF5; lead++ {
+		t[lead] = s.block(0xD800, 0xDFFF) // a pair of surrogates
+	}
+	// Bytes that begin nothing stand for U+FFFD, and the others inside a unit for what its lead byte said.
+	invalid := s.block(0xFFFD, 0xFFFD)
+	if invalid == Out {
+		invalid = Unsure
+	}
+	for b := 0x80; b < 0xC2; b++ {
+		t[b] = invalid
+	}
+	for b := 0xF5; b <= 0xFF; b++ {
+		t[b] = invalid
+	}
+	return t
+}
+
+// block says whether all of the units from lo to hi, above ASCII, are in the set, or none of them.
+func (s *set) block(lo, hi uint16) Verdict {
+	in, out := In, Out
+	if s.negated {
+		in, out = out, in
+	}
+	touched := false
+	for _, r := range s.wide {
+		if r.lo <= lo && hi <= r.hi {
+			return in
+		}
+		touched = touched || r.lo <= hi && lo <= r.hi
+	}
+	if touched || s.folds && len(s.wide) > 0 {
+		return Unsure
+	}
+	return out
+}
