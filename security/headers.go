@@ -53,9 +53,9 @@ type HeadersConfig struct {
 	// No field may hold its Authorization.
 	EchoAllowed []string
 
-	// ContainsSecret reports whether a response field's value holds a secret of the application; such a field is dropped. Nil
-	// means that only the request's own credentials are looked for.
-	ContainsSecret func(value string) bool
+	// Secrets are values that no response field may hold; such a field is dropped. Nil means that only the request's own
+	// credentials are looked for.
+	Secrets *Secrets
 
 	// Logger is told of each dropped field that held a credential or secret, by its name. Nil means slog.Default().
 	Logger *slog.Logger
@@ -104,7 +104,7 @@ type Headers struct {
 	cspReport   cspText
 	drop        []string
 	echoAllowed map[string]bool
-	secret      func(string) bool
+	secrets     *Secrets
 	behindTLS   bool
 	logger      *slog.Logger
 	writers     sync.Pool // of *headersWriter
@@ -113,7 +113,7 @@ type Headers struct {
 // NewHeaders returns a Headers, or every mistake in c.
 func NewHeaders(c HeadersConfig) (*Headers, error) {
 	bad := invalid.Config{Package: "security"}
-	h := &Headers{hsts: -1, behindTLS: c.BehindTLS, secret: c.ContainsSecret, logger: c.Logger, echoAllowed: map[string]bool{}}
+	h := &Headers{hsts: -1, behindTLS: c.BehindTLS, secrets: c.Secrets, logger: c.Logger, echoAllowed: map[string]bool{}}
 	if h.logger == nil {
 		h.logger = slog.Default()
 	}

@@ -79,7 +79,7 @@ func (hw *headersWriter) beforeHeader(status int) int {
 		}
 	}
 	in := hw.request.Header
-	if auth, proxyAuth, cookie := in["Authorization"], in["Proxy-Authorization"], in["Cookie"]; len(auth)+len(proxyAuth)+len(cookie) > 0 || hw.headers.secret != nil {
+	if auth, proxyAuth, cookie := in["Authorization"], in["Proxy-Authorization"], in["Cookie"]; len(auth)+len(proxyAuth)+len(cookie) > 0 || hw.headers.secrets != nil {
 		hw.dropEchoes(header, echoes{auth: [2][]string{auth, proxyAuth}, cookie: cookie})
 	}
 	return status
@@ -118,7 +118,7 @@ func (hw *headersWriter) dropEchoes(header http.Header, in echoes) {
 	for name, values := range header {
 		cookies := name != "Set-Cookie" && !h.echoAllowed[name] // a session's cookie may be set again
 		if slices.ContainsFunc(values, func(v string) bool {
-			return in.within(v, cookies) || h.secret != nil && h.secret(v)
+			return in.within(v, cookies) || h.secrets.Contains(v)
 		}) {
 			delete(header, name)
 			h.logger.LogAttrs(hw.request.Context(), slog.LevelError, "response field held a credential and was dropped", slog.String("field", name))
