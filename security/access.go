@@ -209,6 +209,7 @@ func (a *Access) serve(next http.Handler, w http.ResponseWriter, r *http.Request
 	if len(r.Header["Authorization"]) == 0 {
 		w.Header()["Cache-Control"] = []string{"private"}
 	}
+	noteOf(r.Context()).setUser(p.ID)
 	inner := r.WithContext(withPrincipal(r.Context(), p))
 	next.ServeHTTP(w, inner)
 	r.Pattern = inner.Pattern // for what logs around us

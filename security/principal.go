@@ -2,6 +2,7 @@ package security
 
 import (
 	"context"
+	"net/http"
 	"slices"
 )
 
@@ -31,6 +32,17 @@ func PrincipalFrom(ctx context.Context) (Principal, bool) {
 		return *p, true
 	}
 	return Principal{}, false
+}
+
+// ByPrincipal keys by the principal that an [Access] in front established. Requests without one share one bucket: use
+// FirstKey(ByPrincipal(), ByIP()) where anonymous requests pass.
+func ByPrincipal() RateKey {
+	return func(r *http.Request) (string, error) {
+		if p, ok := r.Context().Value(principalKey{}).(*Principal); ok {
+			return p.ID, nil
+		}
+		return "", errNoKey
+	}
 }
 
 type principalKey struct{}

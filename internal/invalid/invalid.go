@@ -45,5 +45,12 @@ func (c *Config) Hidden(field, rule string) {
 	c.mistakes = append(c.mistakes, &Mistake{Package: c.Package, Field: field, Rule: rule})
 }
 
+// Join notes what another constructor refused, mistake by mistake. A nil err is none.
+func (c *Config) Join(err error) {
+	if err != nil {
+		c.mistakes = append(c.mistakes, err)
+	}
+}
+
 // Err returns every mistake joined by [errors.Join], or nil when there is none.
 func (c *Config) Err() error { return errors.Join(c.mistakes...) }

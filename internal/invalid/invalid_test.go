@@ -27,3 +27,19 @@ func TestConfigReportsEveryMistake(t *testing.T) {
 		t.Errorf("errors.As finds the first mistake: got %+v", m)
 	}
 }
+
+func TestConfigJoinsTheMistakesOfAnother(t *testing.T) {
+	inner := invalid.Config{Package: "security"}
+	inner.Field("A", 1, "must be 2")
+	inner.Field("B", 3, "must be 4")
+	outer := invalid.Config{Package: "security"}
+	outer.Join(nil)
+	if outer.Err() != nil {
+		t.Error("nil is no mistake")
+	}
+	outer.Join(inner.Err())
+	outer.Hidden("C", "must not be empty")
+	if got, want := outer.Err().Error(), "security: A = 1 must be 2\nsecurity: B = 3 must be 4\nsecurity: C must not be empty"; got != want {
+		t.Errorf("got:\n%s\nwant:\n%s", got, want)
+	}
+}

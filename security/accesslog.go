@@ -1,0 +1,172 @@
+package security
+
+import (
+	"log/slog"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse/internal/clientip"
+	"github.com/gatehouse-go/gatehouse/internal/invalid"
+	"github.com/gatehouse-go/gatehouse/internal/requestid"
+	"github.com/gatehouse-go/gatehouse/internal/respwriter"
+)
+
+// AccessLogConfig says what is logged of each request. The zero value logs all of them to slog.Default().
+type AccessLogConfig struct {
+	// Secrets are values that are redacted wherever they occur, as in [RedactConfig]. Nil means none are known.
+	Secrets *Secrets
+
+	// Skip leaves requests out, such as those of a health check. Answers with a 5xx are logged all the same. Nil skips none.
+	Skip func(*http.Request) bool
+
+	// OmitQuery leaves the query of the URL out. Otherwise it is logged with the values of telling names, registered
+	// secrets and tokens redacted.
+	OmitQuery bool
+
+	// Logger gets one record a request: Error for a 5xx, else Info. Its handler need not be a [Redactor]: what a client
+	// sends is redacted here. Nil means slog.Default().
+	Logger *slog.Logger
+}
+
+// AccessLog logs each request when it is answered, with the names of the OpenTelemetry semantic conventions for HTTP:
+//
+//	http.request.method, url.scheme, url.path, url.query, server.address, http.route, client.address, user_agent.original,
+//	network.protocol.version, http.request.body.size, http.response.status_code, http.response.body.size,
+//	http.server.request.duration (seconds), error.type, user.id and request_id
+//
+// No header field other than User-Agent is logged, and no body. A request whose handler panics is logged with 500, one whose
+// connection was taken over with 101. In a chain it stands inside [RequestID] and [ClientIP], whose findings it logs, and outside
+// all that can refuse. An AccessLog is safe for concurrent use.
+type AccessLog struct {
+	logger *slog.Logger
+	skip   func(*http.Request) bool
+	omit   bool
+}
+
+// NewAccessLog returns an AccessLog. There is no configuration that it refuses.
+func NewAccessLog(c AccessLogConfig) (*AccessLog, error) {
+	bad := invalid.Config{Package: "security"}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	h, ok := c.Logger.Handler().(*Redactor)
+	if !ok || c.Secrets != nil && h.scrub.secrets != c.Secrets {
+		h = &Redactor{next: c.Logger.Handler(), scrub: newScrubber(RedactConfig{Secrets: c.Secrets}, &bad)}
+	}
+	return &AccessLog{logger: slog.New(h), skip: c.Skip, omit: c.OmitQuery}, bad.Err()
+}
+
+// Wrap returns a handler that logs each request to next.
+func (l *AccessLog) Wrap(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		start := time.Now()
+		rw, ok := w.(*respwriter.Writer) // that of a Recover just outside sees all we need
+		if !ok {
+			rw = respwriter.New(w)
+		}
+		n := noteOf(r.Context())
+		if n == nil {
+			x := &exchange{}
+			x.Context.Context, x.ID = r.Context(), requestid.From(r.Context())
+			n = &x.note
+			outer := r
+			r = r.WithContext(x)
+			defer func() { outer.Pattern = r.Pattern }()
+		}
+		returned := false
+		defer func() { l.log(rw, r, n, start, returned) }()
+		next.ServeHTTP(rw, r)
+		returned = true
+	})
+}
+
+// log writes the record of one request.
+func (l *AccessLog) log(rw *respwriter.Writer, r *http.Request, n *note, start time.Time, returned bool) {
+	status := rw.Status()
+	switch {
+	case status != 0:
+	case rw.Hijacked():
+		status = http.StatusSwitchingProtocols
+	case returned:
+		status = http.StatusOK
+	default:
+		status = http.StatusInternalServerError
+	}
+	level := slog.LevelInfo
+	if status >= http.StatusInternalServerError {
+		level = slog.LevelError
+	}
+	if level == slog.LevelInfo && l.skip != nil && l.skip(r) || !l.logger.Enabled(r.Context(), level) {
+		return
+	}
+	route, user := n.read()
+	if r.Pattern != "" {
+		route = r.Pattern
+	}
+	scheme := "http"
+	if r.TLS != nil {
+		scheme = "https"
+	}
+	var buf [18]slog.Attr
+	attrs := append(buf[:0],
+		slog.Int("http.response.status_code", status),
+		slog.String("url.path", r.URL.Path),
+		slog.Float64("http.server.request.duration", time.Since(start).Seconds()),
+		slog.String("url.scheme", scheme),
+		slog.String("server.address", r.Host),
+		slog.String("network.protocol.version", protocolVersion(r)),
+		slog.Int64("http.response.body.size", rw.Written()),
+	)
+	attrs = appendMethod(attrs, r.Method)
+	text := func(key, value string) {
+		if value != "" {
+			attrs = append(attrs, slog.String(key, value))
+		}
+	}
+	if addr := clientip.From(r); addr.IsValid() {
+		text("client.address", addr.String())
+	}
+	if !l.omit {
+		text("url.query", r.URL.RawQuery)
+	}
+	text("http.route", route)
+	text("user_agent.original", r.UserAgent())
+	text("user.id", user)
+	text("request_id", requestid.From(r.Context()))
+	if r.ContentLength > 0 {
+		attrs = append(attrs, slog.Int64("http.request.body.size", r.ContentLength))
+	}
+	if status >= http.StatusInternalServerError {
+		text("error.type", strconv.Itoa(status))
+	}
+	l.logger.LogAttrs(r.Context(), level, "request", attrs...)
+}
+
+// knownMethods are those that the conventions know; others are logged as _OTHER, so that a client cannot invent values.
+var knownMethods = [...]string{
+	http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions, http.MethodConnect, http.MethodTrace,
+}
+
+func appendMethod(attrs []slog.Attr, method string) []slog.Attr {
+	if method == "" {
+		method = http.MethodGet
+	}
+	if slices.Contains(knownMethods[:], method) {
+		return append(attrs, slog.String("http.request.method", method))
+	}
+	return append(attrs, slog.String("http.request.method", "_OTHER"), slog.String("http.request.method_original", method[:min(len(method), 32)]))
+}
+
+// protocolVersion returns "1.1", "2" and the like.
+func protocolVersion(r *http.Request) string {
+	switch r.ProtoMajor {
+	case 2:
+		return "2"
+	case 3:
+		return "3"
+	}
+	return strings.TrimPrefix(r.Proto, "HTTP/")
+}

@@ -1,0 +1,90 @@
+package security
+
+import (
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"sync"
+
+	"github.com/gatehouse-go/gatehouse/internal/refusal"
+	"github.com/gatehouse-go/gatehouse/internal/respwriter"
+)
+
+// ErrPanic is what OnError of a [RecoverConfig] gets when a handler panicked. It is answered 500.
+var ErrPanic = refusal.New(http.StatusInternalServerError, "handler panicked")
+
+// RecoverConfig says what happens after a panic. The zero value logs and answers 500.
+type RecoverConfig struct {
+	// OnPanic, if not nil, is told of each panic, for a tracker of errors. It must not answer. It is not called for
+	// http.ErrAbortHandler, which is no fault.
+	OnPanic func(r *http.Request, value any, stack []byte)
+
+	// OnError answers with [ErrPanic] where nothing was sent yet. Nil means an application/problem+json answer.
+	OnError func(http.ResponseWriter, *http.Request, error)
+
+	// Logger gets the value of the panic and the stack. Nil means slog.Default(). A panic's value may hold anything: let the
+	// Logger's handler be a [Redactor].
+	Logger *slog.Logger
+}
+
+// Recover turns the panic of a handler into an answer 500 without a text of it. An answer that has begun cannot be mended: its
+// connection is cut, so that the client sees that it is not whole. http.ErrAbortHandler is passed on to net/http.
+//
+// It MUST be the outermost of a chain, so that it covers the others. Like net/http's own, the ResponseWriter it hands on must not be used after the
+// handler returned. A Recover is safe for concurrent use.
+type Recover struct {
+	onPanic func(*http.Request, any, []byte)
+	refuser refuser
+	writers sync.Pool // of *respwriter.Writer
+}
+
+// NewRecover returns a Recover. There is no configuration that it refuses.
+func NewRecover(c RecoverConfig) (*Recover, error) {
+	return &Recover{onPanic: c.OnPanic, refuser: newRefuser("recover", c.OnError, c.Logger)}, nil
+}
+
+// Wrap returns a handler that answers for next when it panics.
+func (c *Recover) Wrap(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		rw, ok := c.writers.Get().(*respwriter.Writer)
+		if !ok {
+			rw = new(respwriter.Writer)
+		}
+		rw.Reset(w)
+		defer c.done(rw, r)
+		next.ServeHTTP(rw, r)
+	})
+}
+
+// done is deferred: it sees whether the handler panicked.
+func (c *Recover) done(rw *respwriter.Writer, r *http.Request) {
+	p := recover()
+	if p == nil {
+		rw.Reset(endedWriter{})
+		c.writers.Put(rw) // not after a panic: a goroutine of the handler may still hold it
+		return
+	}
+	if p == http.ErrAbortHandler {
+		panic(p)
+	}
+	stack := debug.Stack()
+	c.refuser.logger.LogAttrs(r.Context(), slog.LevelError, "handler panicked", slog.String("panic", panicText(p)), slog.String("stack", string(stack)))
+	if c.onPanic != nil {
+		c.onPanic(r, p, stack)
+	}
+	if rw.Status() != 0 || rw.Hijacked() {
+		panic(http.ErrAbortHandler)
+	}
+	c.refuser.onError(rw, r, ErrPanic)
+}
+
+// panicText prints a panic's value. The value's own method may panic too, and must not take the answer with it.
+func panicText(p any) (text string) {
+	defer func() {
+		if recover() != nil {
+			text = fmt.Sprintf("%T", p)
+		}
+	}()
+	return fmt.Sprint(p)
+}
