@@ -41,7 +41,8 @@ type AccessLogConfig struct {
 // connection was taken over with 101. In a chain it stands inside [RequestID] and [ClientIP], whose findings it logs, and outside
 // all that can refuse. An AccessLog is safe for concurrent use.
 type AccessLog struct {
-	logger *slog.Logger
+	logger *slog.Logger // not through a Redactor: what is not known to be plain is scrubbed here
+	scrub  *scrubber
 	skip   func(*http.Request) bool
 	omit   bool
 }
@@ -52,11 +53,13 @@ func NewAccessLog(c AccessLogConfig) (*AccessLog, error) {
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
-	h, ok := c.Logger.Handler().(*Redactor)
-	if !ok || c.Secrets != nil && h.scrub.secrets != c.Secrets {
-		h = &Redactor{next: c.Logger.Handler(), scrub: newScrubber(RedactConfig{Secrets: c.Secrets}, &bad)}
+	l := &AccessLog{logger: c.Logger, skip: c.Skip, omit: c.OmitQuery}
+	if h, ok := c.Logger.Handler().(*Redactor); ok && !h.secret && (c.Secrets == nil || c.Secrets == h.scrub.secrets) {
+		l.logger, l.scrub = slog.New(h.next), h.scrub
+	} else {
+		l.scrub = newScrubber(RedactConfig{Secrets: c.Secrets}, &bad)
 	}
-	return &AccessLog{logger: slog.New(h), skip: c.Skip, omit: c.OmitQuery}, bad.Err()
+	return l, bad.Err()
 }
 
 // Wrap returns a handler that logs each request to next.
@@ -113,10 +116,10 @@ func (l *AccessLog) log(rw *respwriter.Writer, r *http.Request, n *note, start t
 	var buf [18]slog.Attr
 	attrs := append(buf[:0],
 		slog.Int("http.response.status_code", status),
-		slog.String("url.path", r.URL.Path),
+		slog.String("url.path", l.scrub.text(r.URL.Path)),
 		slog.Float64("http.server.request.duration", time.Since(start).Seconds()),
 		slog.String("url.scheme", scheme),
-		slog.String("server.address", r.Host),
+		slog.String("server.address", l.scrub.text(r.Host)),
 		slog.String("network.protocol.version", protocolVersion(r)),
 		slog.Int64("http.response.body.size", rw.Written()),
 	)
@@ -127,14 +130,14 @@ func (l *AccessLog) log(rw *respwriter.Writer, r *http.Request, n *note, start t
 		}
 	}
 	if addr := clientip.From(r); addr.IsValid() {
-		text("client.address", addr.String())
+		text("client.address", n.addressText(addr))
 	}
 	if !l.omit {
-		text("url.query", r.URL.RawQuery)
+		text("url.query", l.scrub.text(r.URL.RawQuery))
 	}
 	text("http.route", route)
-	text("user_agent.original", r.UserAgent())
-	text("user.id", user)
+	text("user_agent.original", l.scrub.text(r.UserAgent()))
+	text("user.id", l.scrub.text(user))
 	text("request_id", requestid.From(r.Context()))
 	if r.ContentLength > 0 {
 		attrs = append(attrs, slog.Int64("http.request.body.size", r.ContentLength))

@@ -2,6 +2,7 @@ package security
 
 import (
 	"context"
+	"net/netip"
 	"sync"
 
 	"github.com/gatehouse-go/gatehouse/internal/requestid"
@@ -17,19 +18,28 @@ type exchange struct {
 
 type noteKey struct{}
 
-// Value returns the note, or what the context beneath has under key.
+// Value returns the note or the nonce, or what the context beneath has under key.
 func (x *exchange) Value(key any) any {
-	if key == (noteKey{}) {
+	switch key {
+	case noteKey{}:
 		return &x.note
+	case nonceKey{}:
+		if s := x.note.takenNonce(); s != nil {
+			return s
+		}
 	}
 	return x.Context.Value(key)
 }
 
-// A note is what is learnt of a request further inside. It decides nothing: it is only logged.
+// A note is what is learnt of a request further inside. It decides nothing: it is logged, and spares others an allocation.
 type note struct {
-	mu    sync.Mutex // a handler may go on in another goroutine after it was given up
-	route string
-	user  string
+	mu      sync.Mutex // a handler may go on in another goroutine after it was given up
+	route   string
+	user    string
+	address netip.Addr
+	text    string // of address
+	taken   bool   // nonce belongs to the first Headers inside
+	nonce   nonceState
 }
 
 // noteOf returns the note of ctx, or nil.
@@ -63,4 +73,41 @@ func (n *note) read() (route, user string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.route, n.user
+}
+
+// addressText returns addr as text; the second time, without an allocation.
+func (n *note) addressText(addr netip.Addr) string {
+	if n == nil {
+		return addr.String()
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.address != addr || n.text == "" {
+		n.address, n.text = addr, addr.String()
+	}
+	return n.text
+}
+
+// takeNonce returns the place for the nonce of this answer, nil where another [Headers] has it: one that answers a request inside
+// of a request must not share it.
+func (n *note) takeNonce() *nonceState {
+	if n == nil {
+		return nil
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.taken {
+		return nil
+	}
+	n.taken = true
+	return &n.nonce
+}
+
+func (n *note) takenNonce() *nonceState {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if !n.taken {
+		return nil
+	}
+	return &n.nonce
 }

@@ -47,6 +47,9 @@ func (hw *headersWriter) begin(w http.ResponseWriter, r *http.Request) {
 }
 
 func (hw *headersWriter) withNonce(r *http.Request) *http.Request {
+	if hw.nonce = noteOf(r.Context()).takeNonce(); hw.nonce != nil {
+		return r
+	}
 	hw.nonce = new(nonceState)
 	return r.WithContext(context.WithValue(r.Context(), nonceKey{}, hw.nonce))
 }

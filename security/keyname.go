@@ -8,22 +8,66 @@ import (
 // maxKeyName bounds how much of a name is looked at: a longer one is data, not a name.
 const maxKeyName = 96
 
-// secretStems mark a name wherever they occur in it once its separators are taken out: "db_password", "X-Api-Key",
-// "accessTokenValue".
-var secretStems = [...]string{
-	"password", "passwd", "passphrase", "passcode", "secret", "token", "apikey", "authorization", "cookie", "credential",
-	"privatekey", "accesskey", "signingkey", "encryptionkey", "masterkey", "sharedkey", "secretkey", "hmackey",
-	"sessionid", "sessid", "authkey", "connectionstring", "jwt", "bearer", "csrf", "xsrf",
+// stemAt reports whether squashed begins with one of the stems that mark a name wherever they occur in it once its separators are
+// taken out: "db_password", "X-Api-Key", "accessTokenValue".
+func stemAt(squashed []byte) bool {
+	switch squashed[0] {
+	case 'a':
+		return hasAnyPrefix(squashed, "apikey", "authorization", "accesskey", "authkey")
+	case 'b':
+		return hasAnyPrefix(squashed, "bearer")
+	case 'c':
+		return hasAnyPrefix(squashed, "cookie", "credential", "connectionstring", "csrf")
+	case 'e':
+		return hasAnyPrefix(squashed, "encryptionkey")
+	case 'h':
+		return hasAnyPrefix(squashed, "hmackey")
+	case 'j':
+		return hasAnyPrefix(squashed, "jwt")
+	case 'm':
+		return hasAnyPrefix(squashed, "masterkey")
+	case 'p':
+		return hasAnyPrefix(squashed, "password", "passwd", "passphrase", "passcode", "privatekey")
+	case 's':
+		return hasAnyPrefix(squashed, "secret", "sessionid", "sessid", "signingkey", "sharedkey")
+	case 't':
+		return hasAnyPrefix(squashed, "token")
+	case 'x':
+		return hasAnyPrefix(squashed, "xsrf")
+	}
+	return false
 }
 
-// secretWords mark a name only as a whole word of it: they are too short to be looked for inside others.
-var secretWords = [...]string{"pwd", "pass", "pw", "auth", "otp", "totp", "pin", "cvv", "cvc", "sid", "session", "signature", "sig", "dsn", "assertion", "samlresponse"}
+func hasAnyPrefix(b []byte, prefixes ...string) bool {
+	for _, p := range prefixes {
+		if len(b) >= len(p) && string(b[:len(p)]) == p {
+			return true
+		}
+	}
+	return false
+}
 
-// plainEndings make a name harmless although it holds a stem: what it names describes a secret and is none ("token_type",
-// "password_length"). They count only where the value is a number or a time, or the name is in plainNames.
+// isSecretWord reports whether w, a whole word of a name, marks it: these are too short to be looked for inside others.
+func isSecretWord(w []byte) bool {
+	switch string(w) {
+	case "pwd", "pass", "pw", "auth", "otp", "totp", "pin", "cvv", "cvc", "sid", "session", "signature", "sig", "dsn", "assertion", "samlresponse":
+		return true
+	}
+	return false
+}
+
+// plainEndings make a name harmless although it holds a stem: what it names describes a secret and is none
+// ("password_length"). They count only where the value is a number or a time.
 var plainEndings = [...]string{"count", "length", "len", "size", "ttl", "expiry", "expires", "expiresin", "expiresat", "limit", "used", "remaining", "age", "tokens"}
 
-var plainNames = [...]string{"tokentype", "authtype", "authscheme", "tokencount", "tokenizer", "secretname", "tokenname", "authmethod", "signaturemethod", "sessionstate"}
+// isPlainName reports whether a name is harmless although it holds a stem.
+func isPlainName(squashed []byte) bool {
+	switch string(squashed) {
+	case "tokentype", "authtype", "authscheme", "tokencount", "tokenizer", "secretname", "tokenname", "authmethod", "signaturemethod", "sessionstate":
+		return true
+	}
+	return false
+}
 
 // A keySet decides by its name whether a value is secret. Names are compared without case and separators, so that apiKey,
 // api_key, API-Key and "api key" are one.
@@ -45,10 +89,7 @@ func (k keySet) secret(name string) bool {
 	squashed := buf[:0]
 	wordStart, found := 0, false
 	word := func() {
-		w := squashed[wordStart:]
-		for _, s := range secretWords {
-			found = found || string(w) == s
-		}
+		found = found || isSecretWord(squashed[wordStart:])
 		wordStart = len(squashed)
 	}
 	lower := false // the byte before was a lower-case letter or a digit
@@ -74,16 +115,14 @@ func (k keySet) secret(name string) bool {
 	if len(k.more) > 0 && k.more[string(squashed)] {
 		return true
 	}
-	for _, plain := range plainNames {
-		if string(squashed) == plain {
-			return false
-		}
+	if isPlainName(squashed) {
+		return false
 	}
 	if found {
 		return true
 	}
-	for _, stem := range secretStems {
-		if containsBytes(squashed, stem) {
+	for i := range squashed {
+		if stemAt(squashed[i:]) {
 			return true
 		}
 	}
@@ -116,13 +155,4 @@ func squash(name string) string {
 		}
 	}
 	return string(b)
-}
-
-func containsBytes(b []byte, s string) bool {
-	for i := 0; i+len(s) <= len(b); i++ {
-		if string(b[i:i+len(s)]) == s {
-			return true
-		}
-	}
-	return false
 }

@@ -37,6 +37,9 @@ func ByIP() RateKey {
 		if !addr.IsValid() {
 			return "", errNoKey
 		}
+		if addr.Is4() {
+			return noteOf(r.Context()).addressText(addr), nil // as IPKey
+		}
 		return IPKey(addr), nil
 	}
 }
