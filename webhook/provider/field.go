@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/textproto"
 	"net/url"
+	"strings"
 
 	"github.com/gatehouse-go/gatehouse/webhook"
 )
@@ -53,3 +54,21 @@ func tokenByte(b byte) bool {
 
 // parseForm reads a form body. What cannot be read whole is an error: url.Values that were half read would lie.
 func parseForm(body []byte) (url.Values, error) { return url.ParseQuery(string(body)) }
+
+// pair returns the value of the one pair name=value in field, whose pairs are separated by separator. It is "" where there is none.
+func pair(field, separator, name string) (string, error) {
+	found := ""
+	for rest := field; rest != ""; {
+		var next string
+		next, rest, _ = strings.Cut(rest, separator)
+		key, value, ok := strings.Cut(strings.TrimSpace(next), "=")
+		if !ok || key != name {
+			continue
+		}
+		if found != "" {
+			return "", fmt.Errorf("%w: %s is given twice", webhook.ErrSignatureFormat, name)
+		}
+		found = value
+	}
+	return found, nil
+}

@@ -53,8 +53,9 @@ type HMAC struct {
 	Encoding Encoding
 
 	// Signed is what is hashed: text with the placeholders {body}, {timestamp}, {id}, {method}, {header:Name}, {url} (the public URL as
-	// configured) and {target} (the public URL with the query of the request). {body} is required: what is not hashed can be replaced.
-	// Zero means "{body}".
+	// configured), {target} (the public URL with the query of the request) and {field:name} (another pair of Header). {json:body} and
+	// {json:field:name} are the same as JSON strings, escaped as JavaScript's JSON.stringify does. A brace itself is written twice.
+	// {body} or {json:body} is required: what is not hashed can be replaced. Zero means "{body}".
 	Signed string
 
 	// Header is the header field that carries the signature. Required.
@@ -88,9 +89,12 @@ type HMAC struct {
 	// Contract is what the provider promises and expects. Its Tolerance bounds the signed time; zero means 5 minutes.
 	Contract webhook.Contract
 
-	newSecret     string   // what stands before a generated secret and is part of it
-	batch, beside []string // see identity
-	forbidInID    string   // characters that {id} must not have, because they would move the borders of what is signed
+	newSecret     string              // what stands before a generated secret and is part of it
+	batch, beside []string            // see identity
+	unique        bool                // see identity
+	timeInKey     bool                // see identity
+	decodeTarget  func([]byte) []byte // what the provider decodes in {target} before it signs
+	forbidInID    string              // characters that {id} must not have, because they would move the borders of what is signed
 }
 
 // Provider returns s.Name.
@@ -98,7 +102,11 @@ func (s HMAC) Provider() string { return s.Name }
 
 // Prepare returns a Verifier, or every mistake in s.
 func (s HMAC) Prepare(setup webhook.Setup) (webhook.Verifier, error) {
-	v, err := s.prepare(setup)
+	return orNil(s.prepare(setup))
+}
+
+// orNil returns v as a Verifier, and nil itself in case of an error.
+func orNil(v *hmacVerifier, err error) (webhook.Verifier, error) {
 	if err != nil {
 		return nil, err
 	}
@@ -117,6 +125,7 @@ func (s HMAC) prepare(setup webhook.Setup) (*hmacVerifier, error) {
 	v.checkTemplate(&c)
 	if t.has(partURL) || t.has(partTarget) {
 		v.url = requirePublicURL(setup, c.Hidden)
+		v.url.decode = s.decodeTarget
 	}
 	if v.Hash.Available() {
 		for i, secret := range secretsOf(setup, s.Secrets, &c) {
@@ -140,7 +149,7 @@ func (s HMAC) prepare(setup webhook.Setup) (*hmacVerifier, error) {
 	v.identity = identity{
 		provider: s.Name, typ: s.EventType, id: v.EventID,
 		bodySigned: true, signedHeaders: v.signedHeaders(),
-		batch: s.batch, beside: s.beside,
+		batch: s.batch, beside: s.beside, unique: s.unique, timeInKey: s.timeInKey,
 	}
 	return v, nil
 }
@@ -209,7 +218,7 @@ func (v *hmacVerifier) checkTemplate(c *invalid.Config) {
 	if t == nil {
 		return
 	}
-	if !t.has(partBody) {
+	if !t.has(partBody) && !t.has(partBodyJSON) {
 		c.Field("Signed", v.Signed, "must have {body}: a body that is not hashed can be replaced")
 	}
 	sources := 0
@@ -228,6 +237,9 @@ func (v *hmacVerifier) checkTemplate(c *invalid.Config) {
 	}
 	if t.has(partID) && v.IDHeader == "" {
 		c.Hidden("IDHeader", "must be given: Signed has {id}")
+	}
+	if (t.has(partField) || t.has(partFieldJSON)) && v.SignatureField == "" {
+		c.Hidden("SignatureField", "must be given: Signed has {field:…}")
 	}
 	if v.IDHeader != "" && !t.has(partID) {
 		c.Field("Signed", v.Signed, "must have {id}; an id that is not hashed belongs in EventID")
@@ -284,6 +296,7 @@ func (v *hmacVerifier) Verify(r *http.Request, body []byte, now time.Time) (webh
 	if err := v.read(&in, field); err != nil {
 		return webhook.Proof{}, err
 	}
+	in.field, in.separator = field, v.Separator
 	key, err := v.match(&in, field)
 	if err != nil {
 		return webhook.Proof{}, err
@@ -335,23 +348,11 @@ func (v *hmacVerifier) read(in *values, field string) error {
 
 // timestampIn returns the one time among the pairs of the signature header.
 func (v *hmacVerifier) timestampIn(field string) (string, error) {
-	found := ""
-	for rest := field; rest != ""; {
-		var pair string
-		pair, rest, _ = strings.Cut(rest, v.Separator)
-		name, value, ok := strings.Cut(strings.TrimSpace(pair), "=")
-		if !ok || name != v.TimestampField {
-			continue
-		}
-		if found != "" {
-			return "", fmt.Errorf("%w: %s is given twice in %s", webhook.ErrSignatureFormat, v.TimestampField, v.Header)
-		}
-		found = value
+	value, err := pair(field, v.Separator, v.TimestampField)
+	if err == nil && value == "" {
+		err = fmt.Errorf("%w: no %s in %s", webhook.ErrTimestamp, v.TimestampField, v.Header)
 	}
-	if found == "" {
-		return "", fmt.Errorf("%w: no %s in %s", webhook.ErrTimestamp, v.TimestampField, v.Header)
-	}
-	return found, nil
+	return value, err
 }
 
 // candidate takes the next signature off rest: what stands behind the prefix. ok is false for a part that is no signature of

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/textproto"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/gatehouse-go/gatehouse/webhook"
@@ -38,6 +39,9 @@ type identity struct {
 
 	// unique: a delivery without an id is an event of its own.
 	unique bool
+
+	// timeInKey: without a signed id, the signed time tells two deliveries with one body apart.
+	timeInKey bool
 
 	// batch lists JSON places whose values together name a delivery, where one id does not: a batch of events, or an id that is
 	// not unique by itself. It goes before the id.
@@ -122,6 +126,9 @@ func (i *identity) key(e *webhook.Event, many bool) webhook.Key {
 		return webhook.NewKey(i.provider, []byte("unique"), []byte(rand.Text()))
 	}
 	parts := [][]byte{[]byte("body"), e.Body}
+	if i.timeInKey {
+		parts = append(parts, strconv.AppendInt(nil, e.SentAt.UnixNano(), 10))
+	}
 	for _, name := range i.beside {
 		parts = append(parts, []byte(e.Header.Get(name)))
 	}

@@ -137,3 +137,11 @@ func same[A, B ~string | ~[]byte](a A, b B) bool {
 	}
 	return diff == 0
 }
+
+// mac returns the hash of text alone.
+func (k *keyed) mac(e Encoding, text string) string {
+	s := k.begin()
+	defer k.end(s)
+	s.buf = append(s.buf, text...)
+	return string(s.encoded(e))
+}

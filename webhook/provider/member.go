@@ -28,6 +28,14 @@ func member(body []byte, path string) string {
 	return ""
 }
 
+// raw returns the first value at path as it is written, nil when there is none.
+func raw(body []byte, path string) []byte {
+	for value := range members(body, path) {
+		return value
+	}
+	return nil
+}
+
 // text returns the text of a raw scalar.
 func text(raw []byte) string {
 	if len(raw) == 0 || len(raw) > maxText {
@@ -218,4 +226,23 @@ func (c *cursor) value() (raw []byte, ok bool) {
 // scalar reports whether b can be part of a number, true, false or null.
 func scalar(b byte) bool {
 	return b >= '0' && b <= '9' || b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z' || b == '-' || b == '+' || b == '.'
+}
+
+// names yields the member names of the object at the cursor, as they are written.
+func (c *cursor) names() iter.Seq[string] {
+	return func(yield func(string) bool) {
+		if !c.take('{') {
+			return
+		}
+		for {
+			c.space()
+			start := c.pos
+			if !c.str() || !yield(string(c.text[start+1:c.pos-1])) || !c.take(':') {
+				return
+			}
+			if _, ok := c.value(); !ok || !c.take(',') {
+				return
+			}
+		}
+	}
 }

@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -21,6 +22,9 @@ const (
 	partURL    // the public URL as configured
 	partTarget // the public URL, with the query of the request
 	partHeader
+	partField     // another pair of the signature header
+	partBodyJSON  // the body as a JSON string
+	partFieldJSON // another pair as a JSON string
 )
 
 // part is one part of what is signed: its kind, and the text or header name.
@@ -35,24 +39,38 @@ type template []part
 // compile reads a template such as "v0:{timestamp}:{body}". The error says what is wrong with it.
 func compile(text string) (template, error) {
 	var t template
+	var literal strings.Builder
+	end := func() {
+		if literal.Len() > 0 {
+			t = append(t, part{partText, literal.String()})
+			literal.Reset()
+		}
+	}
 	for text != "" {
-		open := strings.IndexByte(text, '{')
-		if open < 0 {
-			return append(t, part{partText, text}), nil
+		brace := strings.IndexAny(text, "{}")
+		if brace < 0 {
+			literal.WriteString(text)
+			break
 		}
-		if open > 0 {
-			t = append(t, part{partText, text[:open]})
+		literal.WriteString(text[:brace])
+		text = text[brace:]
+		if len(text) > 1 && text[1] == text[0] {
+			literal.WriteByte(text[0])
+			text = text[2:]
+			continue
 		}
-		name, rest, ok := strings.Cut(text[open+1:], "}")
-		if !ok {
-			return nil, fmt.Errorf("must close every brace")
+		name, rest, ok := strings.Cut(text[1:], "}")
+		if !ok || text[0] == '}' {
+			return nil, errors.New("must close every brace, and write a brace itself twice")
 		}
 		p, ok := placeholder(name)
 		if !ok {
 			return nil, fmt.Errorf("must not have the placeholder {%s}", name)
 		}
+		end()
 		t, text = append(t, p), rest
 	}
+	end()
 	return t, nil
 }
 
@@ -73,6 +91,15 @@ func placeholder(name string) (part, bool) {
 	}
 	if header, ok := strings.CutPrefix(name, "header:"); ok && validField(header) {
 		return part{partHeader, canonical(header)}, true
+	}
+	if field, ok := strings.CutPrefix(name, "field:"); ok && field != "" {
+		return part{partField, field}, true
+	}
+	if name == "json:body" {
+		return part{kind: partBodyJSON}, true
+	}
+	if field, ok := strings.CutPrefix(name, "json:field:"); ok && field != "" {
+		return part{partFieldJSON, field}, true
 	}
 	return part{}, false
 }
@@ -105,6 +132,8 @@ type values struct {
 	url       publicURL
 	request   *http.Request
 	body      []byte
+	field     string // the signature header
+	separator string // of its pairs
 }
 
 // hash writes what is signed to s.
@@ -125,13 +154,31 @@ func (t template) hash(s *state, v *values) error {
 		case partURL:
 			s.buf = append(s.buf, v.url.whole...)
 		case partTarget:
+			start := len(s.buf)
 			s.buf = v.url.appendTarget(s.buf, v.request)
+			if v.url.decode != nil {
+				s.buf = s.buf[:start+len(v.url.decode(s.buf[start:]))]
+			}
 		case partHeader:
 			value, err := only(v.request.Header, p.text)
 			if err != nil {
 				return err
 			}
 			s.buf = append(s.buf, value...)
+		case partField, partFieldJSON:
+			value, err := pair(v.field, v.separator, p.text)
+			if err != nil {
+				return err
+			}
+			if p.kind == partField {
+				s.buf = append(s.buf, value...)
+			} else if err := stringify(s, value); err != nil {
+				return err
+			}
+		case partBodyJSON:
+			if err := stringify(s, v.body); err != nil {
+				return err
+			}
 		}
 	}
 	s.flush()
@@ -143,6 +190,8 @@ func (t template) hash(s *state, v *values) error {
 type publicURL struct {
 	whole string // as configured
 	path  string // without its query
+
+	decode func([]byte) []byte // what is done to the whole in place before it is signed; nil for nothing
 }
 
 // newPublicURL reads u. The rule is what it breaks, "" for none.

@@ -178,20 +178,6 @@ func queryToken(name string) place {
 	}
 }
 
-// jsonToken is a member of a JSON body, or of each element of an array in it: all must show a token.
-func jsonToken(path string) place {
-	return func(shown []string, _ *http.Request, body []byte) ([]string, error) {
-		for raw := range members(body, path) {
-			value := text(raw)
-			if value == "" {
-				return nil, webhook.ErrNoSignature
-			}
-			shown = append(shown, value)
-		}
-		return shown, nil
-	}
-}
-
 // tokenVerifier accepts deliveries that show one of its tokens.
 type tokenVerifier struct {
 	identity

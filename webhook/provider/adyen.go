@@ -1,0 +1,238 @@
+package provider
+
+import (
+	"crypto"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse/internal/invalid"
+	"github.com/gatehouse-go/gatehouse/webhook"
+)
+
+// Adyen is the scheme of Adyen's standard webhooks for payments, and of those for platforms and management.
+//
+// A standard delivery is a list of notifications. Each carries its signature in additionalData.hmacSignature: HMAC-SHA256, as base64, of
+// eight of its fields joined by ":" (pspReference, originalReference, merchantAccountCode, merchantReference, amount.value, amount.currency,
+// eventCode, success). ALL ELSE IS NOT SIGNED: do not trust the other fields. A colon in a field is not escaped, so a merchant's
+// reference should not have one. Every notification must carry a signature that matches; one that does not refuses the
+// delivery.
+//
+// Where the field HmacSignature is given, the delivery is one for platforms: its HMAC-SHA256, as base64, of the whole body.
+//
+// Type is eventCode where all notifications have the same, for platforms the member type. ID is "pspReference:eventCode:success" where there is
+// one notification. Deduplication goes by these of all notifications, for platforms by the body. No time is signed. An event is answered
+// "[accepted]". Adyen waits 10 seconds and retries for seven days.
+//
+// Source: https://docs.adyen.com/development-resources/webhooks/secure-webhooks/verify-hmac-signatures and adyen-node-api-library
+// hmacValidator. The answer's text and the retries are from memory of that documentation.
+type Adyen struct {
+	// Secrets are the HMAC keys of the webhook, in hexadecimal as the Customer Area shows them, newest first. At least one is required.
+	Secrets []webhook.Secret
+}
+
+const adyenSignature = "Hmacsignature" // as net/http keeps HmacSignature
+
+// Provider returns "adyen".
+func (Adyen) Provider() string { return "adyen" }
+
+// Prepare returns a Verifier, or every mistake in s.
+func (s Adyen) Prepare(setup webhook.Setup) (webhook.Verifier, error) {
+	c := invalid.Config{Package: "provider"}
+	v := &adyenVerifier{keys: adyenKeys(setup, s.Secrets, &c)}
+	if err := c.Err(); err != nil {
+		return nil, err
+	}
+	return v, nil
+}
+
+// adyenKeys returns a keyed hash for each secret.
+func adyenKeys(setup webhook.Setup, own []webhook.Secret, c *invalid.Config) []*keyed {
+	var keys []*keyed
+	for i, secret := range secretsOf(setup, own, c) {
+		key, rule := HexSecret.decode(secret.Reveal(), "")
+		if rule == "" && len(key) < 16 {
+			rule = "must have at least 16 bytes"
+		}
+		if rule != "" {
+			c.Hidden(secretField(i), rule)
+			continue
+		}
+		keys = append(keys, newKeyed(i, secret.ID(), crypto.SHA256, key))
+	}
+	return keys
+}
+
+// adyenItem is a notification, as far as it is signed.
+type adyenItem struct {
+	PSPReference      string `json:"pspReference"`
+	OriginalReference string `json:"originalReference"`
+	MerchantAccount   string `json:"merchantAccountCode"`
+	MerchantReference string `json:"merchantReference"`
+	Amount            struct {
+		Value    stringOrNumber `json:"value"`
+		Currency string         `json:"currency"`
+	} `json:"amount"`
+	EventCode      string         `json:"eventCode"`
+	Success        stringOrNumber `json:"success"`
+	AdditionalData struct {
+		Signature string `json:"hmacSignature"`
+	} `json:"additionalData"`
+}
+
+// signed returns what Adyen signs.
+func (i *adyenItem) signed() string {
+	return strings.Join([]string{
+		i.PSPReference, i.OriginalReference, i.MerchantAccount, i.MerchantReference,
+		string(i.Amount.Value), i.Amount.Currency, i.EventCode, string(i.Success),
+	}, ":")
+}
+
+// adyenItems reads the notifications of a standard delivery.
+func adyenItems(body []byte) ([]adyenItem, error) {
+	var payload struct {
+		Items []struct {
+			Item adyenItem `json:"NotificationRequestItem"`
+		} `json:"notificationItems"`
+	}
+	if err := decodeStrict(body, &payload); err != nil {
+		return nil, err
+	}
+	items := make([]adyenItem, len(payload.Items))
+	for i := range payload.Items {
+		items[i] = payload.Items[i].Item
+	}
+	return items, nil
+}
+
+// adyenVerifier is Adyen made ready.
+type adyenVerifier struct{ keys []*keyed }
+
+// Contract returns what Adyen promises and expects.
+func (*adyenVerifier) Contract() webhook.Contract {
+	return webhook.Contract{
+		Accepted:    webhook.Reply{Body: []byte("[accepted]")},
+		AckTimeout:  10 * time.Second,
+		RetryWindow: 7 * 24 * time.Hour,
+	}
+}
+
+// Verify checks the signature of the whole body where the header has it, else that of every notification.
+func (v *adyenVerifier) Verify(r *http.Request, body []byte, _ time.Time) (webhook.Proof, error) {
+	if len(r.Header[adyenSignature]) > 0 {
+		signature, err := only(r.Header, adyenSignature)
+		if err != nil {
+			return webhook.Proof{}, err
+		}
+		return v.match([]string{signature}, []string{string(body)})
+	}
+	items, err := adyenItems(body)
+	if err != nil {
+		return webhook.Proof{}, err
+	}
+	var signatures, signed []string
+	for i := range items {
+		if items[i].AdditionalData.Signature == "" {
+			return webhook.Proof{}, fmt.Errorf("%w: notification %d has no hmacSignature", webhook.ErrNoSignature, i)
+		}
+		signatures = append(signatures, items[i].AdditionalData.Signature)
+		signed = append(signed, items[i].signed())
+	}
+	if len(signatures) == 0 {
+		return webhook.Proof{}, fmt.Errorf("%w: no HmacSignature and no notificationItems", webhook.ErrNoSignature)
+	}
+	return v.match(signatures, signed)
+}
+
+// match accepts when one key gives all signatures.
+func (v *adyenVerifier) match(signatures, signed []string) (webhook.Proof, error) {
+	for _, signature := range signatures {
+		if !Base64.plausible(signature, crypto.SHA256.Size()) {
+			return webhook.Proof{}, fmt.Errorf("%w: not base64 of 32 bytes", webhook.ErrSignatureFormat)
+		}
+	}
+	for _, key := range v.keys {
+		matched := true
+		for i, signature := range signatures {
+			if !same(signature, key.mac(Base64, signed[i])) {
+				matched = false
+			}
+		}
+		if matched {
+			return webhook.Proof{Secret: key.index, KeyID: key.id}, nil
+		}
+	}
+	return webhook.Proof{}, webhook.ErrSignature
+}
+
+// Describe fills in what e says of itself.
+func (*adyenVerifier) Describe(r *http.Request, e *webhook.Event) {
+	if len(e.Header[adyenSignature]) > 0 {
+		i := identity{provider: "adyen", bodySigned: true, typ: Source{JSON: []string{"type"}}}
+		i.Describe(r, e)
+		return
+	}
+	items, err := adyenItems(e.Body)
+	if err != nil || len(items) == 0 {
+		return
+	}
+	parts := [][]byte{[]byte("items")}
+	e.Type, e.TypeSigned = items[0].EventCode, true
+	for i := range items {
+		id := items[i].PSPReference + ":" + items[i].EventCode + ":" + string(items[i].Success)
+		parts = append(parts, []byte(id))
+		if items[i].EventCode != e.Type {
+			e.Type, e.TypeSigned = "", false
+		}
+	}
+	if len(items) == 1 {
+		e.ID, e.IDSigned = string(parts[1]), true
+	}
+	e.Key = webhook.NewKey("adyen", parts...)
+}
+
+// Sign signs each notification of body, which is a standard delivery or becomes the one notification in it.
+func (Adyen) Sign(r *http.Request, body []byte, _ time.Time, key webhook.Secret) ([]byte, error) {
+	c := invalid.Config{Package: "provider"}
+	keys := adyenKeys(webhook.Setup{Secrets: []webhook.Secret{key}}, nil, &c)
+	if err := c.Err(); err != nil {
+		return nil, err
+	}
+	setMethod(r, webhook.Contract{})
+	prepared, err := edit(body, func(object map[string]any) {
+		for _, element := range objectsIn(object, "notificationItems") {
+			if _, ok := element["NotificationRequestItem"].(map[string]any); !ok {
+				item := map[string]any{}
+				for name, value := range element {
+					item[name] = value
+					delete(element, name)
+				}
+				element["NotificationRequestItem"] = item
+			}
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	items, err := adyenItems(prepared)
+	if err != nil {
+		return nil, err
+	}
+	return edit(prepared, func(object map[string]any) {
+		for i, element := range objectsIn(object, "notificationItems") {
+			item := element["NotificationRequestItem"].(map[string]any)
+			data, ok := item["additionalData"].(map[string]any)
+			if !ok {
+				data = map[string]any{}
+				item["additionalData"] = data
+			}
+			data["hmacSignature"] = keys[0].mac(Base64, items[i].signed())
+		}
+	})
+}
+
+// GenerateSecret returns a new HMAC key.
+func (Adyen) GenerateSecret() (signing, verifying webhook.Secret, err error) {
+	return HMAC{}.GenerateSecret()
+}

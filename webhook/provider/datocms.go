@@ -1,0 +1,68 @@
+package provider
+
+import (
+	"encoding/base64"
+	"net/http"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse/webhook"
+)
+
+// DatoCMS is the scheme of DatoCMS's webhooks.
+//
+// A delivery shows user name and password (HTTP Basic, RFC 7617), or a token in a header field that the webhook's settings name; nothing
+// is signed (see [Token] for what that means).
+//
+// There is no id. Deduplication goes by the body, which has event_triggered_at. Type is "<entity>.<event>", such as "item.publish". DatoCMS
+// waits 8 seconds.
+//
+// Source: https://www.datocms.com/docs/general-concepts/webhooks
+type DatoCMS struct {
+	// Secrets are "user:password" for HTTP Basic, or the whole value of Header, newest first. At least one is required.
+	Secrets []webhook.Secret
+
+	// Header is the field that carries a token. Zero means Authorization.
+	Header string
+
+	anyHeader bool // see Inspect
+}
+
+// Provider returns "datocms".
+func (DatoCMS) Provider() string { return "datocms" }
+
+// Prepare returns a Verifier, or every mistake in s.
+func (s DatoCMS) Prepare(setup webhook.Setup) (webhook.Verifier, error) {
+	return tokenField{
+		id: "datocms", header: s.Header, anyHeader: s.anyHeader, schemes: []string{"Basic", "Bearer"},
+		typ: Source{JSON: []string{"entity_type+event_type"}},
+	}.prepare(setup, s.Secrets)
+}
+
+// schemed returns text as credentials of each scheme, in the form in which they stand in Authorization.
+func schemed(schemes []string, text string) []string {
+	var list []string
+	for _, scheme := range schemes {
+		if scheme == "Basic" {
+			list = append(list, "Basic "+base64.StdEncoding.EncodeToString([]byte(text)))
+		} else {
+			list = append(list, scheme+" "+text)
+		}
+	}
+	return list
+}
+
+// Sign shows user name and password, or the token, as DatoCMS does.
+func (s DatoCMS) Sign(r *http.Request, body []byte, _ time.Time, key webhook.Secret) ([]byte, error) {
+	f := tokenField{header: s.Header}
+	if f.field() == "Authorization" {
+		key = webhook.NewSecret(schemed([]string{"Basic"}, key.Reveal())[0])
+	}
+	return f.sign(r, body, key)
+}
+
+// GenerateSecret returns a new user name and password.
+func (DatoCMS) GenerateSecret() (signing, verifying webhook.Secret, err error) {
+	secret, _, err := Token{}.GenerateSecret()
+	secret = webhook.NewSecret("datocms:" + secret.Reveal())
+	return secret, secret, err
+}

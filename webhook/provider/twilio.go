@@ -1,0 +1,211 @@
+package provider
+
+import (
+	"crypto"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse/internal/invalid"
+	"github.com/gatehouse-go/gatehouse/webhook"
+)
+
+// Twilio is the scheme of Twilio's webhooks for calls, messages and the rest (not SendGrid's).
+//
+// Signed is the URL with its query, followed for a form by each parameter's name and value, sorted by name, with HMAC-SHA1, as base64 in
+// X-Twilio-Signature. For another body the query has its SHA-256 as bodySHA256, which is checked. The endpoint's public URL is therefore
+// required; the query is taken as received. Host and X-Forwarded-* are never read. Twilio itself is not consistent about a port in the
+// URL: the signature may be of the URL with the port or without.
+//
+// Values of one name enter sorted and once, as Twilio's Node, Python and Ruby libraries have it. (Its Go library takes the first
+// value only, which leaves the rest unsigned.) Names and values are joined without a border, which is Twilio's weakness: who
+// has captured a delivery can move letters between a name and its value.
+//
+// There is no signed time, and the field I-Twilio-Idempotency-Token is not signed. Deduplication goes by the URL's query and the parameters: two
+// like requests in one call, such as the same key pressed twice, count as one, so switch it off where answers steer a call. ID is
+// MessageSid, SmsSid or CallSid: a message or call, not an event. Twilio waits 15 seconds.
+//
+// Source: https://www.twilio.com/docs/usage/webhooks/webhooks-security and twilio-go client/request_validator.go
+type Twilio struct {
+	// Secrets are auth tokens of the account, primary and secondary, as text, newest first. At least one is required.
+	Secrets []webhook.Secret
+}
+
+// Provider returns "twilio".
+func (Twilio) Provider() string { return "twilio" }
+
+// Prepare returns a Verifier, or every mistake in s.
+func (s Twilio) Prepare(setup webhook.Setup) (webhook.Verifier, error) {
+	c := invalid.Config{Package: "provider"}
+	v := &twilioVerifier{}
+	v.url = requirePublicURL(setup, c.Hidden)
+	v.keys = rawKeys(setup, s.Secrets, crypto.SHA1, &c)
+	if err := c.Err(); err != nil {
+		return nil, err
+	}
+	v.other = otherPort(setup.PublicURL)
+	return v, nil
+}
+
+// rawKeys returns a keyed hash for each secret as text.
+func rawKeys(setup webhook.Setup, own []webhook.Secret, h crypto.Hash, c *invalid.Config) []*keyed {
+	var keys []*keyed
+	for _, t := range tokensOf(setup, own, c) {
+		keys = append(keys, newKeyed(t.index, t.id, h, []byte(t.text)))
+	}
+	return keys
+}
+
+// otherPort returns u without its query: with the scheme's port where u has no port, without port where it has one.
+func otherPort(u *url.URL) publicURL {
+	bare := *u
+	bare.RawQuery, bare.ForceQuery = "", false
+	switch {
+	case u.Port() != "":
+		bare.Host = strings.TrimSuffix(u.Host, ":"+u.Port())
+	case u.Scheme == "https":
+		bare.Host += ":443"
+	default:
+		bare.Host += ":80"
+	}
+	return publicURL{path: bare.String()}
+}
+
+// twilioVerifier is Twilio made ready.
+type twilioVerifier struct {
+	keys  []*keyed
+	url   publicURL // as configured
+	other publicURL // with the port that it lacks, or without that which it has
+}
+
+// Contract returns what Twilio promises and expects.
+func (*twilioVerifier) Contract() webhook.Contract {
+	return webhook.Contract{Methods: []string{http.MethodPost, http.MethodGet}, AckTimeout: 15 * time.Second}
+}
+
+// Verify checks the URL, and the parameters or the digest of the body.
+func (v *twilioVerifier) Verify(r *http.Request, body []byte, _ time.Time) (webhook.Proof, error) {
+	signature, err := only(r.Header, "X-Twilio-Signature")
+	if err != nil {
+		return webhook.Proof{}, err
+	}
+	if !Base64.plausible(signature, crypto.SHA1.Size()) {
+		return webhook.Proof{}, fmt.Errorf("%w: X-Twilio-Signature is not base64 of 20 bytes", webhook.ErrSignatureFormat)
+	}
+	params, err := twilioParams(r, body)
+	if err != nil {
+		return webhook.Proof{}, err
+	}
+	for _, key := range v.keys {
+		for _, u := range []publicURL{v.url, v.other} {
+			if same(signature, twilioSignature(key, u, r, params)) {
+				return webhook.Proof{Secret: key.index, KeyID: key.id}, nil
+			}
+		}
+	}
+	return webhook.Proof{}, webhook.ErrSignature
+}
+
+// twilioSignature returns the signature of r at u.
+func twilioSignature(key *keyed, u publicURL, r *http.Request, params []byte) string {
+	s := key.begin()
+	defer key.end(s)
+	s.buf = u.appendTarget(s.buf, r)
+	s.flush()
+	s.hash.Write(params)
+	return string(s.encoded(Base64))
+}
+
+// twilioParams returns what is signed beside the URL. A body that the query has a digest of is checked against it, and is not signed again.
+func twilioParams(r *http.Request, body []byte) ([]byte, error) {
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return nil, fmt.Errorf("%w: the query cannot be read", webhook.ErrSignatureFormat)
+	}
+	if digests := query["bodySHA256"]; len(digests) > 0 {
+		sum := sha256.Sum256(body)
+		if len(digests) > 1 || !same(digests[0], hex.EncodeToString(sum[:])) {
+			return nil, fmt.Errorf("%w: bodySHA256 is not that of the body", webhook.ErrSignature)
+		}
+		return nil, nil
+	}
+	form, err := parseForm(body)
+	if err != nil {
+		return nil, fmt.Errorf("%w: not a form, and the query has no bodySHA256", webhook.ErrPayload)
+	}
+	return joinParams(form), nil
+}
+
+// joinParams joins names and values, sorted, each pair once.
+func joinParams(form url.Values) []byte {
+	var b []byte
+	names := make([]string, 0, len(form))
+	for name := range form {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		values := slices.Clone(form[name])
+		slices.Sort(values)
+		for _, value := range slices.Compact(values) {
+			b = append(append(b, name...), value...)
+		}
+	}
+	return b
+}
+
+// Describe fills in what e says of itself.
+func (v *twilioVerifier) Describe(r *http.Request, e *webhook.Event) {
+	form, err := parseForm(e.Body)
+	if err != nil || r.URL.Query().Has("bodySHA256") {
+		e.Key = webhook.NewKey("twilio", []byte("body"), []byte(r.URL.RawQuery), e.Body)
+		return
+	}
+	e.Key = webhook.NewKey("twilio", []byte("form"), []byte(r.URL.RawQuery), joinParams(form))
+	if len(e.Body) == 0 {
+		form = r.URL.Query() // of a GET, signed as part of the URL
+	}
+	for _, name := range []string{"MessageSid", "SmsSid", "CallSid"} {
+		if sid := form.Get(name); sid != "" && len(sid) <= maxText {
+			e.ID, e.IDSigned = sid, true
+			break
+		}
+	}
+	for _, name := range []string{"EventType", "MessageStatus", "SmsStatus", "CallStatus"} {
+		if status := form.Get(name); status != "" && len(status) <= maxText {
+			e.Type, e.TypeSigned = status, true
+			break
+		}
+	}
+}
+
+// Sign signs r as Twilio does. A body that is not marked as a form is signed through bodySHA256, which enters the query.
+func (s Twilio) Sign(r *http.Request, body []byte, _ time.Time, key webhook.Secret) ([]byte, error) {
+	c := invalid.Config{Package: "provider"}
+	setup := webhook.Setup{PublicURL: r.URL, Secrets: []webhook.Secret{key}}
+	u := requirePublicURL(setup, c.Hidden)
+	keys := rawKeys(setup, nil, crypto.SHA1, &c)
+	if err := c.Err(); err != nil {
+		return nil, err
+	}
+	setMethod(r, (*twilioVerifier)(nil).Contract())
+	var params []byte
+	if form, err := parseForm(body); err == nil && strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded") {
+		params = joinParams(form)
+	} else if len(body) > 0 {
+		sum := sha256.Sum256(body)
+		setQuery(r, "bodySHA256", hex.EncodeToString(sum[:]))
+	}
+	r.Header.Set("X-Twilio-Signature", twilioSignature(keys[0], u, r, params))
+	return body, nil
+}
+
+// GenerateSecret returns a new auth token.
+func (Twilio) GenerateSecret() (signing, verifying webhook.Secret, err error) {
+	return HMAC{}.GenerateSecret()
+}
