@@ -114,7 +114,7 @@ func (d *Deadlines) Wrap(next http.Handler) http.Handler {
 			dw.begin(d, w, r, ctx)
 			next.ServeHTTP(dw, r)
 			dw.end()
-			*dw = deadlinesWriter{next: endedWriter{}}
+			*dw = deadlinesWriter{next: endedWriter{}, status: http.StatusOK}
 			d.writers.Put(dw) // not after a panic: its recovery answers through w
 			return
 		}

@@ -2,13 +2,24 @@ package security_test
 
 import (
 	"bufio"
+	"context"
+	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httptrace"
+	"net/http/httputil"
+	"net/textproto"
+	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"testing/iotest"
+	"testing/synctest"
 	"time"
 
 	"github.com/gatehouse-go/gatehouse/security"
@@ -87,6 +98,535 @@ func TestSlowBodiesGet408(t *testing.T) {
 			t.Errorf("%s: %d %v %s", row.name, resp.StatusCode, resp.Header, body)
 		}
 	}
+}
+
+func TestBodiesThatTrickleGet408(t *testing.T) {
+	d := mustDeadlines(t, security.DeadlinesConfig{Body: 5 * time.Second, MinRate: 1000, Grace: 100 * time.Millisecond})
+	addr := listen(t, d.Wrap(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { _, _ = io.ReadAll(r.Body) })))
+	start := time.Now()
+	resp, _ := talk(t, addr, "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n", 20*time.Millisecond, strings.Split(strings.Repeat("1\r\nx\r\n,", 200), ",")...)
+	if took := time.Since(start); resp.StatusCode != 408 || took > 3*time.Second {
+		t.Errorf("%d after %v", resp.StatusCode, took)
+	}
+}
+
+func TestBodyTimeoutIsTheApplicationsToAnswer(t *testing.T) {
+	for _, row := range []struct {
+		name    string
+		onError func(http.ResponseWriter, *http.Request, error)
+		handler http.HandlerFunc
+		want    string
+	}{
+		{"through OnError", func(w http.ResponseWriter, _ *http.Request, err error) {
+			w.WriteHeader(408)
+			_, _ = io.WriteString(w, "too slow: "+fmt.Sprint(errors.Is(err, security.ErrBodyTimeout)))
+		}, func(_ http.ResponseWriter, r *http.Request) { _, _ = io.ReadAll(r.Body) }, "too slow: true"},
+		{"through a 408 of the handler's own", nil, func(w http.ResponseWriter, r *http.Request) {
+			_, err := io.ReadAll(r.Body)
+			http.Error(w, fmt.Sprint("late: ", errors.Is(err, security.ErrBodyTimeout)), 408)
+		}, "late: true\n"},
+	} {
+		d := mustDeadlines(t, security.DeadlinesConfig{Body: 100 * time.Millisecond, OnError: row.onError})
+		resp, body := talk(t, listen(t, d.Wrap(row.handler)), "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nstart", 0)
+		if resp.StatusCode != 408 || body != row.want {
+			t.Errorf("%s: %d %q", row.name, resp.StatusCode, body)
+		}
+	}
+}
+
+func TestAnAnswerThatHasBegunIsNotReplaced(t *testing.T) {
+	d := mustDeadlines(t, security.DeadlinesConfig{Body: 100 * time.Millisecond})
+	addr := listen(t, d.Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_ = http.NewResponseController(w).EnableFullDuplex()
+		_, _ = io.WriteString(w, "begun")
+		_ = http.NewResponseController(w).Flush()
+		_, err := io.ReadAll(r.Body)
+		_, _ = io.WriteString(w, fmt.Sprint(" ", err))
+	})))
+	resp, body := talk(t, addr, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nstart", 0)
+	if resp.StatusCode != 200 || body != "begun request body did not arrive in time" {
+		t.Errorf("%d %q", resp.StatusCode, body)
+	}
+}
+
+func TestReverseProxyTellsASlowBodyFromABadUpstream(t *testing.T) {
+	upstream := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { _, _ = io.ReadAll(r.Body) }))
+	t.Cleanup(upstream.Close)
+	to, err := url.Parse(upstream.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := httputil.NewSingleHostReverseProxy(to)
+	proxy.ErrorLog = log.New(io.Discard, "", 0)
+	addr := listen(t, mustDeadlines(t, security.DeadlinesConfig{Body: 100 * time.Millisecond}).Wrap(proxy))
+	if resp, _ := talk(t, addr, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nstart", 0); resp.StatusCode != 408 {
+		t.Errorf("%d", resp.StatusCode)
+	}
+}
+
+func TestABodyReadInTimeLeavesNoDeadline(t *testing.T) {
+	d := mustDeadlines(t, security.DeadlinesConfig{Body: 100 * time.Millisecond, Grace: 50 * time.Millisecond, Write: 50 * time.Millisecond})
+	addr := listen(t, d.Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		select {
+		case <-r.Context().Done():
+			http.Error(w, "the context ended: "+context.Cause(r.Context()).Error(), 500)
+		case <-time.After(300 * time.Millisecond):
+			_, _ = fmt.Fprint(w, string(body), " ", err)
+		}
+	})))
+	if resp, body := talk(t, addr, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nConnection: close\r\n\r\n", 20*time.Millisecond, "he", "llo"); resp.StatusCode != 200 || body != "hello <nil>" {
+		t.Errorf("%d %q", resp.StatusCode, body)
+	}
+}
+
+func TestABodyThatNobodyReadsHoldsNoConnection(t *testing.T) {
+	d := mustDeadlines(t, security.DeadlinesConfig{Grace: 100 * time.Millisecond})
+	addr := listen(t, d.Wrap(http.HandlerFunc(noContent)))
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+	_, _ = io.WriteString(conn, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nstart")
+	if all, err := io.ReadAll(conn); err != nil || !strings.HasPrefix(string(all), "HTTP/1.1 204") {
+		t.Errorf("%q, %v", all, err)
+	}
+}
+
+// streaming is a server whose own timeouts are too short for what its handlers do.
+func streaming(t *testing.T, c security.DeadlinesConfig, h http.Handler, configure ...func(*httptest.Server)) *httptest.Server {
+	t.Helper()
+	srv := httptest.NewUnstartedServer(mustDeadlines(t, c).Wrap(h))
+	srv.Config.ReadTimeout, srv.Config.WriteTimeout = 100*time.Millisecond, 100*time.Millisecond
+	for _, f := range configure {
+		f(srv)
+	}
+	if srv.EnableHTTP2 {
+		srv.StartTLS()
+	} else {
+		srv.Start()
+	}
+	t.Cleanup(srv.Close)
+	return srv
+}
+
+func TestStreamsOutliveAllDeadlines(t *testing.T) {
+	short := security.DeadlinesConfig{Body: 100 * time.Millisecond, Handler: 100 * time.Millisecond, Write: 100 * time.Millisecond, Grace: 100 * time.Millisecond}
+	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for i := range 10 {
+			_, _ = fmt.Fprintln(w, "event", i)
+			w.(http.Flusher).Flush()
+			select {
+			case <-r.Context().Done():
+				_, _ = fmt.Fprintln(w, "ended:", context.Cause(r.Context()))
+				return
+			case <-time.After(40 * time.Millisecond):
+			}
+		}
+	})
+	for name, configure := range map[string]func(*httptest.Server){
+		"HTTP/1": func(*httptest.Server) {},
+		"HTTP/2": func(s *httptest.Server) { s.EnableHTTP2 = true },
+	} {
+		srv := streaming(t, short, h, configure)
+		resp, err := srv.Client().Get(srv.URL)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		body, err := io.ReadAll(resp.Body)
+		if err != nil || !strings.HasSuffix(string(body), "event 9\n") || resp.Proto[:6] != name {
+			t.Errorf("%s over %s: %q, %v", name, resp.Proto, body, err)
+		}
+	}
+}
+
+func TestSlowBodiesOverHTTP2Get408(t *testing.T) {
+	srv := streaming(t, security.DeadlinesConfig{Body: 100 * time.Millisecond}, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { _, _ = io.ReadAll(r.Body) }),
+		func(s *httptest.Server) { s.EnableHTTP2 = true; s.Config.ReadTimeout = 0 })
+	body, feed := io.Pipe()
+	defer func() { _ = feed.Close() }()
+	resp, err := srv.Client().Post(srv.URL, "text/plain", body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode != 408 || resp.ProtoMajor != 2 {
+		t.Errorf("%d over %s", resp.StatusCode, resp.Proto)
+	}
+}
+
+func TestAnswersThatNobodyTakesEnd(t *testing.T) {
+	for name, configure := range map[string]func(*httptest.Server){
+		"HTTP/1": func(*httptest.Server) {},
+		"HTTP/2": func(s *httptest.Server) { s.EnableHTTP2 = true },
+	} {
+		ended := make(chan error, 1)
+		srv := streaming(t, security.DeadlinesConfig{Write: 100 * time.Millisecond}, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			_, err := w.Write(make([]byte, 64<<20))
+			ended <- err
+		}), configure)
+		resp, err := srv.Client().Get(srv.URL)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		select {
+		case err := <-ended:
+			if err == nil {
+				t.Errorf("%s: 64 MiB were written to a client that reads nothing", name)
+			}
+		case <-time.After(10 * time.Second):
+			t.Errorf("%s: the handler still writes", name)
+		}
+		_ = resp.Body.Close()
+	}
+}
+
+func TestAnswersMayTakeLongerThanOneWriteDeadline(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "large")
+	if err := os.WriteFile(file, make([]byte, 32<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, handler := range map[string]http.HandlerFunc{
+		"one Write":       func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(make([]byte, 32<<20)) },
+		"one WriteString": func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, string(make([]byte, 32<<20))) },
+		"a file":          func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, file) },
+	} {
+		srv := streaming(t, security.DeadlinesConfig{Write: 300 * time.Millisecond}, handler)
+		conn, err := net.Dial("tcp", srv.Listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+		total, start := 0, time.Now()
+		for buf := make([]byte, 1<<20); ; {
+			n, err := io.ReadFull(conn, buf)
+			if total += n; err != nil {
+				break
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+		if total < 32<<20 || time.Since(start) < 400*time.Millisecond {
+			t.Errorf("%s: %d bytes in %v", name, total, time.Since(start))
+		}
+		_ = conn.Close()
+	}
+}
+
+func TestAKeptConnectionKeepsNoDeadline(t *testing.T) {
+	mux := http.NewServeMux()
+	d := mustDeadlines(t, security.DeadlinesConfig{Write: 50 * time.Millisecond})
+	mux.Handle("/in", d.Wrap(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "in") })))
+	mux.HandleFunc("/out", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(make([]byte, 100_000)) })
+	srv := httptest.NewServer(mux)
+	t.Cleanup(srv.Close)
+	for _, path := range []string{"/in", "/out"} {
+		resp, err := srv.Client().Get(srv.URL + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+			t.Errorf("%s: %v", path, err)
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+}
+
+func TestHijackAndOwnDeadlines(t *testing.T) {
+	d := mustDeadlines(t, security.DeadlinesConfig{Handler: 50 * time.Millisecond, Write: 50 * time.Millisecond, Body: 5 * time.Second})
+	mux := http.NewServeMux()
+	mux.HandleFunc("/hijack", func(w http.ResponseWriter, r *http.Request) {
+		conn, rw, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer func() { _ = conn.Close() }()
+		time.Sleep(200 * time.Millisecond)
+		_, _ = fmt.Fprintf(rw, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nraw %v", r.Context().Err())
+		_ = rw.Flush()
+	})
+	mux.HandleFunc("/own", func(w http.ResponseWriter, r *http.Request) {
+		rc := http.NewResponseController(w)
+		if err := errors.Join(rc.SetReadDeadline(time.Now().Add(100*time.Millisecond)), rc.SetWriteDeadline(time.Now().Add(time.Minute))); err != nil {
+			t.Error(err)
+		}
+		_, _ = io.ReadAll(r.Body)
+	})
+	addr := listen(t, d.Wrap(mux))
+	if resp, body := talk(t, addr, "GET /hijack HTTP/1.1\r\nHost: x\r\n\r\n", 0); resp.StatusCode != 200 || body != "raw <nil>" {
+		t.Errorf("hijack: %d %q", resp.StatusCode, body)
+	}
+	start := time.Now()
+	resp, _ := talk(t, addr, "POST /own HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nstart", 0)
+	if took := time.Since(start); resp.StatusCode != 408 || took > 2*time.Second {
+		t.Errorf("a handler's earlier deadline: %d after %v", resp.StatusCode, took)
+	}
+}
+
+func TestSlowHandlersGet503(t *testing.T) {
+	for _, row := range []struct {
+		name    string
+		handler http.HandlerFunc
+		code    int
+		body    string
+	}{
+		{"one that gives up", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, 503, "Service Unavailable"},
+		{"one that takes the end of its context for a fault", func(w http.ResponseWriter, r *http.Request) {
+			<-r.Context().Done()
+			http.Error(w, "database: "+r.Context().Err().Error(), 500)
+		}, 503, "Service Unavailable"},
+		{"one that answers 503 itself", func(w http.ResponseWriter, r *http.Request) {
+			<-r.Context().Done()
+			http.Error(w, "busy", 503)
+		}, 503, "busy"},
+		{"one that is done though it is late", func(w http.ResponseWriter, r *http.Request) {
+			<-r.Context().Done()
+			_, _ = io.WriteString(w, "done")
+		}, 200, "done"},
+		{"one that says why", func(w http.ResponseWriter, r *http.Request) {
+			child, cancel := context.WithCancel(r.Context())
+			defer cancel()
+			<-child.Done()
+			_, _ = fmt.Fprint(w, r.Context().Err(), " / ", context.Cause(r.Context()), " / ", context.Cause(child))
+		}, 200, "context deadline exceeded / handler did not begin to answer in time / handler did not begin to answer in time"},
+		{"one that only looks whether its context ended", func(_ http.ResponseWriter, r *http.Request) {
+			for r.Context().Err() == nil {
+				time.Sleep(10 * time.Second)
+			}
+		}, 503, "Service Unavailable"},
+		{"one whose answer began in time", func(w http.ResponseWriter, r *http.Request) {
+			if _, ok := r.Context().Deadline(); !ok {
+				t.Error("no deadline")
+			}
+			w.WriteHeader(200)
+			time.Sleep(time.Hour)
+			_, ok := r.Context().Deadline()
+			_, _ = fmt.Fprint(w, r.Context().Err(), " ", ok)
+		}, 200, "<nil> false"},
+		{"one that waits on its context and then answers in time", func(w http.ResponseWriter, r *http.Request) {
+			select {
+			case <-r.Context().Done():
+			case <-time.After(time.Second):
+			}
+			w.WriteHeader(200)
+			time.Sleep(time.Hour)
+			_, _ = fmt.Fprint(w, r.Context().Err())
+		}, 200, "<nil>"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w := serve(mustDeadlines(t, security.DeadlinesConfig{}).Wrap(row.handler), httptest.NewRequest("GET", "/", nil))
+			if w.Code != row.code || !strings.Contains(w.Body.String(), row.body) {
+				t.Errorf("%s: %d %s", row.name, w.Code, w.Body)
+			}
+		})
+	}
+}
+
+func TestTheContextEndsWithTheHandler(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		type key struct{}
+		var early, late context.Context
+		h := mustDeadlines(t, security.DeadlinesConfig{}).Wrap(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			if r.Context().Value(key{}) != "kept" {
+				t.Error("the context lost a value")
+			}
+			if early == nil {
+				early = r.Context()
+				<-time.After(time.Second)
+				_ = early.Done()
+				return
+			}
+			late = r.Context()
+		}))
+		r := httptest.NewRequest("GET", "/", nil).WithContext(context.WithValue(t.Context(), key{}, "kept"))
+		serve(h, r)
+		serve(h, r)
+		for name, ctx := range map[string]context.Context{"waited on": early, "never waited on": late} {
+			if err := ctx.Err(); !errors.Is(err, context.Canceled) || ctx.Value(key{}) != "kept" {
+				t.Errorf("a context %s: %v", name, err)
+			}
+			if _, ok := <-ctx.Done(); ok {
+				t.Errorf("a context %s goes on", name)
+			}
+		}
+	})
+}
+
+func TestAnEarlierDeadlineOfTheRequestHolds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		h := mustDeadlines(t, security.DeadlinesConfig{}).Wrap(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			if at, ok := r.Context().Deadline(); !ok || time.Until(at) > time.Second {
+				t.Errorf("deadline %v, %v", at, ok)
+			}
+			<-r.Context().Done()
+		}))
+		start := time.Now()
+		serve(h, httptest.NewRequest("GET", "/", nil).WithContext(ctx))
+		if took := time.Since(start); took != time.Second {
+			t.Errorf("took %v", took)
+		}
+	})
+}
+
+func TestDeadlinesLetEveryKindOfAnswerThrough(t *testing.T) {
+	d := mustDeadlines(t, security.DeadlinesConfig{})
+	mux := http.NewServeMux()
+	mux.HandleFunc("/hints", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Link", "</style.css>; rel=preload")
+		w.WriteHeader(http.StatusEarlyHints)
+		w.WriteHeader(http.StatusTeapot)
+		_, _ = io.WriteString(w, "tea")
+	})
+	mux.HandleFunc("/copy", func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.Copy(w, strings.NewReader(strings.Repeat("x", 200_000)))
+	})
+	mux.HandleFunc("/copy-after-header", func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(200)
+		n, err := io.Copy(w, struct{ io.Reader }{strings.NewReader(strings.Repeat("x", 200_000))})
+		if n != 200_000 || err != nil {
+			t.Errorf("copied %d, %v", n, err)
+		}
+	})
+	mux.HandleFunc("/copy-fails", func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(200)
+		if _, err := io.Copy(w, iotest.ErrReader(errors.New("source fails"))); err == nil {
+			t.Error("no error")
+		}
+	})
+	mux.HandleFunc("/abort", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
+	mux.HandleFunc("/push", func(w http.ResponseWriter, _ *http.Request) {
+		if err := w.(http.Pusher).Push("/x", nil); !errors.Is(err, http.ErrNotSupported) {
+			t.Errorf("push: %v", err)
+		}
+	})
+	srv := httptest.NewServer(d.Wrap(mux))
+	t.Cleanup(srv.Close)
+	var hints []int
+	for path, want := range map[string]string{"/hints": "418 3", "/copy": "200 200000", "/copy-after-header": "200 200000", "/copy-fails": "200 0", "/push": "200 0", "/abort": "EOF"} {
+		trace := &httptrace.ClientTrace{Got1xxResponse: func(code int, _ textproto.MIMEHeader) error { hints = append(hints, code); return nil }}
+		r, _ := http.NewRequestWithContext(httptrace.WithClientTrace(t.Context(), trace), "GET", srv.URL+path, nil)
+		resp, err := srv.Client().Do(r)
+		got := "EOF"
+		if err == nil {
+			body, _ := io.ReadAll(resp.Body)
+			got = fmt.Sprint(resp.StatusCode, " ", len(body))
+		}
+		if got != want {
+			t.Errorf("%s: %s, want %s", path, got, want)
+		}
+	}
+	if fmt.Sprint(hints) != "[103]" {
+		t.Errorf("1xx answers: %v", hints)
+	}
+}
+
+func TestAReplacedAnswerIsSwallowedWhole(t *testing.T) {
+	d := mustDeadlines(t, security.DeadlinesConfig{Body: 50 * time.Millisecond})
+	addr := listen(t, d.Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.ReadAll(r.Body)
+		w.WriteHeader(500)
+		w.WriteHeader(501)
+		_, _ = w.Write([]byte("leak"))
+		_, _ = io.WriteString(w, "leak")
+		n, _ := io.Copy(w, strings.NewReader("leak"))
+		w.(http.Flusher).Flush()
+		if n != 4 {
+			t.Errorf("copied %d", n)
+		}
+	})))
+	if resp, body := talk(t, addr, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nstart", 0); resp.StatusCode != 408 || strings.Contains(body, "leak") {
+		t.Errorf("%d %s", resp.StatusCode, body)
+	}
+}
+
+func TestAWriterUsedAfterItsHandlerHarmsNobody(t *testing.T) {
+	var kept http.ResponseWriter
+	keep := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { kept = w })
+	for name, h := range map[string]http.Handler{
+		"deadlines": mustDeadlines(t, security.DeadlinesConfig{}).Wrap(keep),
+		"headers":   mustHeaders(t, security.HeadersConfig{}).Wrap(keep),
+	} {
+		w := serve(h, httptest.NewRequest("GET", "/", nil))
+		kept.Header().Set("X-Late", "1")
+		kept.WriteHeader(500)
+		if _, err := kept.Write([]byte("late")); err == nil {
+			t.Errorf("%s: a late write seems to succeed", name)
+		}
+		if w.Header().Get("X-Late") != "" || w.Body.Len() > 0 {
+			t.Errorf("%s: a late write reached the client", name)
+		}
+	}
+}
+
+func TestDeadlinesWithoutAConnection(t *testing.T) {
+	h := mustDeadlines(t, security.DeadlinesConfig{}).Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		rc := http.NewResponseController(w)
+		if err := rc.SetReadDeadline(time.Now()); !errors.Is(err, http.ErrNotSupported) {
+			t.Errorf("read deadline: %v", err)
+		}
+		if err := rc.SetWriteDeadline(time.Now()); !errors.Is(err, http.ErrNotSupported) {
+			t.Errorf("write deadline: %v", err)
+		}
+		if _, _, err := rc.Hijack(); !errors.Is(err, http.ErrNotSupported) {
+			t.Errorf("hijack: %v", err)
+		}
+		body, _ := io.ReadAll(r.Body)
+		_, _ = w.Write(body)
+	}))
+	if w := serve(h, httptest.NewRequest("POST", "/", strings.NewReader("hello"))); w.Body.String() != "hello" {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+}
+
+func TestNewDeadlinesReportsEveryMistake(t *testing.T) {
+	_, err := security.NewDeadlines(security.DeadlinesConfig{Body: -1, Grace: -1, Handler: -1, Write: -1, MinRate: -1})
+	for _, field := range []string{"Body", "Grace", "Handler", "Write", "MinRate"} {
+		if err == nil || !strings.Contains(err.Error(), "DeadlinesConfig."+field+" = ") {
+			t.Errorf("%v does not name %s", err, field)
+		}
+	}
+}
+
+func TestDeadlinesAllocate(t *testing.T) {
+	h := mustDeadlines(t, security.DeadlinesConfig{}).Wrap(http.HandlerFunc(noContent))
+	w, r := &nullWriter{h: http.Header{}}, httptest.NewRequest("GET", "/", nil)
+	if got := testing.AllocsPerRun(100, func() { h.ServeHTTP(w, r) }); got > 2 {
+		t.Errorf("%v allocations for a request without a body", got)
+	}
+}
+
+func TestServerIsHarderThanNetHTTP(t *testing.T) {
+	h := http.NewServeMux()
+	s := security.Server(h)
+	if s.Handler != h || s.ReadHeaderTimeout <= 0 || s.ReadTimeout <= 0 || s.WriteTimeout <= 0 || s.IdleTimeout <= 0 || s.MaxHeaderBytes > 64<<10 {
+		t.Errorf("%+v", s)
+	}
+	srv := httptest.NewUnstartedServer(h)
+	srv.Config = s
+	s.ReadHeaderTimeout = 100 * time.Millisecond
+	srv.Start()
+	t.Cleanup(srv.Close)
+	conn, err := net.Dial("tcp", srv.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+	_, _ = io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\nX-Slow: ")
+	if _, err := io.ReadAll(conn); err != nil {
+		t.Errorf("a header that never ends: %v", err)
+	}
+}
+
+func ExampleServer() {
+	server := security.Server(http.NotFoundHandler())
+	server.Addr = "127.0.0.1:8080"
+	fmt.Println(server.ReadHeaderTimeout)
+	// Output: 5s
 }
 
 func ExampleNewDeadlines() {

@@ -45,6 +45,7 @@ type deadlinesWriter struct {
 	request    *http.Request
 	context    *answerContext
 	connection deadliner // nil where there is none
+	streams    bool      // HTTP/2: deadlines are those of a stream, which does not outlive the request
 	body       pacedBody
 
 	status    int  // of the answer, 0 before it
@@ -61,6 +62,7 @@ type deadlinesWriter struct {
 
 func (w *deadlinesWriter) begin(d *Deadlines, next http.ResponseWriter, r *http.Request, ctx *answerContext) {
 	w.deadlines, w.next, w.request, w.context, w.connection = d, next, r, ctx, deadlinerOf(next)
+	w.streams = r.ProtoMajor > 1
 	if w.request.Body == nil || w.request.Body == http.NoBody {
 		w.setRead(time.Time{}) // http.Server.ReadTimeout would end the context of a handler that streams
 		return
@@ -88,7 +90,7 @@ func (w *deadlinesWriter) end() {
 		w.mu.Unlock()
 	}
 	server, _ := w.request.Context().Value(http.ServerContextKey).(*http.Server)
-	if w.request.ProtoMajor > 1 || server != nil && server.WriteTimeout > 0 {
+	if w.streams || server != nil && server.WriteTimeout > 0 {
 		w.armWrite() // for what is still buffered; net/http sets the deadline anew for the next request
 	} else if !w.writeOurs.IsZero() {
 		w.setWrite(time.Time{}) // it would outlive the request
@@ -278,7 +280,7 @@ func (w *deadlinesWriter) armWrite() {
 
 // disarmWrite takes the deadline back on HTTP/2, where one that lapses between two writes resets the stream.
 func (w *deadlinesWriter) disarmWrite() {
-	if w.request.ProtoMajor > 1 {
+	if w.streams {
 		w.setWrite(time.Time{})
 	}
 }

@@ -183,14 +183,12 @@ type verdict struct {
 	policies int
 }
 
-// judge takes cost units from the bucket of each key, or from none.
-func (l *RateLimit) judge(ctx context.Context, keys []string, cost int) (v verdict) {
+// judge takes cost units from the bucket of each key, or from none, and fills v, which is zero.
+func (l *RateLimit) judge(ctx context.Context, keys []string, cost int, v *verdict) {
 	cost = max(cost, 0)
-	if l.store != nil && l.store.take(ctx, l.policies, keys, cost, &v) {
-		return v
+	if l.store == nil || !l.store.take(ctx, l.policies, keys, cost, v) {
+		l.judgeLocally(keys, int64(cost), v)
 	}
-	l.judgeLocally(keys, int64(cost), &v)
-	return v
 }
 
 func (l *RateLimit) judgeLocally(keys []string, cost int64, v *verdict) {
@@ -227,11 +225,12 @@ func (l *RateLimit) judgeLocally(keys []string, cost int64, v *verdict) {
 // Check takes one request's cost from the quotas of its keys. The error is nil exactly when the request is within all of
 // them; else it is a [*QuotaError], or [ErrRateStore] where the store is out and Outage is [OutageFailClosed].
 func (l *RateLimit) Check(r *http.Request) (RateDecision, error) {
-	v := l.check(r)
+	var v verdict
+	l.check(r, &v)
 	return l.decision(&v)
 }
 
-func (l *RateLimit) check(r *http.Request) verdict {
+func (l *RateLimit) check(r *http.Request, v *verdict) {
 	var keys [maxPolicies]string
 	for i := range l.policies {
 		keys[i] = l.policies[i].key.of(r)
@@ -240,7 +239,7 @@ func (l *RateLimit) check(r *http.Request) verdict {
 	if l.cost != nil {
 		cost = l.cost(r)
 	}
-	return l.judge(r.Context(), keys[:len(l.policies)], cost)
+	l.judge(r.Context(), keys[:len(l.policies)], cost, v)
 }
 
 // Allow is Check outside of HTTP: it takes n units from key's bucket in each policy, or from none. The key is one that a
@@ -250,7 +249,8 @@ func (l *RateLimit) Allow(ctx context.Context, key string, n int) (RateDecision,
 	for i := range l.policies {
 		keys[i] = key
 	}
-	v := l.judge(ctx, keys[:len(l.policies)], n)
+	var v verdict
+	l.judge(ctx, keys[:len(l.policies)], n, &v)
 	return l.decision(&v)
 }
 
@@ -259,7 +259,8 @@ func (l *RateLimit) Allow(ctx context.Context, key string, n int) (RateDecision,
 // long and does nothing else is served.
 func (l *RateLimit) Wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		v := l.check(r)
+		var v verdict
+		l.check(r, &v)
 		if !l.hide {
 			l.setFields(w.Header(), &v)
 		}
