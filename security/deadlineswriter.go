@@ -63,8 +63,14 @@ type deadlinesWriter struct {
 func (w *deadlinesWriter) begin(d *Deadlines, next http.ResponseWriter, r *http.Request, ctx *answerContext) {
 	w.deadlines, w.next, w.request, w.context, w.connection = d, next, r, ctx, deadlinerOf(next)
 	w.streams = r.ProtoMajor > 1
-	if w.request.Body == nil || w.request.Body == http.NoBody {
+	bodyless := w.request.Body == nil || w.request.Body == http.NoBody
+	if w.streams || bodyless {
 		w.setRead(time.Time{}) // http.Server.ReadTimeout would end the context of a handler that streams
+	}
+	if w.streams {
+		w.setWrite(time.Time{}) // http.Server.WriteTimeout would end the stream while the handler is thinking
+	}
+	if bodyless {
 		return
 	}
 	w.body = pacedBody{ReadCloser: w.request.Body, pace: reqbody.Pace{Limits: w.deadlines.limits}, writer: w}
@@ -110,12 +116,17 @@ func (w *deadlinesWriter) lateness(status int) error {
 
 // replace answers in the handler's place.
 func (w *deadlinesWriter) replace(err error) {
-	if w.body.late.Load() {
-		w.next.Header()["Connection"] = []string{"close"} // the rest of the body is not waited for
-	}
+	w.closeIfLate()
 	w.answering = true
 	w.deadlines.refuser.refuse(w, w.request, err)
 	w.answering, w.replaced = false, true
+}
+
+// closeIfLate lets the connection end with the answer where the rest of a late body would have to be waited for.
+func (w *deadlinesWriter) closeIfLate() {
+	if w.body.late.Load() && !w.streams {
+		w.next.Header()["Connection"] = []string{"close"}
+	}
 }
 
 // Unwrap returns the wrapped writer, for http.ResponseController.
@@ -130,12 +141,12 @@ func (w *deadlinesWriter) WriteHeader(status int) {
 	case informational || w.answering || w.status != 0:
 	default:
 		w.context.answered()
+		w.status = status
 		if err := w.lateness(status); err != nil {
-			w.status = status
 			w.replace(err)
 			return
 		}
-		w.status = status
+		w.closeIfLate()
 	}
 	w.armWrite()
 	w.next.WriteHeader(status)
