@@ -16,6 +16,7 @@ import (
 	"github.com/gatehouse-go/gatehouse/internal/once"
 	"github.com/gatehouse-go/gatehouse/internal/refusal"
 	"github.com/gatehouse-go/gatehouse/internal/reqbody"
+	"github.com/gatehouse-go/gatehouse/internal/scrub"
 )
 
 // Config configures a [Handler] whose users are of type U.
@@ -368,7 +369,7 @@ func (h *Handler[U]) refuse(w http.ResponseWriter, r *http.Request, v visit, err
 	if refusal.Status(err) >= 500 {
 		level = slog.LevelError
 	}
-	h.config.Logger.LogAttrs(r.Context(), level, "callback refused", slog.String("cause", scrub(err.Error(), v.ticket, v.state)))
+	h.config.Logger.LogAttrs(r.Context(), level, "callback refused", slog.String("cause", scrub.Text(err.Error(), v.ticket, v.state)))
 	if h.config.OnError != nil {
 		h.config.OnError(w, r, err)
 		return
@@ -378,18 +379,6 @@ func (h *Handler[U]) refuse(w http.ResponseWriter, r *http.Request, v visit, err
 		retry = withParam(retry, h.config.ReturnToParam, v.target)
 	}
 	Refuse(w, r, err, retry, h.config.Page)
-}
-
-// scrub takes secrets out of an error's text, also as they stand in a URL.
-func scrub(text string, secrets ...string) string {
-	for _, s := range secrets {
-		if s != "" {
-			text = strings.ReplaceAll(text, s, "[redacted]")
-			text = strings.ReplaceAll(text, url.QueryEscape(s), "[redacted]")
-			text = strings.ReplaceAll(text, url.PathEscape(s), "[redacted]")
-		}
-	}
-	return text
 }
 
 // texts returns the allowed origins as text.

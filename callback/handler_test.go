@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"html/template"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -17,7 +18,11 @@ import (
 	"time"
 
 	"github.com/gatehouse-go/gatehouse/callback"
+	"github.com/gatehouse-go/gatehouse/internal/testbrowser"
 )
+
+// logTo returns a logger that writes into the builder.
+func logTo(b *strings.Builder) *slog.Logger { return slog.New(slog.NewTextHandler(b, nil)) }
 
 type user struct {
 	Name string `json:"name"`
@@ -55,7 +60,7 @@ func config(t testing.TB, third *tickets) callback.Config[user] {
 }
 
 // site is an application: /login begins, /callback takes the return, / is protected.
-func site(t *testing.T, c callback.Config[user]) *browser {
+func site(t *testing.T, c callback.Config[user]) *testbrowser.Browser {
 	t.Helper()
 	h, err := callback.New(c)
 	if err != nil {
@@ -76,16 +81,16 @@ func site(t *testing.T, c callback.Config[user]) *browser {
 		again, err := h.Session(r)
 		fmt.Fprintf(w, "signed in as %s, %v, %v", u.Name, again == u, err)
 	})))
-	return serve(t, mux)
+	return testbrowser.Serve(t, mux)
 }
 
 // begin starts a flow and returns the callback URL for ticket.
-func (b *browser) begin(login, ticket string) string {
-	b.t.Helper()
-	got := b.open(login)
-	params, err := url.ParseQuery(got.body)
+func begin(t testing.TB, b *testbrowser.Browser, login, ticket string) string {
+	t.Helper()
+	got := b.Open(login)
+	params, err := url.ParseQuery(got.Text)
 	if err != nil || got.StatusCode != 200 {
-		b.t.Fatalf("%s: %d %s", login, got.StatusCode, got.body)
+		t.Fatalf("%s: %d %s", login, got.StatusCode, got.Text)
 	}
 	params.Set("session_token", ticket)
 	return "/callback?" + params.Encode()
@@ -94,17 +99,17 @@ func (b *browser) begin(login, ticket string) string {
 func TestReturnSignsIn(t *testing.T) {
 	third := &tickets{good: map[string]string{"t-1": "Ana"}}
 	b := site(t, config(t, third))
-	if got := b.open("/inbox?a=1"); got.StatusCode != 303 || got.Header.Get("Location") != "/login?redirect_url=%2Finbox%3Fa%3D1" {
+	if got := b.Open("/inbox?a=1"); got.StatusCode != 303 || got.Header.Get("Location") != "/login?redirect_url=%2Finbox%3Fa%3D1" {
 		t.Fatalf("not signed in: %d %s", got.StatusCode, got.Header.Get("Location"))
 	}
-	got := b.open(b.begin("/login?redirect_url=%2Finbox%3Fa%3D1", "t-1"))
+	got := b.Open(begin(t, b, "/login?redirect_url=%2Finbox%3Fa%3D1", "t-1"))
 	for name, want := range map[string]string{"Location": "/inbox?a=1", "Cache-Control": "no-store", "Referrer-Policy": "no-referrer"} {
 		if got.Header.Get(name) != want {
 			t.Errorf("%s: %q, want %q", name, got.Header.Get(name), want)
 		}
 	}
-	if got.StatusCode != 303 || got.body != "" {
-		t.Errorf("answer: %d %q", got.StatusCode, got.body)
+	if got.StatusCode != 303 || got.Text != "" {
+		t.Errorf("answer: %d %q", got.StatusCode, got.Text)
 	}
 	session := ""
 	for _, line := range got.Header["Set-Cookie"] {
@@ -115,10 +120,10 @@ func TestReturnSignsIn(t *testing.T) {
 	if !strings.HasSuffix(session, "; Path=/; Max-Age=43199; HttpOnly; Secure; SameSite=Lax") && !strings.HasSuffix(session, "; Path=/; Max-Age=43200; HttpOnly; Secure; SameSite=Lax") {
 		t.Errorf("session cookie: %s", session)
 	}
-	if got := b.open(got.Header.Get("Location")); got.StatusCode != 200 || got.body != "signed in as Ana, true, <nil>" {
-		t.Errorf("then: %d %s", got.StatusCode, got.body)
+	if got := b.Open(got.Header.Get("Location")); got.StatusCode != 200 || got.Text != "signed in as Ana, true, <nil>" {
+		t.Errorf("then: %d %s", got.StatusCode, got.Text)
 	}
-	if names := b.cookies(); len(names) != 1 {
+	if names := b.Cookies(); len(names) != 1 {
 		t.Errorf("the flow's cookie is still there: %v", names)
 	}
 }
@@ -162,31 +167,31 @@ func TestReturnIsRefused(t *testing.T) {
 			c := config(t, third)
 			c.Logger = logTo(&log)
 			b := site(t, c)
-			path := tt.change(b.begin("/login?redirect_url=/inbox", "good"))
-			got := b.open(path)
-			if got.StatusCode != tt.status || got.Header.Get("Content-Type") != "text/html; charset=utf-8" || !strings.Contains(got.body, tt.words) {
-				t.Errorf("%d %s\n%s", got.StatusCode, got.Header.Get("Content-Type"), got.body)
+			path := tt.change(begin(t, b, "/login?redirect_url=/inbox", "good"))
+			got := b.Open(path)
+			if got.StatusCode != tt.status || got.Header.Get("Content-Type") != "text/html; charset=utf-8" || !strings.Contains(got.Text, tt.words) {
+				t.Errorf("%d %s\n%s", got.StatusCode, got.Header.Get("Content-Type"), got.Text)
 			}
 			link := `<a href="` + tt.retry + `">Begin again</a>`
-			if !strings.Contains(got.body, link) {
-				t.Errorf("%s is not in\n%s", link, got.body)
+			if !strings.Contains(got.Text, link) {
+				t.Errorf("%s is not in\n%s", link, got.Text)
 			}
 			if got.Header.Get("Location") != "" || got.Header.Get("Cache-Control") != "no-store" || got.Header.Get("Referrer-Policy") != "no-referrer" {
 				t.Errorf("header: %v", got.Header)
 			}
-			if strings.Contains(got.body, "<script") || strings.Contains(got.body, "evil") {
-				t.Errorf("the page repeats the request:\n%s", got.body)
+			if strings.Contains(got.Text, "<script") || strings.Contains(got.Text, "evil") {
+				t.Errorf("the page repeats the request:\n%s", got.Text)
 			}
-			if b.cookies()["__Host-session"] != "" {
+			if b.Cookies()["__Host-session"] != "" {
 				t.Error("there is a session")
 			}
 			if n := third.redeemed.Load(); n > 0 && tt.name != "with an unknown ticket" {
 				t.Errorf("the ticket was redeemed %d times", n)
 			}
-			fetched := b.do(b.request("GET", path, "", "Accept", "application/json", "Sec-Fetch-Mode", "cors"))
+			fetched := b.Send(b.Request("GET", path, "", "Accept", "application/json", "Sec-Fetch-Mode", "cors"))
 			var problem struct{ Status int }
-			if err := json.Unmarshal([]byte(fetched.body), &problem); err != nil || problem.Status != tt.status || fetched.StatusCode != tt.status || fetched.Header.Get("Content-Type") != "application/problem+json" {
-				t.Errorf("fetched: %d %s %s", fetched.StatusCode, fetched.Header.Get("Content-Type"), fetched.body)
+			if err := json.Unmarshal([]byte(fetched.Text), &problem); err != nil || problem.Status != tt.status || fetched.StatusCode != tt.status || fetched.Header.Get("Content-Type") != "application/problem+json" {
+				t.Errorf("fetched: %d %s %s", fetched.StatusCode, fetched.Header.Get("Content-Type"), fetched.Text)
 			}
 			for _, secret := range []string{"good", "forged", "AAAAAAAA"} {
 				if strings.Contains(log.String(), secret) {
@@ -203,12 +208,12 @@ func TestReturnIsRefused(t *testing.T) {
 func TestReturnWorksOnce(t *testing.T) {
 	third := &tickets{good: map[string]string{"t-1": "Ana"}}
 	b := site(t, config(t, third))
-	path := b.begin("/login", "t-1")
-	if got := b.open(path); got.StatusCode != 303 || got.Header.Get("Location") != "/home" {
+	path := begin(t, b, "/login", "t-1")
+	if got := b.Open(path); got.StatusCode != 303 || got.Header.Get("Location") != "/home" {
 		t.Fatalf("first: %d %s", got.StatusCode, got.Header.Get("Location"))
 	}
-	if got := b.open(path); got.StatusCode != 410 || !strings.Contains(got.body, "used already") {
-		t.Errorf("reload: %d %s", got.StatusCode, got.body)
+	if got := b.Open(path); got.StatusCode != 410 || !strings.Contains(got.Text, "used already") {
+		t.Errorf("reload: %d %s", got.StatusCode, got.Text)
 	}
 	if n := third.redeemed.Load(); n != 1 {
 		t.Errorf("redeemed %d times", n)
@@ -224,11 +229,11 @@ func TestTwoRequestsAtOnceRedeemOnce(t *testing.T) {
 		return user{"Ana"}, nil
 	}
 	b := site(t, c)
-	path := b.begin("/login", "t-1")
-	other := b.begin("/login", "t-1") // another flow, with the same ticket
+	path := begin(t, b, "/login", "t-1")
+	other := begin(t, b, "/login", "t-1") // another flow, with the same ticket
 	first := make(chan int)
 	go func() {
-		r := b.request("GET", path, "")
+		r := b.Request("GET", path, "")
 		res, err := b.Do(r)
 		if err != nil {
 			first <- 0
@@ -238,14 +243,14 @@ func TestTwoRequestsAtOnceRedeemOnce(t *testing.T) {
 		first <- res.StatusCode
 	}()
 	<-entered
-	if got := b.open(path); got.StatusCode != 410 {
+	if got := b.Open(path); got.StatusCode != 410 {
 		t.Errorf("the same return: %d", got.StatusCode)
 	}
-	if got := b.open(other); got.StatusCode != 410 {
+	if got := b.Open(other); got.StatusCode != 410 {
 		t.Errorf("the same ticket in another flow: %d", got.StatusCode)
 	}
 	sameFlow := strings.Replace(path, "t-1", "t-2", 1)
-	if got := b.open(sameFlow); got.StatusCode != 410 {
+	if got := b.Open(sameFlow); got.StatusCode != 410 {
 		t.Errorf("another ticket in the same flow: %d", got.StatusCode)
 	}
 	close(leave)
@@ -266,17 +271,17 @@ func TestFailureOfTheThirdPartyLeavesTheFlowOpen(t *testing.T) {
 		return user{"Ana"}, nil
 	}
 	b := site(t, c)
-	path := b.begin("/login", "se cret")
-	got := b.open(path)
-	if got.StatusCode != 500 || !strings.Contains(got.body, "our side") || strings.Contains(got.body, "refused") {
-		t.Errorf("%d %s", got.StatusCode, got.body)
+	path := begin(t, b, "/login", "se cret")
+	got := b.Open(path)
+	if got.StatusCode != 500 || !strings.Contains(got.Text, "our side") || strings.Contains(got.Text, "refused") {
+		t.Errorf("%d %s", got.StatusCode, got.Text)
 	}
 	if strings.Contains(log.String(), "cret") || !strings.Contains(log.String(), "connection refused") || !strings.Contains(log.String(), "level=ERROR") {
 		t.Errorf("log: %s", log.String())
 	}
 	broken = false
-	if got := b.open(path); got.StatusCode != 303 {
-		t.Errorf("then: %d %s", got.StatusCode, got.body)
+	if got := b.Open(path); got.StatusCode != 303 {
+		t.Errorf("then: %d %s", got.StatusCode, got.Text)
 	}
 }
 
@@ -290,13 +295,13 @@ func TestRedeemThatPanicsSpendsNothing(t *testing.T) {
 		return user{"Ana"}, nil
 	}
 	b := site(t, c)
-	path := b.begin("/login", "t-1")
-	if res, err := b.Do(b.request("GET", path, "")); err == nil {
+	path := begin(t, b, "/login", "t-1")
+	if res, err := b.Do(b.Request("GET", path, "")); err == nil {
 		res.Body.Close()
 		t.Fatal("no panic")
 	}
 	panics = false
-	if got := b.open(path); got.StatusCode != 303 {
+	if got := b.Open(path); got.StatusCode != 303 {
 		t.Errorf("then: %d", got.StatusCode)
 	}
 }
@@ -316,8 +321,8 @@ func TestStatusOfTheApplicationsError(t *testing.T) {
 		c := config(t, &tickets{})
 		c.Redeem = func(context.Context, string) (user, error) { return user{}, tt.err }
 		b := site(t, c)
-		if got := b.open(b.begin("/login", "t")); got.StatusCode != tt.status || !strings.Contains(got.body, tt.words) {
-			t.Errorf("%v: %d %s", tt.err, got.StatusCode, got.body)
+		if got := b.Open(begin(t, b, "/login", "t")); got.StatusCode != tt.status || !strings.Contains(got.Text, tt.words) {
+			t.Errorf("%v: %d %s", tt.err, got.StatusCode, got.Text)
 		}
 	}
 }
@@ -330,37 +335,37 @@ func (c coded) StatusCode() int { return int(c) }
 func TestAttackersReturnDoesNothing(t *testing.T) {
 	third := &tickets{good: map[string]string{"mallory": "Mallory"}}
 	attacker := site(t, config(t, third))
-	link := attacker.begin("/login", "mallory")
+	link := begin(t, attacker, "/login", "mallory")
 
-	fresh := attacker.another()
-	if got := fresh.open(link); got.StatusCode != 403 || len(fresh.cookies()) != 0 {
-		t.Errorf("in a fresh browser: %d, %v", got.StatusCode, fresh.cookies())
+	fresh := attacker.Another()
+	if got := fresh.Open(link); got.StatusCode != 403 || len(fresh.Cookies()) != 0 {
+		t.Errorf("in a fresh browser: %d, %v", got.StatusCode, fresh.Cookies())
 	}
-	busy := attacker.another()
-	mine := busy.begin("/login", "ana")
+	busy := attacker.Another()
+	mine := begin(t, busy, "/login", "ana")
 	third.good["ana"] = "Ana"
-	if got := busy.open(link); got.StatusCode != 403 {
+	if got := busy.Open(link); got.StatusCode != 403 {
 		t.Errorf("in a browser with a flow of its own: %d", got.StatusCode)
 	}
 	if third.redeemed.Load() != 0 {
 		t.Error("the attacker's ticket was redeemed")
 	}
-	if got := busy.open(mine); got.StatusCode != 303 {
+	if got := busy.Open(mine); got.StatusCode != 303 {
 		t.Errorf("that flow afterwards: %d", got.StatusCode)
 	}
-	if got := busy.open("/"); !strings.Contains(got.body, "signed in as Ana") {
-		t.Errorf("signed in: %s", got.body)
+	if got := busy.Open("/"); !strings.Contains(got.Text, "signed in as Ana") {
+		t.Errorf("signed in: %s", got.Text)
 	}
 }
 
 func TestTwoTabsBothFinish(t *testing.T) {
 	third := &tickets{good: map[string]string{"t-1": "Ana", "t-2": "Ana"}}
 	b := site(t, config(t, third))
-	one, two := b.begin("/login?redirect_url=/one", "t-1"), b.begin("/login?redirect_url=/two", "t-2")
-	if got := b.open(one); got.StatusCode != 303 || got.Header.Get("Location") != "/one" {
+	one, two := begin(t, b, "/login?redirect_url=/one", "t-1"), begin(t, b, "/login?redirect_url=/two", "t-2")
+	if got := b.Open(one); got.StatusCode != 303 || got.Header.Get("Location") != "/one" {
 		t.Errorf("first tab: %d %s", got.StatusCode, got.Header.Get("Location"))
 	}
-	if got := b.open(two); got.StatusCode != 303 || got.Header.Get("Location") != "/two" {
+	if got := b.Open(two); got.StatusCode != 303 || got.Header.Get("Location") != "/two" {
 		t.Errorf("second tab: %d %s", got.StatusCode, got.Header.Get("Location"))
 	}
 }
@@ -368,8 +373,8 @@ func TestTwoTabsBothFinish(t *testing.T) {
 func TestStateAloneIsEnough(t *testing.T) {
 	third := &tickets{good: map[string]string{"t-1": "Ana"}}
 	b := site(t, config(t, third))
-	full, _ := url.ParseQuery(strings.TrimPrefix(b.begin("/login?redirect_url=/deep", "t-1"), "/callback?"))
-	if got := b.open("/callback?session_token=t-1&state=" + full.Get("state")); got.Header.Get("Location") != "/deep" {
+	full, _ := url.ParseQuery(strings.TrimPrefix(begin(t, b, "/login?redirect_url=/deep", "t-1"), "/callback?"))
+	if got := b.Open("/callback?session_token=t-1&state=" + full.Get("state")); got.Header.Get("Location") != "/deep" {
 		t.Errorf("%d %s", got.StatusCode, got.Header.Get("Location"))
 	}
 }
@@ -400,9 +405,9 @@ func TestExpiredFlowSaysSoAndKeepsTheTarget(t *testing.T) {
 func TestHeadAndPostRedeemNothing(t *testing.T) {
 	third := &tickets{good: map[string]string{"t-1": "Ana"}}
 	b := site(t, config(t, third))
-	path := b.begin("/login", "t-1")
+	path := begin(t, b, "/login", "t-1")
 	for _, method := range []string{"HEAD", "POST", "PUT", "DELETE", "OPTIONS", "BREW"} {
-		got := b.do(b.request(method, path, ""))
+		got := b.Send(b.Request(method, path, ""))
 		if got.StatusCode != 405 || got.Header.Get("Allow") != "GET" {
 			t.Errorf("%s: %d, Allow %q", method, got.StatusCode, got.Header.Get("Allow"))
 		}
@@ -410,7 +415,7 @@ func TestHeadAndPostRedeemNothing(t *testing.T) {
 	if third.redeemed.Load() != 0 {
 		t.Error("redeemed")
 	}
-	if got := b.open(path); got.StatusCode != 303 {
+	if got := b.Open(path); got.StatusCode != 303 {
 		t.Errorf("GET afterwards: %d", got.StatusCode)
 	}
 }
@@ -439,7 +444,7 @@ func TestUnsolicitedReturn(t *testing.T) {
 		{"/callback?session_token=t-4&redirect_url=http:evil.example", 400, ""},
 		{"/callback?redirect_url=/x", 400, ""},
 	} {
-		got := b.open(tt.path)
+		got := b.Open(tt.path)
 		if got.StatusCode != tt.status || got.Header.Get("Location") != tt.location {
 			t.Errorf("%s: %d %s, want %d %s", tt.path, got.StatusCode, got.Header.Get("Location"), tt.status, tt.location)
 		}
@@ -449,7 +454,7 @@ func TestUnsolicitedReturn(t *testing.T) {
 	}
 	// A return that has a state is held to it all the same.
 	third.good["t-5"] = "Ana"
-	if got := b.open("/callback?session_token=t-5&redirect_url=/&state=x"); got.StatusCode != 403 {
+	if got := b.Open("/callback?session_token=t-5&redirect_url=/&state=x"); got.StatusCode != 403 {
 		t.Errorf("with a foreign state: %d", got.StatusCode)
 	}
 }
@@ -459,49 +464,49 @@ func TestConfirmedReturn(t *testing.T) {
 	c := config(t, third)
 	c.Confirm = &callback.Confirm{Title: "Sign in to Example?", Button: "Sign in"}
 	b := site(t, c)
-	path := b.begin("/login?redirect_url=/inbox", "t&1")
+	path := begin(t, b, "/login?redirect_url=/inbox", "t&1")
 
-	scanner := b.another()
-	if got := scanner.open(path); got.StatusCode != 403 {
+	scanner := b.Another()
+	if got := scanner.Open(path); got.StatusCode != 403 {
 		t.Errorf("a mail scanner: %d", got.StatusCode)
 	}
-	if got := b.do(b.request("HEAD", path, "")); got.StatusCode != 200 {
+	if got := b.Send(b.Request("HEAD", path, "")); got.StatusCode != 200 {
 		t.Errorf("HEAD: %d", got.StatusCode)
 	}
-	got := b.open(path)
+	got := b.Open(path)
 	for _, want := range []string{"<h1>Sign in to Example?</h1>", `<form method="post" action="?">`, `name="session_token" value="t&amp;1"`, `name="redirect_url" value="/inbox"`, ">Sign in</button>"} {
-		if !strings.Contains(got.body, want) {
-			t.Errorf("%s is not in\n%s", want, got.body)
+		if !strings.Contains(got.Text, want) {
+			t.Errorf("%s is not in\n%s", want, got.Text)
 		}
 	}
 	policy := got.Header.Get("Content-Security-Policy")
 	if got.StatusCode != 200 || !strings.Contains(policy, "frame-ancestors 'none'") || !strings.HasSuffix(policy, "form-action 'self' https://app.example.com") {
 		t.Errorf("%d, policy %q", got.StatusCode, policy)
 	}
-	if third.redeemed.Load() != 0 || b.cookies()["__Host-session"] != "" {
+	if third.redeemed.Load() != 0 || b.Cookies()["__Host-session"] != "" {
 		t.Fatal("GET redeemed the ticket")
 	}
 
 	form, _ := url.ParseQuery(strings.TrimPrefix(path, "/callback?"))
-	if got := scanner.post("/callback", form); got.StatusCode != 403 {
+	if got := scanner.Post("/callback", form); got.StatusCode != 403 {
 		t.Errorf("confirmed from another browser: %d", got.StatusCode)
 	}
-	if got := b.do(b.request("POST", "/callback", `{}`, "Content-Type", "application/json")); got.StatusCode != 400 {
+	if got := b.Send(b.Request("POST", "/callback", `{}`, "Content-Type", "application/json")); got.StatusCode != 400 {
 		t.Errorf("JSON: %d", got.StatusCode)
 	}
-	if got := b.post("/callback", url.Values{"a": {strings.Repeat("a", 20<<10)}}); got.StatusCode != 413 {
+	if got := b.Post("/callback", url.Values{"a": {strings.Repeat("a", 20<<10)}}); got.StatusCode != 413 {
 		t.Errorf("20 KiB: %d", got.StatusCode)
 	}
-	if got := b.do(b.request("PUT", path, "")); got.StatusCode != 405 || got.Header.Get("Allow") != "GET, HEAD, POST" {
+	if got := b.Send(b.Request("PUT", path, "")); got.StatusCode != 405 || got.Header.Get("Allow") != "GET, HEAD, POST" {
 		t.Errorf("PUT: %d %s", got.StatusCode, got.Header.Get("Allow"))
 	}
-	if got := b.post("/callback", form); got.StatusCode != 303 || got.Header.Get("Location") != "/inbox" {
-		t.Errorf("confirmed: %d %s", got.StatusCode, got.body)
+	if got := b.Post("/callback", form); got.StatusCode != 303 || got.Header.Get("Location") != "/inbox" {
+		t.Errorf("confirmed: %d %s", got.StatusCode, got.Text)
 	}
-	if got := b.post("/callback", form); got.StatusCode != 410 {
+	if got := b.Post("/callback", form); got.StatusCode != 410 {
 		t.Errorf("confirmed twice: %d", got.StatusCode)
 	}
-	if got := b.open(path); got.StatusCode != 410 {
+	if got := b.Open(path); got.StatusCode != 410 {
 		t.Errorf("opened again: %d", got.StatusCode)
 	}
 	if third.redeemed.Load() != 1 {
@@ -516,17 +521,17 @@ func TestUnsolicitedConfirmationFromAnotherSite(t *testing.T) {
 	c.Confirm = &callback.Confirm{}
 	b := site(t, c)
 	form := url.Values{"session_token": {"t-1"}, "redirect_url": {"/"}}
-	if got := b.post("/callback", form, "Sec-Fetch-Site", "cross-site"); got.StatusCode != 403 || third.redeemed.Load() != 0 {
+	if got := b.Post("/callback", form, "Sec-Fetch-Site", "cross-site"); got.StatusCode != 403 || third.redeemed.Load() != 0 {
 		t.Errorf("cross-site: %d", got.StatusCode)
 	}
-	got := b.open("/callback?" + form.Encode())
-	if got.StatusCode != 200 || !strings.Contains(got.body, "<h1>Continue?</h1>") || strings.Contains(got.body, `name="state"`) {
-		t.Errorf("%d %s", got.StatusCode, got.body)
+	got := b.Open("/callback?" + form.Encode())
+	if got.StatusCode != 200 || !strings.Contains(got.Text, "<h1>Continue?</h1>") || strings.Contains(got.Text, `name="state"`) {
+		t.Errorf("%d %s", got.StatusCode, got.Text)
 	}
-	if got := b.post("/callback", form); got.StatusCode != 303 {
+	if got := b.Post("/callback", form); got.StatusCode != 303 {
 		t.Errorf("same-origin: %d", got.StatusCode)
 	}
-	if got := b.open("/callback?" + form.Encode()); got.StatusCode != 410 {
+	if got := b.Open("/callback?" + form.Encode()); got.StatusCode != 410 {
 		t.Errorf("opened again: %d", got.StatusCode)
 	}
 }
@@ -542,39 +547,39 @@ func TestCompleteTakesThePlaceOfASession(t *testing.T) {
 		return nil
 	}
 	b := site(t, c)
-	if got := b.open(b.begin("/login?redirect_url=/order/7", "paid")); got.StatusCode != 303 || got.Header.Get("X-Receipt") != "Ana/order/7" || len(b.cookies()) != 0 {
-		t.Errorf("paid: %d %v %v", got.StatusCode, got.Header, b.cookies())
+	if got := b.Open(begin(t, b, "/login?redirect_url=/order/7", "paid")); got.StatusCode != 303 || got.Header.Get("X-Receipt") != "Ana/order/7" || len(b.Cookies()) != 0 {
+		t.Errorf("paid: %d %v %v", got.StatusCode, got.Header, b.Cookies())
 	}
-	if got := b.open(b.begin("/login", "unpaid")); got.StatusCode != 402 || !strings.Contains(got.body, "Not paid yet") {
-		t.Errorf("unpaid: %d %s", got.StatusCode, got.body)
+	if got := b.Open(begin(t, b, "/login", "unpaid")); got.StatusCode != 402 || !strings.Contains(got.Text, "Not paid yet") {
+		t.Errorf("unpaid: %d %s", got.StatusCode, got.Text)
 	}
 }
 
 func TestOwnPageAndOwnAnswer(t *testing.T) {
 	c := config(t, &tickets{})
 	c.Page = template.Must(template.New("").Parse(`<p>{{.Status}} {{.Title}} <a href="{{.Link}}">x</a>`))
-	got := site(t, c).open("/callback")
-	if got.StatusCode != 400 || got.body != `<p>400 This link is not complete <a href="/login">x</a>` || got.Header.Get("Content-Security-Policy") != "frame-ancestors 'none'" {
-		t.Errorf("%d %s %v", got.StatusCode, got.body, got.Header)
+	got := site(t, c).Open("/callback")
+	if got.StatusCode != 400 || got.Text != `<p>400 This link is not complete <a href="/login">x</a>` || got.Header.Get("Content-Security-Policy") != "frame-ancestors 'none'" {
+		t.Errorf("%d %s %v", got.StatusCode, got.Text, got.Header)
 	}
 	c.Page = template.Must(template.New("").Parse(`{{.Missing}}`))
-	if got := site(t, c).open("/callback"); got.StatusCode != 400 || !strings.Contains(got.body, "not complete") {
-		t.Errorf("a template that fails: %d %s", got.StatusCode, got.body)
+	if got := site(t, c).Open("/callback"); got.StatusCode != 400 || !strings.Contains(got.Text, "not complete") {
+		t.Errorf("a template that fails: %d %s", got.StatusCode, got.Text)
 	}
 	c.OnError = func(w http.ResponseWriter, _ *http.Request, err error) {
 		w.WriteHeader(418)
 		_, _ = fmt.Fprint(w, errors.Is(err, callback.ErrTicketMissing))
 	}
-	if got := site(t, c).open("/callback"); got.StatusCode != 418 || got.body != "true" {
-		t.Errorf("%d %s", got.StatusCode, got.body)
+	if got := site(t, c).Open("/callback"); got.StatusCode != 418 || got.Text != "true" {
+		t.Errorf("%d %s", got.StatusCode, got.Text)
 	}
 }
 
 func TestStartRefusesHostileTargets(t *testing.T) {
 	b := site(t, config(t, &tickets{}))
 	for _, path := range []string{"/login?redirect_url=//evil.example", "/login?redirect_url=/&redirect_url=/", "/login?redirect_url=%zz", "/login?redirect_url=" + strings.Repeat("a", 3000)} {
-		if got := b.open(path); got.StatusCode != 400 || len(b.cookies()) != 0 {
-			t.Errorf("%.40s: %d, %v", path, got.StatusCode, b.cookies())
+		if got := b.Open(path); got.StatusCode != 400 || len(b.Cookies()) != 0 {
+			t.Errorf("%.40s: %d, %v", path, got.StatusCode, b.Cookies())
 		}
 	}
 }

@@ -1,0 +1,3 @@
+// Package callbacktest helps to test applications that use package callback: an OpenID provider in the test's own process, with a
+// switch for each way to misbehave ([Provider], [Faults]), and the suite that every session store must pass ([SessionStore]).
+package callbacktest

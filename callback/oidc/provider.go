@@ -1,0 +1,318 @@
+package oidc
+
+import (
+	"context"
+	"crypto"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	gooidc "github.com/coreos/go-oidc/v3/oidc"
+	"golang.org/x/oauth2"
+	"golang.org/x/time/rate"
+
+	"github.com/gatehouse-go/gatehouse/internal/invalid"
+)
+
+// Provider says where and as whom the application signs people in.
+type Provider struct {
+	// ID names the provider in the application: in LoginPath's parameter, in its callback path and in [Identity]. It may be empty where
+	// there is only one; else letters, digits, '-' and '_'.
+	ID string
+
+	// Issuer is the provider's issuer identifier, exactly as in its metadata. Required, but for a provider with OAuth2 set, where it
+	// may be empty.
+	Issuer string
+
+	// ClientID is what the provider knows the application by. Required.
+	ClientID string
+
+	// ClientSecret authenticates the application. Empty with PrivateKey, and for a public client.
+	ClientSecret Secret
+
+	// ClientAuth is how the application authenticates. Empty means AuthPrivateKey where PrivateKey is set, AuthNone where there is
+	// no secret either, else AuthBasic, or AuthPost where the provider does not advertise AuthBasic.
+	ClientAuth ClientAuth
+
+	// PrivateKey signs the assertions of AuthPrivateKey (RFC 7523): an RSA key of 2048 bits or more, a P-256, P-384 or P-521 ECDSA key, or an
+	// Ed25519 key. KeyID is its "kid", if the provider needs one.
+	PrivateKey crypto.Signer
+	KeyID      string
+
+	// AssertionAudience is the audience of those assertions. Empty means the issuer; some providers want their token endpoint's URL.
+	AssertionAudience string
+
+	// Scopes are asked for. Empty means "openid", "profile" and "email"; "openid" is added where it is missing, unless OAuth2 is set.
+	Scopes []string
+
+	// Algorithms are those with which ID tokens may be signed. Empty means every asymmetric one. HS256 and "none" are never allowed.
+	Algorithms []string
+
+	// UserInfo fetches the claims of the userinfo endpoint too, whose subject must be the ID token's.
+	UserInfo bool
+
+	// OAuth2, if not nil, makes this a provider without ID tokens, such as GitHub.
+	OAuth2 *OAuth2
+
+	// DisablePAR sends the parameters of a login through the browser even where the provider takes them directly (RFC 9126).
+	DisablePAR bool
+
+	// InsecureHTTP allows endpoints with plain HTTP on a loopback address, for development.
+	InsecureHTTP bool
+}
+
+// OAuth2 describes a provider that speaks OAuth 2.0 alone.
+type OAuth2 struct {
+	AuthURL, TokenURL string // required
+
+	// Identify asks the provider who the person is. Required. The client sends the access token. The Subject of the identity is
+	// required, and must be an id that the provider never gives to anybody else.
+	Identify func(ctx context.Context, client *http.Client) (Identity, error)
+}
+
+// provider is a Provider ready for use.
+type provider struct {
+	Provider
+	redirect   string // redirect URI
+	client     *http.Client
+	algorithms []string
+	sign       *assertionSigner // nil without PrivateKey
+
+	mu      sync.Mutex
+	current *discovered
+	failed  error     // why current is nil
+	expires time.Time // when to ask again
+}
+
+// discovered is what a provider's metadata says.
+type discovered struct {
+	metadata
+	endpoint oauth2.Endpoint
+	oidc     *gooidc.Provider
+	tokens   *gooidc.IDTokenVerifier
+	logouts  *gooidc.IDTokenVerifier
+}
+
+// metadata are the members of the provider's metadata that go-oidc does not read (OpenID Connect Discovery 1.0, section 3; RFC 8414;
+// RFC 9126; RFC 9207; RP-Initiated Logout 1.0).
+type metadata struct {
+	JWKS       string   `json:"jwks_uri"`
+	UserInfo   string   `json:"userinfo_endpoint"`
+	PAR        string   `json:"pushed_authorization_request_endpoint"`
+	EndSession string   `json:"end_session_endpoint"`
+	Issues     bool     `json:"authorization_response_iss_parameter_supported"`
+	Auth       []string `json:"token_endpoint_auth_methods_supported"`
+}
+
+const (
+	metadataKept  = time.Hour
+	retryAfter    = time.Minute
+	failureKept   = 5 * time.Second
+	callTimeout   = 15 * time.Second
+	answerLimit   = 1 << 20
+	logoutFetches = 10 * time.Second // between fetches of keys for logout tokens, which anybody may send
+)
+
+// asymmetric are the signature algorithms of ID tokens that are allowed at all.
+var asymmetric = []string{
+	gooidc.RS256, gooidc.RS384, gooidc.RS512, gooidc.ES256, gooidc.ES384, gooidc.ES512, gooidc.PS256, gooidc.PS384, gooidc.PS512, gooidc.EdDSA,
+}
+
+func newProvider(bad *invalid.Config, field string, p Provider, redirect string, client *http.Client) *provider {
+	out := &provider{Provider: p, redirect: redirect, client: client, algorithms: asymmetric}
+	if strings.Trim(p.ID, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") != "" || len(p.ID) > 64 {
+		bad.Field(field+".ID", p.ID, "must be at most 64 letters, digits, '-' and '_'")
+	}
+	if p.ClientID == "" {
+		bad.Hidden(field+".ClientID", "is required")
+	}
+	if p.OAuth2 == nil {
+		out.checkURL(bad, field+".Issuer", p.Issuer)
+		if strings.ContainsAny(p.Issuer, "?#") {
+			bad.Field(field+".Issuer", p.Issuer, "must have no query and no fragment")
+		}
+		out.Scopes = slices.Clone(p.Scopes)
+		if len(p.Scopes) == 0 {
+			out.Scopes = []string{"openid", "profile", "email"}
+		} else if !slices.Contains(p.Scopes, "openid") {
+			out.Scopes = append([]string{"openid"}, p.Scopes...)
+		}
+	} else {
+		out.checkURL(bad, field+".OAuth2.AuthURL", p.OAuth2.AuthURL)
+		out.checkURL(bad, field+".OAuth2.TokenURL", p.OAuth2.TokenURL)
+		if p.OAuth2.Identify == nil {
+			bad.Hidden(field+".OAuth2.Identify", "is required")
+		}
+		if p.UserInfo {
+			bad.Hidden(field+".UserInfo", "must not be set with OAuth2: Identify asks")
+		}
+	}
+	if len(p.Algorithms) > 0 {
+		out.algorithms = slices.Clone(p.Algorithms)
+		for _, alg := range p.Algorithms {
+			if !slices.Contains(asymmetric, alg) {
+				bad.Field(field+".Algorithms", alg, "must be an asymmetric algorithm of JWA, such as RS256 or ES256")
+			}
+		}
+	}
+	out.checkAuth(bad, field)
+	return out
+}
+
+// checkURL notes text unless it is a URL that secrets may be sent to.
+func (p *provider) checkURL(bad *invalid.Config, field, text string) {
+	if text == "" {
+		bad.Hidden(field, "is required")
+	} else if err := p.safe(text); err != nil {
+		bad.Field(field, text, "must be a URL with https, or with http on a loopback address where InsecureHTTP is set")
+	}
+}
+
+var errEndpoint = errors.New("endpoint is not a URL with https")
+
+// safe returns an error unless endpoint is a URL that secrets may be sent to.
+func (p *provider) safe(endpoint string) error {
+	u, err := url.Parse(endpoint)
+	if err != nil || u.Host == "" || u.User != nil {
+		return errEndpoint
+	}
+	if u.Scheme == "https" || (u.Scheme == "http" && p.InsecureHTTP && loopback(u.Hostname())) {
+		return nil
+	}
+	return errEndpoint
+}
+
+func loopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	addr, err := netip.ParseAddr(host)
+	return err == nil && addr.IsLoopback()
+}
+
+// discover returns the provider's metadata, fetched again after an hour. Where that fails, what was known before stays in use; where
+// nothing was, the failure is answered for a few seconds without asking again.
+func (p *provider) discover(ctx context.Context) (*discovered, error) {
+	if p.OAuth2 != nil {
+		return &discovered{endpoint: oauth2.Endpoint{AuthURL: p.OAuth2.AuthURL, TokenURL: p.OAuth2.TokenURL}}, nil
+	}
+	ctx = context.WithoutCancel(ctx) // others wait for the answer too; the client has its timeout
+	p.mu.Lock()
+	now := time.Now()
+	if now.Before(p.expires) {
+		defer p.mu.Unlock()
+		return p.current, p.failed
+	}
+	if p.current == nil { // all wait for the first answer
+		defer p.mu.Unlock()
+		p.current, p.failed = p.fetch(ctx)
+		p.expires = time.Now().Add(metadataKept)
+		if p.failed != nil {
+			p.expires = time.Now().Add(failureKept)
+		}
+		return p.current, p.failed
+	}
+	p.expires = now.Add(retryAfter) // the others go on with what is known
+	known := p.current
+	p.mu.Unlock()
+	d, err := p.fetch(ctx)
+	if err != nil {
+		return known, nil
+	}
+	if known.JWKS == d.JWKS { // the keys that are cached stay cached
+		d.tokens, d.logouts = known.tokens, known.logouts
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.current, p.expires = d, time.Now().Add(metadataKept)
+	return d, nil
+}
+
+func (p *provider) fetch(ctx context.Context) (*discovered, error) {
+	op, err := gooidc.NewProvider(gooidc.ClientContext(ctx, p.client), p.Issuer)
+	if err != nil {
+		return nil, err
+	}
+	d := &discovered{endpoint: op.Endpoint(), oidc: op}
+	if err := op.Claims(&d.metadata); err != nil {
+		return nil, err
+	}
+	for name, endpoint := range map[string]string{"authorization_endpoint": d.endpoint.AuthURL, "token_endpoint": d.endpoint.TokenURL, "jwks_uri": d.JWKS} {
+		if err := p.safe(endpoint); err != nil {
+			return nil, fmt.Errorf("metadata: %s: %w", name, err)
+		}
+	}
+	for name, endpoint := range map[string]*string{"userinfo_endpoint": &d.UserInfo, "pushed_authorization_request_endpoint": &d.PAR, "end_session_endpoint": &d.EndSession} {
+		if *endpoint == "" {
+			continue
+		}
+		if err := p.safe(*endpoint); err != nil {
+			return nil, fmt.Errorf("metadata: %s: %w", name, err)
+		}
+	}
+	config := &gooidc.Config{ClientID: p.ClientID, SupportedSigningAlgs: p.algorithms}
+	background := context.WithoutCancel(ctx)
+	keys := gooidc.NewRemoteKeySet(gooidc.ClientContext(background, p.client), d.JWKS)
+	d.tokens = gooidc.NewVerifier(p.Issuer, keys, config)
+	// Keys for logout tokens are kept apart: anybody can send one that names an unknown key, and must not be able to make us ask
+	// the provider for keys all day, or to use up the logins' share of asking.
+	sparse := &http.Client{Timeout: callTimeout, Transport: &sparseTransport{next: p.client.Transport, limit: rate.NewLimiter(rate.Every(logoutFetches), 3)}}
+	logoutKeys := gooidc.NewRemoteKeySet(gooidc.ClientContext(background, sparse), d.JWKS)
+	d.logouts = gooidc.NewVerifier(p.Issuer, logoutKeys, config)
+	return d, nil
+}
+
+// sparseTransport refuses requests beyond a rate.
+type sparseTransport struct {
+	next  http.RoundTripper
+	limit *rate.Limiter
+}
+
+var errTooManyFetches = errors.New("keys were fetched too often")
+
+func (t *sparseTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	if !t.limit.Allow() {
+		return nil, errTooManyFetches
+	}
+	return t.next.RoundTrip(r)
+}
+
+// limited returns a client that follows no redirect, waits for no answer long and reads no large one.
+func limited(base *http.Client) *http.Client {
+	c := http.Client{Timeout: callTimeout}
+	var next http.RoundTripper
+	if base != nil {
+		next = base.Transport
+		if base.Timeout > 0 && base.Timeout < callTimeout {
+			c.Timeout = base.Timeout
+		}
+	}
+	if next == nil {
+		next = http.DefaultTransport
+	}
+	c.Transport = limitedTransport{next}
+	c.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &c
+}
+
+type limitedTransport struct{ next http.RoundTripper }
+
+func (t limitedTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	res, err := t.next.RoundTrip(r)
+	if err == nil {
+		res.Body = &limitedBody{io.LimitReader(res.Body, answerLimit), res.Body}
+	}
+	return res, err
+}
+
+type limitedBody struct {
+	io.Reader
+	io.Closer
+}

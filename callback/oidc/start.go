@@ -1,0 +1,166 @@
+package oidc
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/oauth2"
+
+	"github.com/gatehouse-go/gatehouse/callback"
+)
+
+// pending is what a login under way remembers, sealed in its flow.
+type pending struct {
+	Provider string `json:"p"`
+	Nonce    string `json:"n"`
+	Verifier string `json:"v"` // PKCE
+	Target   string `json:"t"`
+	Begun    int64  `json:"b"`           // Unix seconds
+	MaxAge   *int64 `json:"m,omitempty"` // seconds
+}
+
+// Start returns the handler of LoginPath: it sends the browser to the provider. The parameter ReturnToParam says where to go
+// afterwards, and ProviderParam which provider where there are several.
+//
+// Each login is a flow of its own ([callback.Flows]), so that several tabs can sign in at once. State, nonce and PKCE verifier are
+// random; nothing in the request can choose them.
+func (l *Login[U]) Start() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		target, err := l.start(w, r)
+		if err != nil {
+			l.refuse(w, r, err, "")
+			return
+		}
+		seeOther(w, target)
+	})
+}
+
+// start returns the URL to send the browser to.
+func (l *Login[U]) start(w http.ResponseWriter, r *http.Request) (string, error) {
+	if r.Method != http.MethodGet {
+		w.Header().Set("Allow", "GET")
+		return "", callback.ErrMethod
+	}
+	q, err := query(r.URL.RawQuery, l.config.ReturnToParam, l.config.ProviderParam)
+	if err != nil {
+		return "", err
+	}
+	p := l.providers[q.Get(l.config.ProviderParam)]
+	if len(l.order) == 1 && !q.Has(l.config.ProviderParam) {
+		p = l.order[0]
+	}
+	if p == nil {
+		return "", ErrProvider
+	}
+	flow := pending{Provider: p.ID, Nonce: rand.Text(), Verifier: oauth2.GenerateVerifier(), Target: l.config.Home, Begun: time.Now().Unix()}
+	if named := q.Get(l.config.ReturnToParam); named != "" {
+		if flow.Target, err = l.config.ReturnTo.Resolve(named); err != nil {
+			return "", err
+		}
+	}
+	var ask Authorization
+	if l.config.Authorize != nil {
+		ask = l.config.Authorize(r)
+	}
+	if ask.MaxAge != nil {
+		seconds := int64(*ask.MaxAge / time.Second)
+		flow.MaxAge = &seconds
+	}
+	d, err := p.discover(r.Context())
+	if err != nil {
+		return "", because(ErrUnreachable, err)
+	}
+	data, err := json.Marshal(flow)
+	if err != nil {
+		return "", err
+	}
+	state, err := l.flows.Begin(w, r, data)
+	if err != nil {
+		return "", err
+	}
+	config, auth, err := p.oauth(d)
+	if err != nil {
+		return "", err
+	}
+	params := ask.params()
+	if p.OAuth2 == nil {
+		params.Set("nonce", flow.Nonce)
+	}
+	target := config.AuthCodeURL(state, append(options(params), oauth2.S256ChallengeOption(flow.Verifier))...)
+	if d.PAR == "" || p.DisablePAR {
+		return target, nil
+	}
+	return p.push(r, d, config, auth, target)
+}
+
+// params returns the parameters of the authorization request (OpenID Connect Core 1.0, section 3.1.2.1).
+func (a Authorization) params() url.Values {
+	v := url.Values{}
+	for name, value := range map[string]string{
+		"prompt": a.Prompt, "login_hint": a.LoginHint, "acr_values": strings.Join(a.ACRValues, " "), "ui_locales": strings.Join(a.UILocales, " "),
+	} {
+		if value != "" {
+			v.Set(name, value)
+		}
+	}
+	if a.MaxAge != nil {
+		v.Set("max_age", strconv.FormatInt(int64(*a.MaxAge/time.Second), 10))
+	}
+	return v
+}
+
+// push sends the parameters of the authorization request to the provider directly, and returns the URL that refers to them (RFC 9126).
+func (p *provider) push(r *http.Request, d *discovered, config *oauth2.Config, auth url.Values, target string) (string, error) {
+	u, err := url.Parse(target)
+	if err != nil {
+		return "", err
+	}
+	var answer struct {
+		RequestURI string `json:"request_uri"`
+	}
+	if err := p.post(r.Context(), d.PAR, config, auth, u.Query(), &answer); err != nil {
+		return "", because(ErrUnreachable, fmt.Errorf("pushed authorization request: %w", err))
+	}
+	if answer.RequestURI == "" {
+		return "", because(ErrUnreachable, errors.New("pushed authorization request: no request_uri"))
+	}
+	front, err := url.Parse(config.Endpoint.AuthURL)
+	if err != nil {
+		return "", err
+	}
+	q := front.Query()
+	q.Set("client_id", p.ClientID)
+	q.Set("request_uri", answer.RequestURI)
+	front.RawQuery = q.Encode()
+	return front.String(), nil
+}
+
+// query parses a query in which each of the named parameters stands at most once.
+func query(raw string, names ...string) (url.Values, error) {
+	q, err := url.ParseQuery(raw)
+	if err != nil {
+		return nil, callback.ErrQuery
+	}
+	for _, name := range names {
+		if len(q[name]) > 1 {
+			return nil, callback.ErrQuery
+		}
+	}
+	return q, nil
+}
+
+// seeOther answers 303; http.Redirect would clean the path of target once more.
+func seeOther(w http.ResponseWriter, target string) {
+	h := w.Header()
+	h.Set("Cache-Control", "no-store")
+	h.Set("Referrer-Policy", "no-referrer")
+	h["Location"] = []string{target}
+	w.WriteHeader(http.StatusSeeOther)
+}
