@@ -89,18 +89,3 @@ func (p *Pattern) Params() []ParamSpec {
 	}
 	return out
 }
-
-// Explanation is how a pattern reads one path.
-type Explanation struct {
-	Pattern, Path string
-	Matched       bool
-	Params        Params
-}
-
-// Explain returns how the pattern reads path.
-func (p *Pattern) Explain(path string) Explanation {
-	params, ok := p.Match(path)
-	return Explanation{p.text, path, ok, params}
-}
-
-func (e Explanation) String() string { return fmt.Sprintf("%s %s: %v\n", e.Pattern, e.Path, e.Matched) }

@@ -2,9 +2,11 @@ package jsregexp_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"math/rand/v2"
 	"strings"
 	"testing"
+	"unicode"
 
 	"github.com/gatehouse-go/gatehouse/proxy/internal/enginetest"
 	"github.com/gatehouse-go/gatehouse/proxy/internal/jsregexp"
@@ -151,6 +153,54 @@ func TestAgainstEngine(t *testing.T) {
 		}
 		if wrong > 10 {
 			t.FailNow()
+		}
+	}
+}
+
+// askFolding answers, for each code unit, which one the engine compares it by when letters of either case match.
+const askFolding = `
+const units = JSON.parse(require('fs').readFileSync(0, 'utf8'))
+console.log(JSON.stringify(units.map(u => {
+  const upper = String.fromCharCode(u).toUpperCase()
+  const c = upper.length === 1 ? upper.charCodeAt(0) : u
+  return new RegExp('^\\u' + u.toString(16).padStart(4, '0') + '$', 'i').test(String.fromCharCode(c)) ? c : u
+})))`
+
+// TestFoldingAgainstEngine compares the folding of every code unit, as far as both sides know its character.
+func TestFoldingAgainstEngine(t *testing.T) {
+	var units []int
+	for r := range rune(0x10000) {
+		if r < 0xD800 || r > 0xDFFF {
+			units = append(units, int(r))
+		}
+	}
+	question, _ := json.Marshal(units)
+	var folded []int
+	if err := json.Unmarshal(enginetest.Node(t, askFolding, nil, [][]byte{question})[0], &folded); err != nil {
+		t.Fatal(err)
+	}
+	canonical := make(map[rune]rune)
+	for i, u := range units {
+		canonical[rune(u)] = rune(folded[i])
+	}
+	known := func(r rune) bool {
+		return unicode.In(r, unicode.L, unicode.M, unicode.N, unicode.P, unicode.S, unicode.Z)
+	}
+	for r, c := range canonical {
+		if r == c && unicode.SimpleFold(r) == r || !known(r) || !known(c) {
+			continue
+		}
+		re, err := jsregexp.Compile(fmt.Sprintf(`^\u%04x$`, r), true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for o := unicode.SimpleFold(r); o != r; o = unicode.SimpleFold(o) {
+			if got, want := re.Match(string(o), nil), canonical[o] == c; got != want && o <= 0xFFFF {
+				t.Errorf("%U on %U: got %v, want %v", r, o, got, want)
+			}
+		}
+		if !re.Match(string(c), nil) {
+			t.Errorf("%U does not match %U", r, c)
 		}
 	}
 }

@@ -51,17 +51,7 @@ func (s *set) has(u uint16) bool {
 }
 
 func (s *set) hasWide(u uint16) bool {
-	if inIntervals(s.wide, u) {
-		return true
-	}
-	if s.folds {
-		for _, v := range variants(u)[1:] {
-			if inIntervals(s.wide, v) {
-				return true
-			}
-		}
-	}
-	return false
+	return inIntervals(s.wide, u) || s.folds && len(s.wide) > 0 && hasVariant(s.wide, u)
 }
 
 func inIntervals(list []interval, u uint16) bool {

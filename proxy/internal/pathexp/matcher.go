@@ -3,6 +3,7 @@ package pathexp
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/gatehouse-go/gatehouse/proxy/internal/jsregexp"
 )
@@ -12,8 +13,10 @@ type Matcher struct {
 	// Params are the parameters, by capture group.
 	Params []Token
 
-	re   *jsregexp.Regexp
-	plan *plan // the quick way, where the pattern has one
+	re     *jsregexp.Regexp
+	plan   *plan   // the quick way, where the pattern has one
+	tokens []Token // of the given pattern, without those around it
+	o      Options
 }
 
 // Compile reads pattern by the options. Its errors are *[Error], with positions in pattern.
@@ -43,17 +46,21 @@ func compile(pattern string, o Options) (*Matcher, error) {
 		return nil, err
 	}
 	re, err := jsregexp.Compile(src.Expr, !o.Sensitive)
-	var at *jsregexp.Error
-	switch {
-	case errors.As(err, &at):
+	if at := (*jsregexp.Error)(nil); errors.As(err, &at) {
 		return nil, &Error{src.pos(at.Pos), at.Rule}
-	case err != nil:
-		return nil, err
 	}
 	if names := re.Names(); len(names) != len(src.Params) {
 		return nil, &Error{0, "a group with a name (?<...>) is not allowed, nor a class [...] that is not closed in its group"}
 	}
-	return &Matcher{Params: src.Params, re: re, plan: newPlan(tokens, len(o.Before), len(o.Before)+len(pattern), o)}, nil
+	m := &Matcher{Params: src.Params, re: re, o: o}
+	from, to := len(o.Before), len(o.Before)+len(pattern)
+	m.plan = newPlan(tokens, from, to, o)
+	for _, t := range tokens {
+		if t.Pos >= from && t.Pos < to {
+			m.tokens = append(m.tokens, t)
+		}
+	}
+	return m, nil
 }
 
 // Match reports whether the pattern matches path, and fills spans with the beginning and end of each parameter in bytes,
@@ -72,3 +79,37 @@ func (m *Matcher) Steps(path string) (matched bool, steps int) { return m.re.Ste
 
 // Quick says whether the pattern has a quick way: a segment program or exclusion table.
 func (m *Matcher) Quick() bool { return m.plan != nil }
+
+// Tokens returns the tokens of the pattern.
+func (m *Matcher) Tokens() []Token { return m.tokens }
+
+// Sensitive says whether letters of the other case do not match.
+func (m *Matcher) Sensitive() bool { return m.o.Sensitive }
+
+// Departs says in words where path, which the pattern does not match, departs from it.
+func (m *Matcher) Departs(path string) string {
+	for _, prefix := range m.o.Excluded {
+		if len(path) >= len(prefix) && strings.EqualFold(path[:len(prefix)], prefix) {
+			return fmt.Sprintf("paths that begin with %q are excluded", prefix)
+		}
+	}
+	k := len(m.tokens)
+	for k > 0 && !m.matchesFirst(k, path) {
+		k--
+	}
+	if k == len(m.tokens) {
+		return "the path goes on where the pattern has ended"
+	}
+	return "the path has no " + m.tokens[k].String()
+}
+
+// matchesFirst says whether path begins with what the first k tokens match.
+func (m *Matcher) matchesFirst(k int, path string) bool {
+	s := new(Source)
+	s.add("^", 0)
+	if s.addTokens(m.tokens[:k], m.o) != nil {
+		return false
+	}
+	re, err := jsregexp.Compile(s.Expr, !m.o.Sensitive)
+	return err == nil && re.Match(path, nil)
+}

@@ -69,16 +69,12 @@ func Build(tokens []Token, o Options) (*Source, error) {
 	if len(o.Excluded) > 0 {
 		s.add(")", 0)
 	}
+	if err := s.addTokens(tokens, o); err != nil {
+		return nil, err
+	}
 	end := 0
-	for _, t := range tokens {
-		end = t.Pos
-		if !t.Param {
-			s.add(escape(t.Text), t.Pos)
-			continue
-		}
-		if err := s.addParam(t, o); err != nil {
-			return nil, err
-		}
+	if len(tokens) > 0 {
+		end = tokens[len(tokens)-1].Pos
 	}
 	delimiter := "[" + escape(o.Delimiters) + "]"
 	switch {
@@ -97,6 +93,19 @@ func Build(tokens []Token, o Options) (*Source, error) {
 		}
 	}
 	return s, nil
+}
+
+func (s *Source) addTokens(tokens []Token, o Options) error {
+	for _, t := range tokens {
+		if !t.Param {
+			s.add(escape(t.Text), t.Pos)
+			continue
+		}
+		if err := s.addParam(t, o); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // endsDelimited says whether the pattern ends where a path segment does. The characters that enclose and escape the
@@ -122,22 +131,28 @@ func (s *Source) addParam(t Token, o Options) error {
 	}
 	s.Params = append(s.Params, t)
 	prefix, suffix := escape(t.Prefix), escape(t.Suffix)
+	open := t.Pos // the parenthesis
+	if t.written {
+		open = t.patternPos - 1
+	}
 	switch {
 	case t.Repeats():
-		s.add("(?:"+prefix+"((?:", t.Pos)
+		s.add("(?:"+prefix, t.Pos)
+		s.add("((?:", open)
 		s.addPattern(t)
-		s.add(")(?:"+suffix+prefix+"(?:", t.Pos)
+		s.add(")(?:"+suffix+prefix+"(?:", open)
 		s.addPattern(t)
 		s.add("))*)"+suffix+")", t.Pos)
 		if t.Optional() {
 			s.add("?", t.Pos)
 		}
-	case prefix != "" || suffix != "":
-		s.add("(?:"+prefix+"(", t.Pos)
+	case t.Separator() != "":
+		s.add("(?:"+prefix, t.Pos)
+		s.add("(", open)
 		s.addPattern(t)
 		s.add(")"+suffix+")"+modifier(t), t.Pos)
 	default:
-		s.add("(", t.Pos)
+		s.add("(", open)
 		s.addPattern(t)
 		s.add(")"+modifier(t), t.Pos)
 	}

@@ -1,6 +1,7 @@
 package pathexp
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 )
@@ -30,6 +31,27 @@ func (t Token) Optional() bool { return t.Modifier == '*' || t.Modifier == '?' }
 
 // Separator returns what stands between the values of a repeated parameter.
 func (t Token) Separator() string { return t.Prefix + t.Suffix }
+
+// String describes the token in words.
+func (t Token) String() string {
+	if !t.Param {
+		return fmt.Sprintf("text %q", t.Text)
+	}
+	s := fmt.Sprintf("parameter %s = %s", t.Name, t.Pattern)
+	switch {
+	case t.Pattern == "":
+		s = fmt.Sprintf("text %q", t.Prefix+t.Suffix)
+	case t.Unnamed:
+		s = "group " + t.Pattern
+	}
+	if t.Pattern != "" && t.Prefix != "" {
+		s += fmt.Sprintf(" after %q", t.Prefix)
+	}
+	if t.Pattern != "" && t.Suffix != "" {
+		s += fmt.Sprintf(" before %q", t.Suffix)
+	}
+	return s + map[byte]string{'?': ", optional", '*': ", any number of times", '+': ", once or more often"}[t.Modifier]
+}
 
 // prefixes are the characters that belong to the parameter after them, so that /:a? drops the slash with the value.
 const prefixes = "./"

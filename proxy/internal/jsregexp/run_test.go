@@ -1,0 +1,108 @@
+package jsregexp_test
+
+import (
+	"math/rand/v2"
+	"testing"
+
+	"github.com/gatehouse-go/gatehouse/proxy/internal/jsregexp"
+)
+
+// matchRun takes a run at the beginning of text, as a caller does, and says whether it takes all of it.
+func matchRun(r *jsregexp.Run, text string) (matched, decided bool) {
+	if r.Guarded() {
+		if excluded, decided := r.Excludes(text); excluded || !decided {
+			return false, decided
+		}
+	}
+	for i := range len(text) {
+		switch r.Bytes[text[i]] {
+		case jsregexp.Out:
+			return false, true
+		case jsregexp.Unsure:
+			return false, false
+		}
+	}
+	return text != "" || r.Empty, true
+}
+
+// runs are expressions that are runs, as long as they have not two stretches of any text in one exclusion.
+var runs = []string{
+	`.*`, `.+`, `[^/]+?`, `\d{1,}`, `\w*`, `[a-z]+`, `[^é]+`, `[é-ü]+`, `[^\d]*?`, `[^]+`, `[k]+`, `[\u0800-\uffff]+`, `[\ud800-\udfff]+`, `[\ufffd]*`,
+	`(?!api).*`, `(?!api|_next/static|favicon\.ico|.*\.png$).*`, `(?!a$|b$)[^/]+`, `(?!_next|.*\..*).*`,
+	`(?!_next|[^?]*\.(?:html?|css|js(?!on)|jpe?g|woff2?)).*`, `(?!a(?!p)).*`, `(?!(?:a|b){1,2}x).*`, `(?!.*/b).*`, `(?!.*a.+).*`,
+	`(?!)a*`, `(?!|a).*`, `(?!a)(?!b).*`, `(?!.*).*`, `(?!.+).*`, `(?!a+).*`, `(?!.{2}).*`, `(?!(x)y).*`, `(?![^/]*/b$).+`, `(?!a*b).*`, `(?!a$|.*\.(?:png|jpg)$).+`,
+	`(?!a(?!b$)).*`, `(?!ab(?!c)|.*x(?!y)).*`,
+}
+
+// A run is a quicker reading of the same expression: it never says anything else than the machine.
+func TestRunAgreesWithMachine(t *testing.T) {
+	w := &writer{Rand: rand.New(rand.NewPCG(6, 3))}
+	for _, expr := range runs {
+		for _, insensitive := range []bool{false, true} {
+			r := jsregexp.NewRun(expr, insensitive)
+			re, err := jsregexp.Compile("^(?:"+expr+")$", insensitive)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r == nil {
+				t.Errorf("%s is no run", expr)
+				continue
+			}
+			decided := 0
+			for range 3000 {
+				input := w.input() + w.pick("", "", "api", "a.png", "/b", ".css", ".json", "_next", ".jpg", "\xff", "\u2028", "\ufffd", "\U0001F600")
+				got, sure := matchRun(r, input)
+				if !sure {
+					continue
+				}
+				decided++
+				if want := re.Match(input, nil); got != want {
+					t.Errorf("%s on %q: got %v, want %v", expr, input, got, want)
+					break
+				}
+			}
+			if decided < 100 {
+				t.Errorf("%s: only %d of 3000 inputs decided", expr, decided)
+			}
+		}
+	}
+}
+
+func TestExpressionsThatAreNoRun(t *testing.T) {
+	for _, expr := range []string{"", "a", "a+b", "(?:a|b)+", "(", "a|b", "(?=a).*", "a{2,}", "a{1,3}", "(?!a)", "(?!a)b", "(?!(?=a)b).*", `(?!\bx).*`, "(?!(?:a|b|c|d){1,9}).*", "(?!a{0,70}).*", "(?!(?:ab)*).*", "(?!a{2,}).*", "(?!$a).*", "(?!.*(?:a(?=b))).*", "(?!(?:(?=x)){2}).*",
+		`(?!.+\.[\w]+$|_next).*`, "(?!.*a.*b).*", "(?!.*(?!b)a).*", "(?!a(?!b)c).*"} {
+		if jsregexp.NewRun(expr, false) != nil {
+			t.Errorf("%q is taken for a run", expr)
+		}
+	}
+}
+
+func TestExclusions(t *testing.T) {
+	for _, row := range []struct {
+		name, expr string
+		want       []jsregexp.Exclusion
+	}{
+		{"a beginning without an end is open", `(?!api).*`, []jsregexp.Exclusion{{Text: "api", Open: true}}},
+		{"a slash closes it", `(?!api/).*`, []jsregexp.Exclusion{{Text: "api/"}}},
+		{"so does the end", `(?!api$).*`, []jsregexp.Exclusion{{Text: "api"}}},
+		{"both are two", `(?!api(?:/|$)).*`, []jsregexp.Exclusion{{Text: "api/"}, {Text: "api"}}},
+		{"a bare dot is any character", `(?!favicon.ico$).*`, []jsregexp.Exclusion{{Text: "favicon.ico", Dotted: true}}},
+		{"an ending", `(?!.*\.png$).*`, []jsregexp.Exclusion{{Text: ".png", Anywhere: true}}},
+		{"a content", `(?!.*\..*).*`, []jsregexp.Exclusion{{Text: ".", Anywhere: true, Open: true}}},
+		{"an alternative that is no form is left out", `(?!a\bx|b).*`, nil},
+		{"a lookahead behind the value is none", `.*(?!a)`, nil},
+		{"an expression that does not compile has none", `(`, nil},
+		{"nor has a choice", `(?!a)|b`, nil},
+	} {
+		got := jsregexp.Exclusions(row.expr)
+		if len(got) != len(row.want) {
+			t.Errorf("%s: %s: got %+v, want %+v", row.name, row.expr, got, row.want)
+			continue
+		}
+		for i := range got {
+			if got[i] != row.want[i] {
+				t.Errorf("%s: %s: got %+v, want %+v", row.name, row.expr, got[i], row.want[i])
+			}
+		}
+	}
+}
