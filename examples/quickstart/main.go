@@ -1,0 +1,155 @@
+// Quickstart shows the main job of gatehouse in one server: pages that are cached until a signed webhook says they changed, a
+// callback that signs people in, and an API behind a key.
+//
+//	go run ./examples/quickstart [-addr 127.0.0.1:8080] [-data FOLDER]
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/callback"
+	"github.com/gatehouse-go/gatehouse/proxy"
+	"github.com/gatehouse-go/gatehouse/revalidate"
+	"github.com/gatehouse-go/gatehouse/security"
+	"github.com/gatehouse-go/gatehouse/webhook"
+	"golang.org/x/time/rate"
+)
+
+func main() {
+	addr := flag.String("addr", "127.0.0.1:8080", "address to listen on")
+	data := flag.String("data", "", "folder of posts, one .txt file each; empty means the two in the program")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, *addr, *data, os.Stdout)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "quickstart:", err)
+		os.Exit(1)
+	}
+}
+
+// run serves until ctx ends, then lets requests in hand finish. What to try is printed to out.
+func run(ctx context.Context, addr, data string, out io.Writer) error {
+	secrets, err := newSecrets()
+	if err != nil {
+		return err
+	}
+	posts, err := openContent(data)
+	if err != nil {
+		return err
+	}
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
+	if err != nil {
+		return err
+	}
+	origin := "http://" + listener.Addr().String()
+	handler := site(origin, posts, secrets)
+	if _, err := fmt.Fprintln(out, hints(origin, secrets)); err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	server := security.Server(handler)
+	go func() {
+		<-ctx.Done()
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+		defer cancel()
+		_ = server.Shutdown(ctx)
+	}()
+	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+const denied = `{"success":false,"message":"authentication failed"}`
+
+// site puts everything on one mux.
+func site(origin string, posts *content, secrets secrets) http.Handler {
+	registry := must(security.NewSecrets(secrets.token, secrets.github, secrets.stripe, secrets.standard, secrets.apiKey))
+	logger := slog.New(must(security.NewRedactor(slog.NewTextHandler(os.Stderr, nil), security.RedactConfig{Secrets: registry})))
+	cache := must(revalidate.New(revalidate.Config{Logger: logger}))
+	mux := http.NewServeMux()
+
+	// A page and a JSON answer, both kept until the tag "posts" is refreshed.
+	mux.Handle("GET /{$}", cache.Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		revalidate.Tag(w, "posts")
+		w.Header().Set("Cache-Control", "public, s-maxage=3600")
+		posts.page(w, r)
+	})))
+	mux.HandleFunc("GET /posts.json", func(w http.ResponseWriter, r *http.Request) {
+		f, err := revalidate.Get(r.Context(), cache, "posts", revalidate.Options{Tags: []string{"posts"}}, posts.load)
+		answer(w, f, err)
+	})
+	mux.HandleFunc("GET /posts/{slug}", posts.post)
+
+	// What refreshes them: a URL with a token, and signed webhooks.
+	mux.Handle("/webhook", must(revalidate.NewEndpoint(revalidate.EndpointConfig{
+		Cache: cache, Tokens: []string{secrets.token}, Mode: revalidate.Expire, Logger: logger,
+	})))
+	for name, scheme := range secrets.schemes() {
+		mux.Handle("/hooks/"+name, must(webhook.New(webhook.Config{Scheme: scheme, Logger: logger, OnEvent: func(ctx context.Context, e webhook.Event) error {
+			posts.happened(e.Provider + " event " + e.Type)
+			return cache.ExpireTag(ctx, "posts")
+		}})))
+	}
+
+	// The way back from a third party, which this server plays itself.
+	third := &thirdParty{tickets: map[string]string{}}
+	login := must(callback.New(callback.Config[string]{
+		Redeem: third.redeem, ReturnTo: must(callback.NewReturnTo(origin)), Keys: must(callback.NewKeyring(secrets.cookies)), Retry: "/login", Logger: logger,
+	}))
+	mux.HandleFunc("GET /login", func(w http.ResponseWriter, r *http.Request) {
+		params, err := login.Start(w, r)
+		if err != nil {
+			login.Refuse(w, r, err)
+			return
+		}
+		http.Redirect(w, r, "/thirdparty?"+params.Encode(), http.StatusSeeOther) //nolint:gosec // a path of this server
+	})
+	mux.HandleFunc("GET /thirdparty", third.signIn)
+	mux.Handle("/callback", login)
+	mux.Handle("GET /me", login.Require(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		name, _ := callback.SessionFrom[string](r.Context())
+		answer(w, map[string]string{"signed_in_as": name}, nil)
+	})))
+
+	// An API whose guard is around the handler itself, a limited POST, and one handler for two methods.
+	access := must(security.NewAccess(security.AccessConfig{
+		Schemes: []security.Scheme{must(security.NewAPIKeys(security.APIKeysConfig{Prefix: "demo", Keys: []security.APIKey{secrets.stored}}))},
+		OnError: security.AnswerJSON(denied), Logger: logger,
+	}))
+	mux.Handle("GET /api/hello", access.Require("read")(says(map[string]string{"hello": "world"})))
+	limit := must(security.NewRateLimit(security.RateLimitConfig{
+		Policies: []security.RatePolicy{{Limit: rate.Every(2 * time.Second), Burst: 5, Key: security.ByIP()}},
+		OnError:  security.AnswerJSON(`{"error":"Rate limit exceeded"}`), Logger: logger,
+	}))
+	mux.Handle("POST /limited", limit.Wrap(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })))
+	both := says(map[string]string{"name": "factory"})
+	mux.Handle("/factory", must(gatehouse.CreateHandler(gatehouse.Methods{Get: both, Post: both})))
+
+	// Rules in front of it all. The matcher answers early; the guard around the handler is what protects.
+	rules := must(proxy.New(proxy.Config{
+		Matchers: []proxy.Matcher{{Source: "/api/:function*"}},
+		Handle: func(r *proxy.Request) proxy.Response {
+			if _, err := access.Check(r.Request); err != nil {
+				return proxy.Respond(http.StatusUnauthorized, "application/json", []byte(denied))
+			}
+			return proxy.Next()
+		},
+		Redirects: []proxy.RedirectRule{{Source: "/old/:slug", Destination: "/posts/:slug", Permanent: true}},
+		Rewrites:  proxy.RewriteRules{Before: []proxy.RewriteRule{{Source: "/blog/:slug", Destination: "/posts/:slug"}}},
+		Logger:    logger,
+	}))
+	return rules.Wrap(mux)
+}
