@@ -1,0 +1,173 @@
+// Package inboxtest is the conformance suite that every engine of the inbox must pass.
+package inboxtest
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse/webhook"
+	"github.com/gatehouse-go/gatehouse/webhook/inbox"
+)
+
+// An Engine is what the suite needs to know of one.
+type Engine[T any] struct {
+	// New returns a Ledger that is empty and of this test alone. It cleans up after itself through t.
+	New func(t *testing.T) Ledger[T]
+}
+
+// A Ledger is one place where an engine keeps events, which outlives the inboxes that are opened over it.
+type Ledger[T any] interface {
+	// Open opens an inbox over the ledger. The suite closes it with Close.
+	Open(t *testing.T, c inbox.Config) Inbox[T]
+
+	// Credit writes one effect for key through a handler's transaction, such as a row in a table of the test.
+	Credit(ctx context.Context, tx T, key string) error
+
+	// Credits returns how many effects there are for each key.
+	Credits(t *testing.T) map[string]int
+}
+
+// Inbox is an engine's inbox with its Close.
+type Inbox[T any] interface {
+	inbox.Inbox[T]
+	Close() error
+}
+
+// Run runs every test of the suite against e.
+func Run[T any](t *testing.T, e Engine[T]) {
+	t.Helper()
+	for _, test := range []struct {
+		name string
+		run  func(t *testing.T, e Engine[T])
+	}{
+		{"an accepted event has its effect once", acceptOnce[T]},
+		{"many producers with repeats", manyProducers[T]},
+		{"a failed attempt leaves nothing and runs again", failuresRetry[T]},
+		{"failures of every kind", failureKinds[T]},
+		{"dead letters wait for an operator", deadLetters[T]},
+		{"one after the other within an order key", ordered[T]},
+		{"slow work outside the transaction", staged[T]},
+		{"what has no handler is kept", ignored[T]},
+		{"a paused type is stored and not handled", paused[T]},
+		{"a type's rate is held", rates[T]},
+		{"lists, cursors and filters", lists[T]},
+		{"a delivery comes back as it was", fidelity[T]},
+		{"export as JSON lines", exports[T]},
+		{"a restart goes on", restarts[T]},
+		{"a drain interrupts what takes too long", drains[T]},
+		{"one process at a time handles", takesTurns[T]},
+		{"what is past its time goes, bodies first", retention[T]},
+		{"a closed inbox refuses", closed[T]},
+	} {
+		t.Run(test.name, func(t *testing.T) { test.run(t, e) })
+	}
+}
+
+// patience is how long the suite waits for what must happen.
+const patience = 20 * time.Second
+
+// quick makes retries come at once.
+func quick() inbox.Config {
+	return inbox.Config{
+		Backoff: func(int) time.Duration { return time.Millisecond },
+		Logger:  slog.New(slog.DiscardHandler),
+	}
+}
+
+// Event returns an event with a signed id.
+func Event(provider, typ, id string) webhook.Event {
+	return webhook.Event{
+		Provider: provider, Type: typ, TypeSigned: true, ID: id, IDSigned: true,
+		ReceivedAt: time.Now(), Method: http.MethodPost, Body: fmt.Appendf(nil, `{"id":%q}`, id),
+		Key: webhook.NewKey(provider, []byte("id"), []byte(id)),
+	}
+}
+
+// start runs box until the test ends or stop is called, which waits for Run.
+func start[T any](t *testing.T, box Inbox[T]) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- box.Run(ctx) }()
+	stop = sync.OnceFunc(func() {
+		cancel()
+		select {
+		case err := <-done:
+			if err != nil {
+				t.Errorf("Run: %v", err)
+			}
+		case <-time.After(patience):
+			t.Error("Run does not end")
+		}
+	})
+	t.Cleanup(stop)
+	return stop
+}
+
+// open opens an inbox that is closed when the test ends, after what was started over it has stopped.
+func open[T any](t *testing.T, l Ledger[T], c inbox.Config) Inbox[T] {
+	t.Helper()
+	box := l.Open(t, c)
+	t.Cleanup(func() {
+		if err := box.Close(); err != nil {
+			t.Errorf("Close: %v", err)
+		}
+	})
+	return box
+}
+
+func accept[T any](t *testing.T, box Inbox[T], events ...webhook.Event) {
+	t.Helper()
+	for _, e := range events {
+		if fresh, err := box.Accept(t.Context(), e); err != nil || !fresh {
+			t.Fatalf("Accept %s: fresh %v, %v", e.ID, fresh, err)
+		}
+	}
+}
+
+// credit is a handler that writes one effect.
+func credit[T any](l Ledger[T]) inbox.Handler[T] {
+	return func(ctx context.Context, tx T, d *inbox.Delivery) error { return l.Credit(ctx, tx, d.IdempotencyKey()) }
+}
+
+// await waits until as many deliveries have the status.
+func await[T any](t *testing.T, box Inbox[T], status inbox.Status, n int64) {
+	t.Helper()
+	var stats inbox.Stats
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
+		var err error
+		if stats, err = box.Stats(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if stats.Total(status) == n {
+			return
+		}
+	}
+	t.Fatalf("%d deliveries are %s, want %d: %+v", stats.Total(status), status, n, stats)
+}
+
+// only returns the one delivery of the ledger, with its history.
+func only[T any](t *testing.T, box Inbox[T]) (inbox.Delivery, []inbox.Attempt) {
+	t.Helper()
+	page, err := box.List(t.Context(), inbox.Filter{})
+	if err != nil || len(page.Deliveries) != 1 {
+		t.Fatalf("%d deliveries, %v", len(page.Deliveries), err)
+	}
+	d, history, err := box.Get(t.Context(), page.Deliveries[0].ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d, history
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}

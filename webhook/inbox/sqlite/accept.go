@@ -1,0 +1,130 @@
+package sqlite
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse/webhook"
+	"github.com/gatehouse-go/gatehouse/webhook/inbox"
+)
+
+// insertDelivery stores an event unless its key is there. One with an order key waits while another of that key is under way.
+const insertDelivery = `INSERT INTO inbox_deliveries (key, provider, type, event_id, order_key, accepted_at, due_at, meta, body, status)
+	VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7, ?8,
+		CASE WHEN ?5 <> '' AND EXISTS (SELECT 1 FROM inbox_deliveries WHERE order_key = ?5 AND order_key <> '' AND status IN ('pending', 'waiting', 'running'))
+		THEN 'waiting' ELSE 'pending' END)
+	ON CONFLICT (key) DO NOTHING RETURNING status`
+
+// rowOverhead is about what a row costs beside its body and meta, for the bound on waiting bytes.
+const rowOverhead = 256
+
+// meta is what is kept of an event beside the columns, as JSON.
+type meta struct {
+	Method        string      `json:"method,omitempty"`
+	Query         url.Values  `json:"query,omitempty"`
+	Header        http.Header `json:"header,omitempty"`
+	SignedHeaders []string    `json:"signed_headers,omitempty"`
+	TypeSigned    bool        `json:"type_signed,omitempty"`
+	IDSigned      bool        `json:"id_signed,omitempty"`
+	Repeatable    bool        `json:"repeatable,omitempty"`
+	SentAt        *time.Time  `json:"sent_at,omitempty"`
+	ReceivedAt    time.Time   `json:"received_at"`
+	Secret        int         `json:"secret,omitempty"`
+	KeyID         string      `json:"key_id,omitempty"`
+}
+
+func metaOf(e webhook.Event) ([]byte, error) {
+	m := meta{
+		Method: e.Method, Query: e.Query, Header: e.Header, SignedHeaders: e.SignedHeaders, TypeSigned: e.TypeSigned, IDSigned: e.IDSigned,
+		Repeatable: e.Repeatable, ReceivedAt: e.ReceivedAt, Secret: e.Proof.Secret, KeyID: e.Proof.KeyID,
+	}
+	if !e.SentAt.IsZero() {
+		m.SentAt = &e.SentAt
+	}
+	return json.Marshal(m)
+}
+
+// into puts m back into e.
+func (m meta) into(e *webhook.Event) {
+	e.Method, e.Query, e.Header, e.SignedHeaders, e.TypeSigned, e.IDSigned = m.Method, m.Query, m.Header, m.SignedHeaders, m.TypeSigned, m.IDSigned
+	e.Repeatable, e.ReceivedAt, e.Proof.Secret, e.Proof.KeyID = m.Repeatable, m.ReceivedAt, m.Secret, m.KeyID
+	if m.SentAt != nil {
+		e.SentAt, e.Proof.SentAt = *m.SentAt, *m.SentAt
+	}
+}
+
+// Accept implements [inbox.Accepter].
+func (b *Inbox) Accept(ctx context.Context, e webhook.Event) (fresh bool, err error) {
+	start := time.Now()
+	fresh, err = b.accept(ctx, e, start)
+	if b.config.Observe != nil {
+		o := inbox.Observation{Kind: inbox.ObserveAccepted, Provider: e.Provider, Type: e.Type, Duration: time.Since(start), Err: err}
+		switch {
+		case err != nil:
+			o.Kind = inbox.ObserveRefused
+		case !fresh:
+			o.Kind = inbox.ObserveDuplicate
+		}
+		b.config.Observe(o)
+	}
+	return fresh, err
+}
+
+func (b *Inbox) accept(ctx context.Context, e webhook.Event, now time.Time) (fresh bool, err error) {
+	key := e.Key
+	if e.Repeatable || key == (webhook.Key{}) { // nothing tells a repeat: each is an event of its own
+		_, _ = rand.Read(key[:]) // never fails
+	}
+	encoded, err := metaOf(e)
+	if err != nil {
+		return false, inbox.Permanent(err)
+	}
+	orderKey := ""
+	if b.config.OrderBy != nil {
+		orderKey = b.config.OrderBy(e)
+	}
+	body := e.Body
+	if body == nil {
+		body = []byte{} // NULL means purged
+	}
+	l := lane{e.Provider, e.Type}
+	o := &op{
+		size: int64(len(body)+len(encoded)) + rowOverhead, stale: func() bool { return ctx.Err() != nil }, done: make(chan error, 1),
+		do: func(ctx context.Context, conn *sql.Conn, t tally) error {
+			var status inbox.Status
+			err := b.insert.QueryRowContext(ctx, key[:], e.Provider, e.Type, e.ID, orderKey, millis(now), encoded, body).Scan(&status)
+			if errors.Is(err, sql.ErrNoRows) {
+				fresh = false
+				t.add(l, duplicated, 1)
+				_, err = conn.ExecContext(ctx, "UPDATE inbox_deliveries SET duplicates = duplicates + 1 WHERE key = ?", key[:])
+				return err
+			}
+			if err == nil {
+				fresh = true
+				t.add(l, status, 1)
+			}
+			return err
+		},
+	}
+	if err := b.queue.add(o, true); err != nil {
+		return false, err
+	}
+	select {
+	case err = <-o.done:
+	case <-ctx.Done():
+		return false, unavailable(ctx.Err()) // fresh belongs to the writer until done: it is not read here
+	}
+	if err != nil {
+		return false, unavailable(err)
+	}
+	if fresh {
+		b.lanes.wake(l)
+	}
+	return fresh, nil
+}

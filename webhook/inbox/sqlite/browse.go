@@ -1,0 +1,302 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse/webhook"
+	"github.com/gatehouse-go/gatehouse/webhook/inbox"
+)
+
+// Bounds of a page.
+const (
+	defaultPage = 50
+	longestPage = 500
+)
+
+// List implements [inbox.Browser].
+func (b *Inbox) List(ctx context.Context, f inbox.Filter) (inbox.Page, error) {
+	if f.Limit == 0 {
+		f.Limit = defaultPage
+	}
+	if f.Limit < 1 || f.Limit > longestPage {
+		return inbox.Page{}, fmt.Errorf("%w: Limit %d must be 1 to %d", inbox.ErrSelection, f.Limit, longestPage)
+	}
+	limit := f.Limit
+	f.Limit++ // one more tells whether there is a next page
+	found, err := b.find(ctx, f, briefDelivery, scanBrief)
+	if err != nil {
+		return inbox.Page{}, err
+	}
+	var page inbox.Page
+	if len(found) > limit {
+		found = found[:limit]
+		page.Next = found[limit-1].ID
+	}
+	for _, r := range found {
+		page.Deliveries = append(page.Deliveries, *r.Delivery)
+	}
+	return page, nil
+}
+
+// find returns up to f.Limit deliveries with smaller IDs than f.Before, newest first.
+func (b *Inbox) find(ctx context.Context, f inbox.Filter, columns string, scan func(*sql.Rows) (row, error)) ([]row, error) {
+	where, args, err := conditions(f)
+	if err != nil {
+		return nil, err
+	}
+	query := func(more string) string {
+		return "SELECT " + columns + " FROM inbox_deliveries WHERE " + strings.Join(append(slices.Clone(where), more), " AND ") + " ORDER BY id DESC LIMIT ?"
+	}
+	if f.Provider == "" || f.Status != "" && f.Status != inbox.Done || f.EventID != "" {
+		more := "true"
+		if f.Provider != "" {
+			more = "provider = ? "
+			args = append(args, f.Provider)
+		}
+		rows, err := b.db.QueryContext(ctx, query(more), append(args, f.Limit)...)
+		if err != nil {
+			return nil, err
+		}
+		return scanAll(rows, scan)
+	}
+	// One look-up a type, merged: the index that leads to a provider's newest begins with both.
+	types, err := lanesOf(ctx, b.db, "SELECT DISTINCT provider, type FROM inbox_counters")
+	if err != nil {
+		return nil, err
+	}
+	var merged []row
+	for l := range types {
+		if l.provider != f.Provider || f.Type != "" && l.typ != f.Type {
+			continue
+		}
+		rows, err := b.db.QueryContext(ctx, query("provider = ? AND type = ?"), append(slices.Clone(args), l.provider, l.typ, f.Limit)...)
+		if err != nil {
+			return nil, err
+		}
+		found, err := scanAll(rows, scan)
+		if err != nil {
+			return nil, err
+		}
+		merged = append(merged, found...)
+	}
+	slices.SortFunc(merged, func(a, b row) int { return int(b.ID - a.ID) })
+	return merged[:min(len(merged), f.Limit)], nil
+}
+
+// conditions returns the conditions of f beside the provider's. A status is written out and not bound: the index is partial.
+func conditions(f inbox.Filter) (where []string, args []any, err error) {
+	where = []string{"true"}
+	add := func(condition string, arg any) {
+		where = append(where, condition)
+		args = append(args, arg)
+	}
+	if f.Before > 0 {
+		add("id < ?", f.Before)
+	}
+	if f.Status != "" {
+		if !slices.Contains(inbox.Statuses(), f.Status) {
+			return nil, nil, fmt.Errorf("%w: status %.20q is none", inbox.ErrSelection, f.Status)
+		}
+		where = append(where, "status = '"+string(f.Status)+"'")
+	}
+	if f.Type != "" {
+		add("type = ?", f.Type)
+	}
+	if prefix, open := strings.CutSuffix(f.EventID, "*"); open && f.EventID != "" {
+		where = append(where, "event_id <> ''")
+		add("event_id >= ?", prefix)
+		add("event_id < ?", prefix+"\U0010FFFF")
+	} else if f.EventID != "" {
+		where = append(where, "event_id <> ''")
+		add("event_id = ?", f.EventID)
+	}
+	if !f.From.IsZero() {
+		add("accepted_at >= ?", millis(f.From))
+	}
+	if !f.To.IsZero() {
+		add("accepted_at < ?", millis(f.To))
+	}
+	return where, args, nil
+}
+
+// Get implements [inbox.Browser].
+func (b *Inbox) Get(ctx context.Context, id int64) (inbox.Delivery, []inbox.Attempt, error) {
+	rows, err := b.db.QueryContext(ctx, "SELECT "+wholeDelivery+" FROM inbox_deliveries WHERE id = ?", id)
+	if err != nil {
+		return inbox.Delivery{}, nil, err
+	}
+	found, err := scanAll(rows, scanWhole)
+	if err != nil {
+		return inbox.Delivery{}, nil, err
+	}
+	if len(found) == 0 {
+		return inbox.Delivery{}, nil, inbox.ErrNotFound
+	}
+	rows, err = b.db.QueryContext(ctx, "SELECT number, at, took, result, error, stack, by FROM inbox_attempts WHERE delivery_id = ? ORDER BY seq", id)
+	if err != nil {
+		return inbox.Delivery{}, nil, err
+	}
+	history, err := scanAll(rows, func(rows *sql.Rows) (a inbox.Attempt, err error) {
+		var at, took int64
+		err = rows.Scan(&a.Number, &at, &took, &a.Result, &a.Error, &a.Stack, &a.By)
+		a.At, a.Took = fromMillis(at), time.Duration(took)*time.Microsecond
+		return a, err
+	})
+	return *found[0].Delivery, history, err
+}
+
+// Stats implements [inbox.Browser].
+func (b *Inbox) Stats(ctx context.Context) (inbox.Stats, error) {
+	stats := inbox.Stats{Queued: b.queue.len()}
+	rows, err := b.db.QueryContext(ctx, "SELECT provider, type, status, n FROM inbox_counters ORDER BY provider, type")
+	if err != nil {
+		return inbox.Stats{}, err
+	}
+	type counter struct {
+		lane
+		status string
+		n      int64
+	}
+	counters, err := scanAll(rows, func(rows *sql.Rows) (c counter, err error) {
+		err = rows.Scan(&c.provider, &c.typ, &c.status, &c.n)
+		return c, err
+	})
+	if err != nil {
+		return inbox.Stats{}, err
+	}
+	pending := map[lane]bool{}
+	for _, c := range counters {
+		if n := len(stats.Types); n == 0 || stats.Types[n-1].Provider != c.provider || stats.Types[n-1].Type != c.typ {
+			stats.Types = append(stats.Types, inbox.TypeStats{Provider: c.provider, Type: c.typ, ByStatus: map[inbox.Status]int64{}})
+		}
+		last := &stats.Types[len(stats.Types)-1]
+		switch {
+		case c.status == duplicated:
+			last.Duplicates = c.n
+		case c.n != 0:
+			last.ByStatus[inbox.Status(c.status)] = c.n
+		}
+		pending[c.lane] = pending[c.lane] || c.status == string(inbox.Pending) && c.n > 0
+	}
+	due, err := firstDue(ctx, b.db, pending)
+	if err != nil {
+		return inbox.Stats{}, err
+	}
+	for _, at := range due {
+		stats.OldestPending = max(stats.OldestPending, time.Since(at))
+	}
+	stats.Paused, err = b.paused(ctx)
+	return stats, err
+}
+
+func (b *Inbox) paused(ctx context.Context) ([]inbox.PausedType, error) {
+	rows, err := b.db.QueryContext(ctx, "SELECT provider, type, since, by, why FROM inbox_paused ORDER BY provider, type")
+	if err != nil {
+		return nil, err
+	}
+	return scanAll(rows, func(rows *sql.Rows) (p inbox.PausedType, err error) {
+		var since int64
+		err = rows.Scan(&p.Provider, &p.Type, &since, &p.Reason.By, &p.Reason.Why)
+		p.Since = fromMillis(since)
+		return p, err
+	})
+}
+
+// exported is a line of Export.
+type exported struct {
+	ID         int64           `json:"id"`
+	Key        string          `json:"key"`
+	Provider   string          `json:"provider"`
+	Type       string          `json:"type"`
+	EventID    string          `json:"event_id,omitempty"`
+	OrderKey   string          `json:"order_key,omitempty"`
+	Status     inbox.Status    `json:"status"`
+	Attempts   int             `json:"attempts"`
+	Duplicates int             `json:"duplicates,omitempty"`
+	AcceptedAt time.Time       `json:"accepted_at"`
+	EndedAt    *time.Time      `json:"ended_at,omitempty"`
+	Error      string          `json:"error,omitempty"`
+	Request    json.RawMessage `json:"request,omitempty"` // absent when purged
+	Body       []byte          `json:"body,omitempty"`    // base64
+}
+
+// Export implements [inbox.Browser].
+func (b *Inbox) Export(ctx context.Context, w io.Writer, f inbox.Filter) error {
+	lines := json.NewEncoder(w)
+	return b.ascend(ctx, f, wholeDelivery, scanWhole, func(rows []row) error {
+		for _, r := range rows {
+			line := exported{
+				ID: r.ID, Key: r.Event.Key.String(), Provider: r.Event.Provider, Type: r.Event.Type, EventID: r.Event.ID, OrderKey: r.OrderKey, Status: r.Status,
+				Attempts: r.Attempts, Duplicates: r.Duplicates, AcceptedAt: r.AcceptedAt.UTC(), Error: r.Error, Body: r.Event.Body,
+			}
+			if !r.EndedAt.IsZero() {
+				ended := r.EndedAt.UTC()
+				line.EndedAt = &ended
+			}
+			if !r.Purged {
+				request, err := metaOf(r.Event)
+				if err != nil {
+					return err
+				}
+				line.Request = request
+			}
+			if err := lines.Encode(line); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// step is how many deliveries are looked at in one go where a filter selects any number.
+const step = 200
+
+// ascend calls each with what f selects, in steps, oldest first. Before and Limit do not count.
+func (b *Inbox) ascend(ctx context.Context, f inbox.Filter, columns string, scan func(*sql.Rows) (row, error), each func([]row) error) error {
+	f.Before, f.Limit = 0, 0
+	where, args, err := conditions(f)
+	if err != nil {
+		return err
+	}
+	if f.Provider != "" {
+		where, args = append(where, "provider = ?"), append(args, f.Provider)
+	}
+	query := "SELECT " + columns + " FROM inbox_deliveries WHERE id > ? AND " + strings.Join(where, " AND ") + " ORDER BY id LIMIT ?" //nolint:gosec // conditions of this file; values are bound
+	for last := int64(0); ; {
+		rows, err := b.db.QueryContext(ctx, query, append(append([]any{last}, args...), step)...)
+		if err != nil {
+			return err
+		}
+		found, err := scanAll(rows, scan)
+		if err != nil || len(found) == 0 {
+			return err
+		}
+		if err := each(found); err != nil {
+			return err
+		}
+		last = found[len(found)-1].ID
+	}
+}
+
+// Health implements [inbox.Browser]: it has the writer commit nothing.
+func (b *Inbox) Health(ctx context.Context) error {
+	if b.queue.len() >= b.config.MaxQueue {
+		return inbox.ErrQueueFull
+	}
+	err := b.do(ctx, func(ctx context.Context, conn *sql.Conn, _ tally) error {
+		_, err := conn.ExecContext(ctx, "UPDATE inbox_schema SET version = version")
+		return err
+	})
+	if err != nil && !errors.Is(err, webhook.ErrUnavailable) {
+		err = unavailable(err)
+	}
+	return err
+}

@@ -1,0 +1,10 @@
+// Package sqlite is the embedded engine of the inbox: a ledger in the caller's own SQLite database, with the standard library alone.
+//
+// One goroutine stores events, as many in one commit as wait for it, so that a busy endpoint costs one sync of the disk for dozens of
+// events. Handlers get the database's own transaction: what they write beside the ledger is committed with the mark that the delivery is done.
+//
+// SQLite has one writer at a time. Storing goes before handling when both wait, but an event waits while a handler's
+// transaction runs: keep handlers short, or use [Inbox.HandleStaged]. Any database/sql driver of SQLite 3.35 or newer will do.
+//
+// Back the ledger up like any SQLite database: VACUUM INTO 'copy.db', or the driver's online backup, while it runs.
+package sqlite

@@ -1,0 +1,242 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse/webhook/inbox"
+)
+
+// handle runs one attempt of a claimed delivery and records how it ended.
+func (b *Inbox) handle(ctx context.Context, d row) {
+	start := time.Now()
+	b.observe(inbox.Observation{Kind: inbox.ObserveStarted, Attempt: d.Attempts, Lag: max(0, min(start.Sub(d.AcceptedAt), start.Sub(d.DueAt)))}, d)
+	err := b.attempt(ctx, d, start)
+	if err == nil {
+		b.observe(inbox.Observation{Kind: inbox.ObserveDone, Attempt: d.Attempts, Duration: time.Since(start)}, d)
+		return
+	}
+	b.fail(ctx, d, start, err)
+}
+
+func (b *Inbox) observe(o inbox.Observation, d row) {
+	if b.config.Observe != nil {
+		o.Provider, o.Type, o.ID = d.Event.Provider, d.Event.Type, d.ID
+		b.config.Observe(o)
+	}
+}
+
+// attempt does the work of one attempt. When it returns nil, the delivery has ended on disk.
+func (b *Inbox) attempt(ctx context.Context, d row, start time.Time) error {
+	found, ok := b.routes.Find(d.Event.Provider, d.Event.Type)
+	if !ok {
+		return b.end(ctx, d, inbox.Ignored, start)
+	}
+	ctx, cancel := context.WithTimeout(ctx, b.config.HandlerTimeout)
+	defer cancel()
+	handler := found.handler
+	if found.staged != nil {
+		err := guarded(ctx, func() (err error) {
+			handler, err = found.staged(ctx, copyOf(d))
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if handler == nil {
+		return b.end(ctx, d, inbox.Done, start)
+	}
+	return b.effect(ctx, d, handler, start)
+}
+
+// copyOf keeps a handler's changes of its Delivery from the engine.
+func copyOf(d row) *inbox.Delivery {
+	c := *d.Delivery
+	return &c
+}
+
+// end marks d as ended without a handler's transaction.
+func (b *Inbox) end(ctx context.Context, d row, status inbox.Status, start time.Time) error {
+	var woken lane
+	var wake bool
+	err := b.do(ctx, func(ctx context.Context, conn *sql.Conn, t tally) (err error) {
+		woken, wake, err = settleSuccess(ctx, conn, t, d, status, start)
+		return err
+	})
+	if err == nil && wake {
+		b.lanes.wake(woken)
+	}
+	return err
+}
+
+// settleSuccess marks a running delivery as ended and lets the next of its order key go. It fails when the delivery is not this attempt's any more.
+func settleSuccess(ctx context.Context, h handle, t tally, d row, status inbox.Status, start time.Time) (woken lane, wake bool, err error) {
+	now := time.Now()
+	result, err := h.ExecContext(ctx, "UPDATE inbox_deliveries SET status = ?, ended_at = ?, error = '' WHERE id = ? AND status = 'running' AND attempts = ?",
+		string(status), millis(now), d.ID, d.Attempts)
+	if err != nil {
+		return lane{}, false, err
+	}
+	if n, err := result.RowsAffected(); err != nil || n != 1 {
+		return lane{}, false, errors.Join(inbox.ErrStatus, err)
+	}
+	history := attempt{number: d.Attempts, at: start, took: now.Sub(start), result: inbox.Succeeded}
+	if status == inbox.Ignored {
+		history.error = "no handler is registered for this type"
+	}
+	if err := history.write(ctx, h, d.ID); err != nil {
+		return lane{}, false, err
+	}
+	t.move(lane{d.Event.Provider, d.Event.Type}, inbox.Running, status)
+	return promote(ctx, h, t, d.OrderKey, now)
+}
+
+// effect runs handler in a transaction that also marks d as done. It holds the turn to write from the transaction's begin to its
+// end, which comes with the deadline at the latest, whether the handler has returned or not.
+func (b *Inbox) effect(ctx context.Context, d row, handler inbox.Handler[*sql.Tx], start time.Time) (err error) {
+	b.turns.take(false)
+	defer b.turns.give()
+	conn, err := b.db.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close() }() // back to the pool
+	if err := settle(ctx, conn); err != nil {
+		return err
+	}
+	tx, err := conn.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			_ = tx.Rollback() // may be done by the deadline
+		}
+	}()
+	changes := tally{}
+	// The mark comes first: it takes the lock for writing, and shows at once when the delivery is not ours.
+	woken, wake, err := settleSuccess(ctx, tx, changes, d, inbox.Done, start)
+	if err == nil {
+		err = changes.write(ctx, tx)
+	}
+	if err == nil {
+		err = guarded(ctx, func() error { return handler(ctx, tx, copyOf(d)) })
+	}
+	if err != nil {
+		return err
+	}
+	if err = tx.Commit(); err != nil {
+		if errors.Is(err, sql.ErrTxDone) {
+			err = errors.Join(errors.New("the transaction had ended before the handler returned"), context.Cause(ctx))
+		}
+		return err
+	}
+	if wake {
+		b.lanes.wake(woken)
+	}
+	return nil
+}
+
+// guarded runs f and waits for it until ctx ends; a panic, and an f that ends its goroutine, are errors.
+func guarded(ctx context.Context, f func() error) error {
+	result := make(chan error, 1)
+	go func() { // ends with f, which the deadline asks to return
+		err := errors.New("the handler ended its goroutine")
+		defer func() {
+			if v := recover(); v != nil {
+				err = &panicError{v, string(debug.Stack())}
+			}
+			result <- err
+		}()
+		err = f()
+	}()
+	select {
+	case err := <-result:
+		return err
+	case <-ctx.Done():
+		select {
+		case err := <-result: // both at once
+			return err
+		default:
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// panicError is a handler's panic.
+type panicError struct {
+	value any
+	stack string
+}
+
+func (e *panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }
+
+// fail records a failed attempt and says what is next. It tries until it is recorded or ctx ends; then the next Run takes the
+// delivery up as interrupted.
+func (b *Inbox) fail(ctx context.Context, d row, start time.Time, failure error) {
+	now := time.Now()
+	wait, dead := b.config.NextAttempt(d.tries, failure)
+	history := attempt{number: d.Attempts, at: start, took: now.Sub(start), result: inbox.Failed, error: failure.Error()}
+	if p, ok := errors.AsType[*panicError](failure); ok {
+		history.stack = p.stack
+	}
+	if ctx.Err() != nil { // the drain is over: not the event's fault
+		history.result, wait, dead = inbox.Interrupted, 0, false
+	}
+	o := inbox.Observation{Kind: inbox.ObserveFailed, Attempt: d.Attempts, Duration: now.Sub(start), Err: failure}
+	level := slog.LevelWarn
+	if dead {
+		o.Kind, level = inbox.ObserveDead, slog.LevelError
+	}
+	b.config.Logger.LogAttrs(ctx, level, "inbox delivery failed", slog.String("provider", d.Event.Provider), slog.String("type", d.Event.Type),
+		slog.Int64("delivery", d.ID), slog.Int("attempt", d.Attempts), slog.Bool("dead", dead), slog.Duration("retry_in", wait), slog.String("error", history.error))
+	for {
+		var woken lane
+		err := b.do(context.WithoutCancel(ctx), func(ctx context.Context, conn *sql.Conn, t tally) (err error) {
+			woken, err = b.settleFailure(ctx, conn, t, d.Delivery, now, wait, dead, history)
+			return err
+		})
+		if err == nil {
+			b.lanes.wake(woken)
+			b.observe(o, d)
+			return
+		}
+		b.config.Logger.ErrorContext(ctx, "inbox cannot record a failed attempt", "delivery", d.ID, "error", err)
+		if errors.Is(err, inbox.ErrClosed) || !sleep(ctx, poll) {
+			return
+		}
+	}
+}
+
+// settleFailure makes a running delivery pending again, or dead. It returns the lane that has something to do now. A delivery
+// that is not running this attempt any more is left alone: a commit whose answer was lost may have ended it.
+func (b *Inbox) settleFailure(ctx context.Context, h handle, t tally, d *inbox.Delivery, now time.Time, wait time.Duration, dead bool, history attempt) (lane, error) {
+	own := lane{d.Event.Provider, d.Event.Type}
+	status := inbox.Pending
+	if dead {
+		status = inbox.Dead // which has not ended: it is kept until someone decides
+	}
+	result, err := h.ExecContext(ctx, "UPDATE inbox_deliveries SET status = ?, due_at = ?, error = ? WHERE id = ? AND status = 'running' AND attempts = ?",
+		string(status), millis(now.Add(wait)), history.error, d.ID, d.Attempts)
+	if err != nil {
+		return own, err
+	}
+	if n, err := result.RowsAffected(); err != nil || n == 0 {
+		return own, err
+	}
+	t.move(own, inbox.Running, status)
+	if err := history.write(ctx, h, d.ID); err != nil || !dead {
+		return own, err
+	}
+	woken, wake, err := promote(ctx, h, t, d.OrderKey, now)
+	if wake {
+		return woken, err
+	}
+	return own, err
+}

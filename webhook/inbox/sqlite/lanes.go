@@ -1,0 +1,155 @@
+package sqlite
+
+import (
+	"cmp"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/gatehouse-go/gatehouse/webhook/inbox"
+)
+
+// poll is how often the dispatcher looks for what nobody told it about: deliveries that another process stored.
+const poll = time.Second
+
+// lanes is what the dispatcher knows of the types: which may have something due, and when the others will.
+type lanes struct {
+	signal chan struct{} // has a token when something changed
+
+	mu     sync.Mutex
+	known  map[lane]*laneState
+	turn   int // rotates, so that no lane is always first
+	limits map[lane]*rate.Limiter
+}
+
+type laneState struct {
+	next   time.Time // when the next delivery is due; zero means that it may be now
+	idle   bool      // nothing is pending
+	paused bool
+}
+
+func (s *lanes) init(c inbox.Config) {
+	s.signal, s.known, s.limits = make(chan struct{}, 1), map[lane]*laneState{}, map[lane]*rate.Limiter{}
+	for _, r := range c.Rates {
+		s.limits[lane{r.Provider, r.Type}] = rate.NewLimiter(r.Limit, r.Burst)
+	}
+}
+
+func (s *lanes) notify() {
+	select {
+	case s.signal <- struct{}{}:
+	default:
+	}
+}
+
+// wake says that l has something due now.
+func (s *lanes) wake(l lane) {
+	s.mu.Lock()
+	state := s.state(l)
+	state.idle, state.next = false, time.Time{}
+	s.mu.Unlock()
+	s.notify()
+}
+
+func (s *lanes) state(l lane) *laneState {
+	state := s.known[l]
+	if state == nil {
+		state = &laneState{idle: true}
+		s.known[l] = state
+	}
+	return state
+}
+
+// settle notes when l's next delivery is due, unless somebody woke l after it got its share.
+func (s *lanes) settle(l lane, next time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if state := s.state(l); state.idle {
+		state.next, state.idle = next, false
+	}
+}
+
+// refresh learns when each lane with pending deliveries has its first due, and which lanes are paused.
+func (s *lanes) refresh(pending map[lane]time.Time, paused map[lane]bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for l, due := range pending {
+		if state := s.state(l); state.idle || due.Before(state.next) {
+			state.idle, state.next = false, due
+		}
+	}
+	for l := range paused {
+		s.state(l)
+	}
+	for l, state := range s.known {
+		state.paused = paused[l]
+	}
+}
+
+// A share is how many deliveries may be claimed of a lane.
+type share struct {
+	lane lane
+	n    int
+}
+
+// shares divides free workers among the lanes that have something due, and returns when to look again at the latest. Lanes that
+// get a share are taken to be idle until they are settled or woken.
+func (s *lanes) shares(now time.Time, free int) (shares []share, again time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	again = now.Add(poll)
+	var due []lane
+	for l, state := range s.known {
+		switch {
+		case state.idle || state.paused:
+		case state.next.After(now):
+			again = earlier(again, state.next)
+		default:
+			due = append(due, l)
+		}
+	}
+	if len(due) == 0 || free <= 0 {
+		return nil, again
+	}
+	slices.SortFunc(due, func(a, b lane) int { return cmp.Or(cmp.Compare(a.provider, b.provider), cmp.Compare(a.typ, b.typ)) })
+	s.turn++
+	for i := range due {
+		l := due[(i+s.turn)%len(due)]
+		n := min(free, max(1, free/(len(due)-i)))
+		if n = s.permitted(l, n); n == 0 {
+			again = earlier(again, s.known[l].next)
+			continue
+		}
+		s.known[l].idle = true
+		shares = append(shares, share{l, n})
+		if free -= n; free == 0 {
+			break
+		}
+	}
+	return shares, again
+}
+
+// permitted takes up to n permits of l's rate. Where there are none, it notes when the next will be there.
+func (s *lanes) permitted(l lane, n int) int {
+	limiter := s.limits[l]
+	if limiter == nil {
+		return n
+	}
+	taken := 0
+	for taken < n && limiter.Allow() {
+		taken++
+	}
+	if taken == 0 {
+		s.known[l].next = time.Now().Add(time.Duration(float64(time.Second) / float64(limiter.Limit())))
+	}
+	return taken
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}

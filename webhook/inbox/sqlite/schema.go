@@ -1,0 +1,107 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+)
+
+// schemaVersion is the version of the tables that this code reads and writes.
+const schemaVersion = 1
+
+// migrations[i] takes the tables from version i to i+1.
+//
+// Times are milliseconds since 1970. The body stands last, so that reading the columns before it does not touch its pages.
+// deliveries.id never falls (AUTOINCREMENT): an id that was purged does not come back as another event.
+var migrations = []string{`
+CREATE TABLE inbox_deliveries (
+	id          INTEGER PRIMARY KEY AUTOINCREMENT,
+	key         BLOB    NOT NULL UNIQUE,
+	provider    TEXT    NOT NULL,
+	type        TEXT    NOT NULL,
+	event_id    TEXT    NOT NULL,
+	order_key   TEXT    NOT NULL,
+	status      TEXT    NOT NULL,
+	attempts    INTEGER NOT NULL DEFAULT 0,
+	tries       INTEGER NOT NULL DEFAULT 0,
+	duplicates  INTEGER NOT NULL DEFAULT 0,
+	accepted_at INTEGER NOT NULL,
+	due_at      INTEGER NOT NULL,
+	ended_at    INTEGER NOT NULL DEFAULT 0,
+	error       TEXT    NOT NULL DEFAULT '',
+	meta        BLOB,
+	body        BLOB
+);
+CREATE INDEX inbox_deliveries_due    ON inbox_deliveries (provider, type, due_at, id) WHERE status = 'pending';
+CREATE INDEX inbox_deliveries_order  ON inbox_deliveries (order_key, id) WHERE order_key <> '' AND status IN ('pending', 'waiting', 'running');
+CREATE INDEX inbox_deliveries_status ON inbox_deliveries (status, id) WHERE status <> 'done';
+CREATE INDEX inbox_deliveries_type   ON inbox_deliveries (provider, type, id);
+CREATE INDEX inbox_deliveries_event  ON inbox_deliveries (event_id, id) WHERE event_id <> '';
+CREATE INDEX inbox_deliveries_bodies ON inbox_deliveries (ended_at) WHERE ended_at > 0 AND meta IS NOT NULL;
+CREATE INDEX inbox_deliveries_ended  ON inbox_deliveries (ended_at) WHERE ended_at > 0;
+CREATE TABLE inbox_attempts (
+	delivery_id INTEGER NOT NULL,
+	seq         INTEGER NOT NULL,
+	number      INTEGER NOT NULL,
+	at          INTEGER NOT NULL,
+	took        INTEGER NOT NULL,
+	result      TEXT    NOT NULL,
+	error       TEXT    NOT NULL,
+	stack       TEXT    NOT NULL,
+	by          TEXT    NOT NULL,
+	PRIMARY KEY (delivery_id, seq)
+) WITHOUT ROWID;
+CREATE TABLE inbox_counters (
+	provider TEXT    NOT NULL,
+	type     TEXT    NOT NULL,
+	status   TEXT    NOT NULL,
+	n        INTEGER NOT NULL,
+	PRIMARY KEY (provider, type, status)
+) WITHOUT ROWID;
+CREATE TABLE inbox_paused (
+	provider TEXT    NOT NULL,
+	type     TEXT    NOT NULL,
+	since    INTEGER NOT NULL,
+	by       TEXT    NOT NULL,
+	why      TEXT    NOT NULL,
+	PRIMARY KEY (provider, type)
+) WITHOUT ROWID;
+`}
+
+// migrate brings the tables to schemaVersion, in one transaction, and refuses a ledger that newer code has written.
+func migrate(ctx context.Context, conn *sql.Conn) (err error) {
+	if _, err := conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil { // another process may be doing the same
+		return fmt.Errorf("sqlite inbox: migrate: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			_, _ = conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK") // the first error is what matters
+			err = fmt.Errorf("sqlite inbox: migrate: %w", err)
+		}
+	}()
+	if _, err := conn.ExecContext(ctx, "CREATE TABLE IF NOT EXISTS inbox_schema (version INTEGER NOT NULL)"); err != nil {
+		return err
+	}
+	version := 0
+	err = conn.QueryRowContext(ctx, "SELECT version FROM inbox_schema").Scan(&version)
+	if errors.Is(err, sql.ErrNoRows) {
+		_, err = conn.ExecContext(ctx, "INSERT INTO inbox_schema (version) VALUES (0)")
+	}
+	if err != nil {
+		return err
+	}
+	if version > schemaVersion {
+		return fmt.Errorf("the ledger has version %d, and this code knows %d: it was written by a newer one", version, schemaVersion)
+	}
+	for ; version < schemaVersion; version++ {
+		if _, err := conn.ExecContext(ctx, migrations[version]); err != nil {
+			return fmt.Errorf("to version %d: %w", version+1, err)
+		}
+	}
+	if _, err := conn.ExecContext(ctx, "UPDATE inbox_schema SET version = ?", schemaVersion); err != nil {
+		return err
+	}
+	_, err = conn.ExecContext(ctx, "COMMIT")
+	return err
+}
