@@ -51,6 +51,11 @@ func (s GitLab) hmac(prefixed bool) HMAC {
 func (s GitLab) Prepare(setup webhook.Setup) (webhook.Verifier, error) {
 	c := invalid.Config{Package: "provider"}
 	secrets := secretsOf(setup, s.Secrets, &c)
+	for i, secret := range secrets {
+		if rule := checkSecret(secret.Reveal()); rule != "" {
+			c.Hidden(secretField(i), rule)
+		}
+	}
 	if err := c.Err(); err != nil {
 		return nil, err
 	}

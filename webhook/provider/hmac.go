@@ -309,11 +309,13 @@ func (v *hmacVerifier) timely(proof webhook.Proof, in *values, now time.Time) (w
 	if !v.timed() {
 		return proof, nil
 	}
-	if v.TimestampJSON != "" {
-		in.timestamp = member(in.body, v.TimestampJSON)
-	}
 	var err error
-	if proof.SentAt, err = v.TimestampFormat.parse(in.timestamp); err != nil {
+	if v.TimestampJSON != "" {
+		proof.SentAt, err = v.TimestampFormat.parseRaw(raw(in.body, v.TimestampJSON))
+	} else {
+		proof.SentAt, err = v.TimestampFormat.parse(in.timestamp)
+	}
+	if err != nil {
 		return webhook.Proof{}, err
 	}
 	if err := v.window.check(proof.SentAt, now); err != nil {

@@ -1,7 +1,6 @@
 package provider
 
 import (
-	"crypto/rand"
 	"net/http"
 	"net/textproto"
 	"slices"
@@ -123,7 +122,8 @@ func (i *identity) key(e *webhook.Event, many bool) webhook.Key {
 		return webhook.NewKey(i.provider, []byte("id"), []byte(e.ID))
 	}
 	if i.unique {
-		return webhook.NewKey(i.provider, []byte("unique"), []byte(rand.Text()))
+		e.Repeatable = true
+		return webhook.Key{}
 	}
 	parts := [][]byte{[]byte("body"), e.Body}
 	if i.timeInKey {

@@ -30,11 +30,27 @@ func (f TimeFormat) parse(text string) (time.Time, error) {
 		}
 		return t, nil
 	}
+	return parseUnix(f, text)
+}
+
+// parseRaw reads a JSON string or number as it is written. It allocates nothing for a Unix time.
+func (f TimeFormat) parseRaw(raw []byte) (time.Time, error) {
+	if f == RFC3339 {
+		return f.parse(text(raw))
+	}
+	if len(raw) > 1 && raw[0] == '"' && raw[len(raw)-1] == '"' {
+		raw = raw[1 : len(raw)-1]
+	}
+	return parseUnix(f, raw)
+}
+
+// parseUnix reads plain digits.
+func parseUnix[T string | []byte](f TimeFormat, text T) (time.Time, error) {
 	limit := int64(maxSeconds)
 	if f == UnixMillis {
 		limit = maxSeconds*1000 + 999
 	}
-	if text == "" {
+	if len(text) == 0 {
 		return time.Time{}, webhook.ErrTimestamp
 	}
 	var n int64

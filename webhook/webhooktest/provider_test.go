@@ -36,6 +36,8 @@ var (
 	publicKey = sample{allocates: true}
 
 	samples = map[string]sample{
+		"adyen":       {covers: webhooktest.SomeFields, allocates: true},
+		"aws-sns":     {covers: webhooktest.SomeFields, allocates: true},
 		"cloudevents": bearer,
 		"contentful":  {allocates: true}, // the signed header fields are the sender's choice
 		"datocms":     bearer,
@@ -43,7 +45,9 @@ var (
 		"linear":      {body: `{"type":"Issue","action":"create","webhookTimestamp":{ms}}`},
 		"mailgun":     {covers: webhooktest.SomeFields, allocates: true},
 		"msgraph":     bearer,
+		"paypal":      publicKey,
 		"prismic":     bearer,
+		"rfc9421":     publicKey, // and what is covered is the sender's choice
 		"sendgrid":    publicKey,
 		"strapi":      bearer,
 		"telegram":    bearer,
