@@ -97,13 +97,13 @@ type cells struct {
 }
 
 type shard struct {
-	mu     sync.Mutex
-	places []place // a power of two; nil until the first key
-	used   int     // places taken
-	max    int     // bound on used
-	idle   int     // insertions into a full shard until the next sweep for keys that owe nothing
-	random uint64  // state of the drawing of victims
-	_      [64]byte
+	mu      sync.Mutex
+	places  []place // a power of two; nil until the first key
+	used    int     // places taken
+	max     int     // bound on used
+	sweepAt int64   // when a full shard is next swept of keys that owe nothing
+	random  uint64  // state of the drawing of victims
+	_       [64]byte
 }
 
 type place struct {
@@ -217,19 +217,15 @@ func (s *shard) find(hash uint64) (int, bool) {
 
 // insert gives a new hash a place, and reports false where there is none.
 func (s *shard) insert(hash uint64, tat, now int64, c *cells) bool {
-	if s.used >= len(s.places)/4*3 {
+	if s.used >= len(s.places)/4*3 || s.used >= s.max && now >= s.sweepAt {
 		s.sweep(now)
-	} else if s.used >= s.max {
-		if s.idle--; s.idle < 0 {
-			s.sweep(now)
-			s.idle = s.max / 8
-		}
 	}
 	if s.used >= s.max {
-		if c.full != FullEvict {
+		i := s.victim(now, c.interval)
+		if c.full != FullEvict && s.places[i].tat > now {
 			return false
 		}
-		s.remove(s.victim(now, c.interval))
+		s.remove(i)
 	}
 	i, _ := s.find(hash)
 	s.places[i] = place{hash, tat}
@@ -239,12 +235,16 @@ func (s *shard) insert(hash uint64, tat, now int64, c *cells) bool {
 
 // sweep drops the keys that owe nothing and fits the table to the others: between 35 % and 70 % full with one more.
 func (s *shard) sweep(now int64) {
-	live := 0
+	live, first := 0, int64(math.MaxInt64)
 	for _, p := range s.places {
 		if p.hash != 0 && p.tat > now {
 			live++
+			first = min(first, p.tat)
 		}
 	}
+	// The next sweep is worth its cost once a key has paid its debt; and while a flood lasts, sweeps may take a few
+	// hundredths of the time.
+	s.sweepAt = max(first, now+64*int64(len(s.places)))
 	size := 8
 	for live+1 > size*7/10 {
 		size *= 2
