@@ -1,0 +1,159 @@
+package limittest_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse/security"
+	"github.com/gatehouse-go/gatehouse/security/limittest"
+)
+
+// reference is the contract in its shortest form, with one mistake where flaw names one.
+type reference struct {
+	mu   sync.Mutex
+	full map[string]time.Time // when each bucket is full again
+	flaw string
+
+	forgotten int
+}
+
+func (s *reference) Take(ctx context.Context, takes []security.RateTake, states []security.RateTaken) error {
+	if err := ctx.Err(); err != nil && s.flaw != "ignores the context" {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now, all := time.Now(), true
+	for i, t := range takes {
+		states[i] = s.state(t, now, t.Cost)
+		all = all && states[i].Allowed
+	}
+	if s.flaw == "lets others in between" {
+		s.mu.Unlock()
+		time.Sleep(time.Millisecond)
+		s.mu.Lock()
+	}
+	for i, t := range takes {
+		if all || s.flaw == "charges what it refuses" && states[i].Allowed {
+			s.set(t, now)
+			states[i] = s.state(t, now, 0)
+			states[i].Allowed = true
+		}
+	}
+	return nil
+}
+
+func (s *reference) key(t security.RateTake) string {
+	switch s.flaw {
+	case "has one bucket":
+		return ""
+	case "cuts keys at a NUL":
+		key, _, _ := strings.Cut(t.Key, "\x00")
+		return key + "\n"
+	case "forgets long keys":
+		if len(t.Key) > 128 {
+			s.forgotten++
+			return fmt.Sprint(s.forgotten)
+		}
+	}
+	return t.Key
+}
+
+func (s *reference) at(t security.RateTake, now time.Time) time.Time {
+	full := s.full[s.key(t)]
+	if full.After(now) || s.flaw == "overfills" && !full.IsZero() {
+		return full
+	}
+	return now
+}
+
+func (s *reference) set(t security.RateTake, now time.Time) {
+	s.full[s.key(t)] = s.at(t, now).Add(time.Duration(t.Cost) * t.Interval)
+}
+
+func (s *reference) state(t security.RateTake, now time.Time, cost int) security.RateTaken {
+	if s.flaw == "allows one too many" {
+		t.Burst++
+	}
+	if s.flaw == "counts whole seconds" {
+		t.Interval = t.Interval.Truncate(time.Second) + 1
+	}
+	room := time.Duration(t.Burst)*t.Interval - s.at(t, now).Sub(now)
+	out := security.RateTaken{Remaining: int(room / t.Interval)}
+	if out.Remaining < t.Burst {
+		out.Next = time.Duration(out.Remaining+1)*t.Interval - room
+	}
+	out.Allowed = cost <= t.Burst && time.Duration(cost)*t.Interval <= room
+	if s.flaw == "refuses a cost of nothing" && room < t.Interval {
+		out.Allowed = false
+	}
+	if s.flaw == "allows a cost above the burst" && cost > t.Burst {
+		out.Allowed = true
+	}
+	if !out.Allowed {
+		out.Wait = time.Duration(min(cost, t.Burst))*t.Interval - room
+	}
+	switch s.flaw {
+	case "tells no Next":
+		out.Next = 0
+	case "tells a Wait too short":
+		out.Wait /= 2
+	}
+	return out
+}
+
+func opener(flaw string) func() (security.RateStore, error) {
+	return func() (security.RateStore, error) { return &reference{full: map[string]time.Time{}, flaw: flaw}, nil }
+}
+
+func TestRateStoreAcceptsTheReference(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		if err := limittest.TestRateStore(t.Context(), opener("")); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestRateStoreFindsEachFlaw(t *testing.T) {
+	for flaw, want := range map[string]string{
+		"has one bucket":                "two keys are two buckets",
+		"allows one too many":           "a new bucket holds its burst and no more",
+		"overfills":                     "a bucket never holds more than its burst",
+		"charges what it refuses":       "of several buckets none is charged",
+		"counts whole seconds":          "a unit comes back each Interval",
+		"refuses a cost of nothing":     "a cost of nothing is allowed",
+		"allows a cost above the burst": "a cost above the burst is refused",
+		"tells no Next":                 "Next and Wait",
+		"tells a Wait too short":        "Next and Wait",
+		"cuts keys at a NUL":            "a key may have any bytes",
+		"forgets long keys":             "a key may have any bytes",
+		"lets others in between":        "of many callers at once",
+		"ignores the context":           "a context that has ended",
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			if err := limittest.TestRateStore(t.Context(), opener(flaw)); err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("a store that %s: found %v, want a breach of %q", flaw, err, want)
+			}
+		})
+	}
+}
+
+func TestRateStoreReportsAStoreThatFails(t *testing.T) {
+	failing := errors.New("no server")
+	if err := limittest.TestRateStore(t.Context(), func() (security.RateStore, error) { return nil, failing }); !errors.Is(err, failing) {
+		t.Error(err)
+	}
+	if err := limittest.TestRateStore(t.Context(), func() (security.RateStore, error) { return down{failing}, nil }); !errors.Is(err, failing) {
+		t.Error(err)
+	}
+}
+
+type down struct{ err error }
+
+func (d down) Take(context.Context, []security.RateTake, []security.RateTaken) error { return d.err }
