@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"log"
+	"log/slog"
 	"testing"
 
 	"github.com/gatehouse-go/gatehouse/revalidate"
@@ -22,6 +25,11 @@ func newCache(t testing.TB, c revalidate.Config) *revalidate.Cache {
 	})
 	return cache
 }
+
+// silent is a logger for tests that provoke what is logged.
+func silent() *slog.Logger { return slog.New(slog.DiscardHandler) }
+
+func quiet() *log.Logger { return log.New(io.Discard, "", 0) }
 
 func ExampleNew() {
 	cache, err := revalidate.New(revalidate.Config{})

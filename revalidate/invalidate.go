@@ -130,13 +130,28 @@ func (c *Cache) invalidate(inv *Invalidation, patterns []*pathPattern) {
 // refreshed in the background, for at most Config.RevalidateWindow. See [Cache.ExpireTag] where readers must not see old
 // data, and [Cache.Invalidate] for more than tags.
 func (c *Cache) RevalidateTag(ctx context.Context, tag string, more ...string) error {
-	return c.Invalidate(ctx, Invalidation{Tags: append([]string{tag}, more...)})
+	return c.invalidateTags(ctx, StaleWhileRevalidate, tag, more)
 }
 
 // ExpireTag marks everything that carries one of the tags as gone: the next reader waits for fresh data. What this
 // process wrote before the call is seen by every read in this process after it.
 func (c *Cache) ExpireTag(ctx context.Context, tag string, more ...string) error {
-	return c.Invalidate(ctx, Invalidation{Tags: append([]string{tag}, more...), Mode: Expire})
+	return c.invalidateTags(ctx, Expire, tag, more)
+}
+
+// invalidateTags spares the one tag that is the usual case every allocation.
+func (c *Cache) invalidateTags(ctx context.Context, mode Mode, tag string, more []string) error {
+	if len(more) > 0 || c.onInvalidate != nil {
+		return c.Invalidate(ctx, Invalidation{Tags: append([]string{tag}, more...), Mode: mode})
+	}
+	if err := CheckTag(tag); err != nil {
+		return err
+	}
+	inv := Invalidation{Mode: mode}
+	one := [1]string{tag}
+	inv.Tags = one[:]
+	c.invalidate(&inv, nil)
+	return nil
 }
 
 // RevalidatePath marks the responses of a path as stale. The path is one path ("/blog/hello") or a pattern
