@@ -79,7 +79,7 @@ type generations struct {
 	clock clock
 	epoch atomic.Int64 // generation of the newest invalidation of anything
 	fresh atomic.Int64 // the same, counting only those after which a read must be fresh
-	floor atomic.Int64 // entries of this generation and older are dead: PurgeAll, and marks that were let go
+	floor atomic.Int64 // entries of an older generation are dead: PurgeAll, and marks that were let go
 
 	longest atomic.Int64 // longest life ever given to an entry, in nanoseconds: older marks concern nobody
 
@@ -125,7 +125,7 @@ func (g *generations) look(stamp int64, tags, path string, now int64) (v verdict
 	if stamp >= g.epoch.Load() {
 		return valid, 0
 	}
-	if stamp <= g.floor.Load() {
+	if stamp < g.floor.Load() {
 		return dead, 0
 	}
 	deadline = math.MaxInt64
