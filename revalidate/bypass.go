@@ -40,6 +40,9 @@ func (h *wrapped) bypass(w http.ResponseWriter, r *http.Request, why string) {
 		return status
 	}
 	h.next.ServeHTTP(out, r)
+	if out.Status() == 0 && !out.Hijacked() {
+		out.WriteHeader(http.StatusOK) // what net/http does for a handler that wrote nothing, but through the hook
+	}
 }
 
 // safe tells the methods that ask for no change (RFC 9110, section 9.2.1). A method nobody knows is taken to change something.
