@@ -266,13 +266,11 @@ func (w *capture) validated(ctx context.Context, update http.Header, now int64) 
 	}
 	p := w.h.responses.judge(w.r, prior.status, header, w.x.asked, now)
 	fresh := newResponse(&w.h.responses.strip, prior.status, header, prior.body, p, now)
+	w.col.add(splitTags(publicTags(w.prior.tags))...) // a 304 need not repeat what the 200 said
 	tags, stamp, err := w.tags(header)
 	if err != nil {
 		w.h.cache.log.LogAttrs(ctx, slog.LevelError, "response has a tag that breaks a rule and is not stored", slog.String("path", w.r.URL.Path), slog.Any("error", err))
 		p.store = false
-	}
-	if update["Surrogate-Key"] == nil && len(w.col.tags) == 0 {
-		tags = w.prior.tags // a 304 need not repeat what the 200 said
 	}
 	e := fresh.entry(w.x.key, tags, trimPath(w.r.URL.Path), stamp, w.h.responses.disconnected)
 	if p.store {

@@ -71,8 +71,13 @@ type data[T any] struct {
 
 // decode returns what e holds as a T; false where it holds something else.
 func decode[T any](e *Entry) (*data[T], bool) {
-	d, ok := e.value.(*data[T])
-	return d, ok
+	switch v := e.value.(type) {
+	case *data[T]:
+		return v, true
+	case *encoded:
+		return decodeJSON[T](v)
+	}
+	return nil, false
 }
 
 // Get returns the value under key, from c if it is there and still good, else from fetch.

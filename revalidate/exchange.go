@@ -83,12 +83,22 @@ type exchanges struct {
 // join finds an exchange to read from, or registers fresh; first reports that fresh is the one. fresh is the generation
 // that an exchange must have at least.
 func (l *exchanges) join(x *exchange, fresh int64, r *reader) (joined *exchange, first bool) {
+	var older []*exchange
+	defer func() {
+		for _, other := range older { // what it makes must not replace what x makes
+			other.disown()
+		}
+	}()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, other := range l.byKey[x.key] {
-		if other.variant == x.variant && other.stated == x.stated && other.stamp >= fresh && other.admit(r) {
+		if other.variant != x.variant || other.stated != x.stated {
+			continue
+		}
+		if other.stamp >= fresh && other.admit(r) {
 			return other, false
 		}
+		older = append(older, other)
 	}
 	if r != nil {
 		r.leader = true
@@ -134,13 +144,18 @@ func (l *exchanges) disown(key string) {
 	list := slices.Clone(l.byKey[key])
 	l.mu.Unlock()
 	for _, x := range list {
-		x.mu.Lock()
-		x.closed = true
-		x.mu.Unlock()
-		x.saving.Lock()
-		x.gone = true
-		x.saving.Unlock()
+		x.disown()
 	}
+}
+
+// disown keeps x from being joined and from storing what it makes; a store under way is waited for.
+func (x *exchange) disown() {
+	x.mu.Lock()
+	x.closed = true
+	x.mu.Unlock()
+	x.saving.Lock()
+	x.gone = true
+	x.saving.Unlock()
 }
 
 // leave takes a reader off. When the last one leaves a response that is not going to be stored, the handler is told to stop.

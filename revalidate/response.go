@@ -71,9 +71,7 @@ func newResponse(strip *[]string, status int, header http.Header, body []byte, p
 		v.lines += len(lines)
 	}
 	slices.SortFunc(v.fields, func(a, b field) int { return strings.Compare(a.name, b.name) })
-	if hasBody(status) {
-		v.length = strconv.Itoa(len(body))
-	}
+	v.setLength()
 	if header["Content-Type"] == nil && len(body) > 0 && len(header["Content-Encoding"]) == 0 {
 		if _, suppressed := header["Content-Type"]; !suppressed { // what net/http would have found out
 			v.fields = append(v.fields, field{"Content-Type", []string{http.DetectContentType(body)}})
@@ -92,6 +90,13 @@ func newResponse(strip *[]string, status int, header http.Header, body []byte, p
 		v.modified = p.date
 	}
 	return v
+}
+
+// setLength works out what Content-Length says.
+func (v *response) setLength() {
+	if hasBody(v.status) {
+		v.length = strconv.Itoa(len(v.body))
+	}
 }
 
 // hasBody reports whether a response to GET of this status can have one.

@@ -417,7 +417,11 @@ func (h *wrapped) stream(ctx context.Context, w http.ResponseWriter, r *http.Req
 		out[h.responses.emit] = []string{x.tags}
 	}
 	if s := h.status(why); s != "" {
-		out["Cache-Status"] = append(out["Cache-Status"], s+"; fwd-status="+strconv.Itoa(status))
+		s += "; fwd-status=" + strconv.Itoa(status)
+		if x.policy.store {
+			s += "; stored"
+		}
+		out["Cache-Status"] = append(out["Cache-Status"], s)
 	}
 	if x.stated == "" && status == http.StatusOK && conditional(r) && x.policy.store {
 		modified := x.policy.date
