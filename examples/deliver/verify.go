@@ -16,7 +16,7 @@ import (
 
 // verify checks a captured delivery as an endpoint at the time of -at would have done.
 func verify(ctx context.Context, o *options, body []byte) (string, error) {
-	scheme, err := provider.New(o.provider, o.secrets...)
+	scheme, err := provider.Inspect(o.provider, o.secrets...)
 	if err != nil {
 		return "", err
 	}

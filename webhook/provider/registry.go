@@ -84,7 +84,9 @@ func New(id string, secrets ...webhook.Secret) (webhook.Scheme, error) {
 // stronger of two signatures, Inspect does not:
 //
 //   - aws-sns: a message of any topic;
+//   - cloudevents: a handshake from any origin;
 //   - hubspot: versions 1 and 2 as well;
+//   - meta: a handshake whose verify token is the last of secrets;
 //   - strapi, datocms: the token in any header field, since settings name it;
 //   - token: in the query, in Authorization (Bearer) or in the field X-Webhook-Token;
 //   - rfc9421: a shared secret that is not base64 is used as text.
@@ -99,8 +101,16 @@ func Inspect(id string, secrets ...webhook.Secret) (webhook.Scheme, error) {
 	case AmazonSNS:
 		s.InsecureAnyTopic = true
 		return s, nil
+	case CloudEvents:
+		s.Origins = []string{"*"}
+		return s, nil
 	case HubSpot:
 		s.InsecureLegacy = true
+		return s, nil
+	case Meta:
+		if len(secrets) > 0 {
+			s.VerifyToken = secrets[len(secrets)-1]
+		}
 		return s, nil
 	case Strapi:
 		s.anyHeader = true
