@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log"
 	"net/http"
+	"net/http/httptest"
 	"time"
 
 	"github.com/gatehouse-go/gatehouse/webhook"
@@ -43,6 +44,28 @@ func ExampleNew() {
 	// handling invoice.paid evt_1
 	// 200 OK
 	// 200 OK
+}
+
+// A pattern with a method hides the endpoint from the provider's handshake, which comes with another one.
+func ExampleNew_incorrect() {
+	endpoint, err := webhook.New(webhook.Config{
+		Scheme:  provider.Dropbox{Secrets: []webhook.Secret{webhook.NewSecret("app secret")}},
+		OnEvent: func(context.Context, webhook.Event) error { return nil },
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("POST /wrong", endpoint)
+	mux.Handle("/right", endpoint)
+
+	// Dropbox asks with GET whether the endpoint is there.
+	for _, path := range []string{"/wrong", "/right"} {
+		fmt.Println(path, serve(mux, httptest.NewRequest(http.MethodGet, path+"?challenge=abc", nil)).Status)
+	}
+	// Output:
+	// /wrong 405 Method Not Allowed
+	// /right 200 OK
 }
 
 func ExampleNew_mistakes() {

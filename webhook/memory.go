@@ -12,8 +12,7 @@ import (
 
 // MemoryConfig bounds a [Memory]. Its zero value is ready.
 type MemoryConfig struct {
-	// MaxDone is how many handled events are remembered at most, each in about 150 bytes. Beyond it the oldest is forgotten before its time.
-	// Zero means 65536.
+	// MaxDone is how many handled events are remembered at most. Beyond it the oldest is forgotten before its time. Zero means 65536.
 	MaxDone int
 
 	// MaxClaims is how many events may be in hand at once. Beyond it Claim returns [ErrUnavailable]. Zero means 16384.
