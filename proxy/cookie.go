@@ -16,8 +16,8 @@ func cookieValue(headers []string, name string) string {
 				continue
 			}
 			value = strings.TrimSpace(value)
-			if len(value) > 1 && value[0] == '"' {
-				value = value[1 : len(value)-1]
+			if strings.HasPrefix(value, `"`) {
+				value = value[1:max(len(value)-1, 1)]
 			}
 			if decoded, ok := decodeComponent(value); ok {
 				return decoded

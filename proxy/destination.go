@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 
@@ -63,7 +64,8 @@ type queryTemplate struct {
 // CompileDestination reads a destination: a path ("/new/:slug?from=:id#:part") or an absolute http or https URL.
 //
 // It refuses what Next.js finds out per request: a parameter that the rule does not have or may lack, and a list in a
-// place for one value.
+// place for one value. It also refuses two parameters without text between them and parameters in the name of a query
+// parameter, for which Next.js writes its own placeholders into the URL.
 func CompileDestination(destination string, o DestinationOptions) (*Destination, error) {
 	d := &Destination{text: destination, params: o.Params, o: o}
 	fail := func(err error) (*Destination, error) {
@@ -89,6 +91,9 @@ func CompileDestination(destination string, o DestinationOptions) (*Destination,
 		return fail(err)
 	}
 	for _, q := range parseQuery(query) {
+		if name, err := CompileTemplate(q.Name, o.Params); err != nil || !name.constant() {
+			return fail(fmt.Errorf("the name of query parameter %q must not hold a parameter", q.Name))
+		}
 		t := queryTemplate{key: q.Name}
 		for _, v := range q.Values {
 			value, err := CompileTemplate(v, o.Params)
@@ -130,9 +135,13 @@ func (d *Destination) readOrigin(rest *string) error {
 	}
 	d.scheme = scheme
 	for i := range tokens {
-		tokens[i].Text = strings.ToLower(tokens[i].Text)
-		if tokens[i].Param {
+		t := &tokens[i]
+		t.Text = strings.ToLower(t.Text)
+		if t.Param {
 			d.host = tokens
+		}
+		if strings.ContainsFunc(t.Text+t.Separator(), func(r rune) bool { return r != '.' && (r >= 0x80 || !isLabel(string(r))) }) && !isIPv6(host) {
+			return errors.New("must have a host of letters, digits, hyphens and dots (an international name in its xn-- form)")
 		}
 	}
 	if d.host == nil {
@@ -153,7 +162,10 @@ func checkSlots(tokens []pathexp.Token, params []ParamSpec) error {
 	for _, t := range tokens {
 		spec, ok := findSpec(params, t.Name)
 		switch {
-		case !t.Param || t.Optional() || t.Name == "":
+		case !t.Param || t.Name == "":
+		case t.Repeats() && t.Separator() == "":
+			return fmt.Errorf("parameter :%s repeats without a slash or other text before each of its values", t.Name)
+		case t.Optional():
 		case !ok:
 			return fmt.Errorf("parameter :%s is not in the source or its conditions", t.Name)
 		case spec.Optional:
@@ -265,6 +277,12 @@ func (d *Destination) expandHost(p Params) (string, error) {
 		}
 	}
 	return "", ErrHost
+}
+
+// isIPv6 says whether host is an address in brackets.
+func isIPv6(host string) bool {
+	addr, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	return err == nil && strings.HasPrefix(host, "[") && addr.Is6() && addr.Zone() == ""
 }
 
 // isLabel says whether s is one label of a host name: letters, digits, hyphens and underscores.

@@ -42,13 +42,13 @@ func TestExpand(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := proxy.CompileDestination("/new/:path*?from=old#:path*", proxy.DestinationOptions{Params: p.Params()})
+	d, err := proxy.CompileDestination("/new/:path*?from=old#/:path*", proxy.DestinationOptions{Params: p.Params()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	params, _ := p.Match("/old/a/b c")
 	target, err := d.Expand(params, "x=1&from=there")
-	if got, want := target.String(), "/new/a/b%20c?x=1&from=old#ab%20c"; got != want || err != nil {
+	if got, want := target.String(), "/new/a/b%20c?x=1&from=old#/a/b%20c"; got != want || err != nil {
 		t.Errorf("got %s (%v), want %s", got, err, want)
 	}
 }

@@ -44,6 +44,8 @@ type PatternOptions struct {
 	BasePath string
 	// Locales, when not empty, puts one path segment for the locale before the pattern in ReadingMatcher.
 	Locales []string
+	// NoLocale leaves that segment out although there are Locales ("locale": false): the pattern has its own.
+	NoLocale bool
 	// Excluded are path prefixes that a pattern in ReadingSource never matches, as Next.js keeps redirects off "/_next".
 	Excluded []string
 	// Strict refuses a trailing slash that the pattern does not have, in ReadingPath.
@@ -74,17 +76,19 @@ func (o PatternOptions) engine(root bool) pathexp.Options {
 		e.Before = o.BasePath + `/:nextData(_next/data/[^/]{1,})?`
 		e.After = `{(\.json|` + transport + `)}?`
 		more := ""
-		if len(o.Locales) > 0 {
+		located := len(o.Locales) > 0 && !o.NoLocale
+		if located {
 			e.Before += `/:nextInternalLocale((?!_next/)[^/.]{1,})`
+		}
+		if len(o.Locales) > 0 {
 			more = `|\.json|`
 		}
-		if o.BasePath == "" && len(o.Locales) == 0 {
-			e.Around = &pathexp.Around{Begins: "/_next/data/", Ends: []string{".json", ".rsc"}}
+		if len(o.Locales) == 0 && !root && !strings.ContainsAny(o.BasePath, `:({*+?\}`) {
+			e.Around = &pathexp.Around{Text: o.BasePath, Begins: o.BasePath + "/_next/data/", Ends: []string{".json", ".rsc"}}
 		}
 		if root {
-			e.Around = nil
 			e.After = `(` + more + `/?index|/?index\.json|/?index(?:` + transport + `))?`
-			e.Omit = len(o.Locales) > 0
+			e.Omit = located
 		}
 	case ReadingSource:
 		e.Delimiters, e.Slash, e.Excluded = "/", true, o.Excluded

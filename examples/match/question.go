@@ -65,10 +65,8 @@ func (q *question) match() (any, error) {
 	o := proxy.PatternOptions{}
 	switch q.Layer {
 	case "proxy", "proxy-server":
-		o.BasePath = q.NextConfig.BasePath
-		if q.Pattern.Locale == nil || *q.Pattern.Locale {
-			o.Locales = q.NextConfig.I18n.Locales
-		}
+		o.BasePath, o.Locales = q.NextConfig.BasePath, q.NextConfig.I18n.Locales
+		o.NoLocale = q.Pattern.Locale != nil && !*q.Pattern.Locale
 	case "config", "config-sensitive", "config-redirect":
 		o.Reading = proxy.ReadingSource
 		if q.Layer == "config-sensitive" {

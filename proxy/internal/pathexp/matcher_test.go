@@ -128,6 +128,7 @@ func TestQuickWayAgreesWithSlow(t *testing.T) {
 	for _, o := range []pathexp.Options{
 		plain, {Delimiters: "/#?", Sensitive: true}, {Delimiters: "/", Slash: true}, {Delimiters: "/#?", Strict: true},
 		{Delimiters: "/#?", Around: around, Before: `/:nextData(_next/data/[^/]{1,})?`, After: `{(\.json|\.rsc|\.segments/.+\.segment\.rsc)}?`},
+		{Delimiters: "/#?", Around: &pathexp.Around{Text: "/p", Begins: "/p/_next/data/", Ends: around.Ends}, Before: `/p/:nextData(_next/data/[^/]{1,})?`, After: `{(\.json|\.rsc|\.segments/.+\.segment\.rsc)}?`},
 	} {
 		for _, pattern := range quick {
 			m, err := pathexp.Compile(pattern, o)
@@ -142,6 +143,9 @@ func TestQuickWayAgreesWithSlow(t *testing.T) {
 					b.WriteString(parts[r.IntN(len(parts))])
 				}
 				path := b.String()
+				if o.Around != nil && r.IntN(4) > 0 {
+					path = o.Around.Text + path
+				}
 				if r.IntN(2) == 0 {
 					path = strings.NewReplacer(":", "", "(", "", ")", "", "*", path, "{", "", "}", "", "?", "", "+", "", `\`, "").Replace(pattern) + path
 				}

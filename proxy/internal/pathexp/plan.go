@@ -38,6 +38,9 @@ func newPlan(tokens []Token, from, to int, o Options) *plan {
 		p.trail = ""
 	}
 	text, params := "", 0
+	if o.Around != nil {
+		text = o.Around.Text
+	}
 	for _, t := range tokens {
 		inside := t.Pos >= from && t.Pos < to
 		switch {
@@ -227,7 +230,8 @@ func upper(c byte) byte {
 
 // Around says which paths may need the patterns before and after the given one; the others match without them.
 type Around struct {
-	Begins string   // how those paths begin
+	Text   string   // plain text that stands before every path
+	Begins string   // how those paths begin, which is longer than a slash
 	Ends   []string // or end, before a delimiter
 }
 

@@ -3,7 +3,8 @@ package pathexp
 import "strings"
 
 // ParseTemplate reads text that is no path, such as a header's value or that of a query parameter: :name stands for
-// the parameter when known says that there is one, with its modifier; everything else is plain text.
+// the parameter when known says that there is one, with its modifier; everything else is plain text. In text with a colon,
+// a backslash makes the character after it plain.
 func ParseTemplate(text string, known func(name string) bool) ([]Token, error) {
 	var tokens []Token
 	plain := func(s string, pos int) {
@@ -13,8 +14,14 @@ func ParseTemplate(text string, known func(name string) bool) ([]Token, error) {
 			tokens = append(tokens, Token{Text: s, Pos: pos})
 		}
 	}
+	escapes := strings.Contains(text, ":")
 	for i := 0; i < len(text); {
 		end := i + 1
+		if escapes && text[i] == '\\' && end < len(text) {
+			plain(text[end:end+1], i)
+			i = end + 1
+			continue
+		}
 		if text[i] == ':' {
 			for end < len(text) && isNameByte(text[end]) {
 				end++
