@@ -127,11 +127,15 @@ func (a *Access) Check(r *http.Request) (Principal, error) {
 	return p, err
 }
 
-func (a *Access) check(r *http.Request) (Principal, Scheme, error) {
+// noScheme is the index of no scheme.
+const noScheme = -1
+
+// check also returns the index of the scheme that judged: schemes may be of types that cannot be compared.
+func (a *Access) check(r *http.Request) (Principal, int, error) {
 	if len(r.Header["Authorization"]) > 1 {
-		return Principal{}, nil, ErrAmbiguous
+		return Principal{}, noScheme, ErrAmbiguous
 	}
-	for _, s := range a.schemes {
+	for i, s := range a.schemes {
 		name, ok := s.Claim(r)
 		if !ok {
 			continue
@@ -139,7 +143,7 @@ func (a *Access) check(r *http.Request) (Principal, Scheme, error) {
 		attempt := attempt{address: clientip.From(r), name: name}
 		wait, counted := a.failures.begin(attempt)
 		if wait > 0 {
-			return Principal{}, s, &throttledError{wait: wait}
+			return Principal{}, i, &throttledError{wait: wait}
 		}
 		p, err := s.Authenticate(r)
 		wrong := errors.Is(err, ErrCredentials)
@@ -150,12 +154,12 @@ func (a *Access) check(r *http.Request) (Principal, Scheme, error) {
 			a.failures.forgiven(attempt)
 		}
 		if err != nil {
-			return Principal{}, s, err
+			return Principal{}, i, err
 		}
 		a.failures.succeeded(attempt)
-		return p, s, nil
+		return p, i, nil
 	}
-	return Principal{}, nil, ErrNoCredentials
+	return Principal{}, noScheme, ErrNoCredentials
 }
 
 // Wrap returns a handler that lets in requests with good credentials, and those without any where the config says Optional.
@@ -164,14 +168,14 @@ func (a *Access) check(r *http.Request) (Principal, Scheme, error) {
 // cache knows by itself only that Authorization makes an answer private (RFC 9111, section 3.5).
 func (a *Access) Wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		p, s, err := a.check(r)
+		p, judge, err := a.check(r)
 		switch {
 		case err == nil:
 			a.serve(next, w, r, p)
 		case a.optional && errors.Is(err, ErrNoCredentials):
 			next.ServeHTTP(w, r)
 		default:
-			a.refuse(w, r, s, err, nil)
+			a.refuse(w, r, judge, err, nil)
 		}
 	})
 }
@@ -186,16 +190,16 @@ func (a *Access) Require(scopes ...string) func(http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			p, known := PrincipalFrom(r.Context())
 			if !known {
-				var s Scheme
+				var judge int
 				var err error
-				if p, s, err = a.check(r); err != nil {
-					a.refuse(w, r, s, err, nil)
+				if p, judge, err = a.check(r); err != nil {
+					a.refuse(w, r, judge, err, nil)
 					return
 				}
 			}
 			switch {
 			case !p.Has(scopes...):
-				a.refuse(w, r, nil, &scopeError{principal: p.ID, scopes: scopes}, scopes)
+				a.refuse(w, r, noScheme, &scopeError{principal: p.ID, scopes: scopes}, scopes)
 			case known:
 				next.ServeHTTP(w, r)
 			default:
@@ -215,21 +219,21 @@ func (a *Access) serve(next http.Handler, w http.ResponseWriter, r *http.Request
 	r.Pattern = inner.Pattern // for what logs around us
 }
 
-// refuse answers with the challenges of every scheme (RFC 9110, section 15.5.2), or with the time to wait. The scheme s, if not
-// nil, is the one whose credentials were refused: only it says why.
-func (a *Access) refuse(w http.ResponseWriter, r *http.Request, s Scheme, err error, scopes []string) {
+// refuse answers with the challenges of every scheme (RFC 9110, section 15.5.2), or with the time to wait. Only the
+// scheme that judged the credentials, if one did, says why.
+func (a *Access) refuse(w http.ResponseWriter, r *http.Request, judge int, err error, scopes []string) {
 	h := w.Header()
 	var throttled *throttledError
 	switch {
 	case errors.As(err, &throttled):
 		h["Retry-After"] = []string{strconv.FormatInt(int64((throttled.wait+time.Second-1)/time.Second), 10)}
 	case errors.Is(err, ErrScope), refusal.Status(err) == http.StatusUnauthorized:
-		for _, each := range a.schemes {
+		for i, s := range a.schemes {
 			reason := error(ErrNoCredentials)
-			if each == s || errors.Is(err, ErrScope) {
+			if i == judge || errors.Is(err, ErrScope) {
 				reason = err
 			}
-			if challenge := each.Challenge(reason, scopes); challenge != "" {
+			if challenge := s.Challenge(reason, scopes); challenge != "" {
 				h["Www-Authenticate"] = append(h["Www-Authenticate"], challenge)
 			}
 		}
