@@ -27,7 +27,7 @@ type Memory struct {
 	mu      sync.Mutex
 	claims  map[Key]memoryClaim
 	done    map[Key]int  // position in the order of confirmation
-	order   []memoryDone // ring of at most MaxDone, from head to head+len(done positions)
+	order   []memoryDone // ring of at most MaxDone notes: position p is at p % MaxDone
 	head    int          // position of the oldest
 	next    int          // position of the next to come
 	tokens  uint64
