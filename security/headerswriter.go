@@ -4,8 +4,8 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/gatehouse-go/gatehouse/internal/respwriter"
@@ -120,8 +120,9 @@ func (hw *headersWriter) dropEchoes(header http.Header, in echoes) {
 	h := hw.headers
 	for name, values := range header {
 		cookies := name != "Set-Cookie" && !h.echoAllowed[name] // a session's cookie may be set again
+		holds := func(v string) bool { return in.within(v, cookies) || h.secrets.Contains(v) }
 		if slices.ContainsFunc(values, func(v string) bool {
-			return in.within(v, cookies) || h.secrets.Contains(v)
+			return holds(v) || strings.IndexByte(v, '%') >= 0 && holds(percentDecode(v))
 		}) {
 			delete(header, name)
 			h.logger.LogAttrs(hw.request.Context(), slog.LevelError, "response field held a credential and was dropped", slog.String("field", name))
@@ -129,19 +130,25 @@ func (hw *headersWriter) dropEchoes(header http.Header, in echoes) {
 	}
 }
 
-// within reports whether value holds a credential, as it is or percent-encoded.
-func (in *echoes) within(value string, cookies bool) bool {
-	if in.plainlyWithin(value, cookies) {
-		return true
+// percentDecode decodes what is percent-encoded in s and leaves the rest as it is, so that one stray percent sign hides
+// nothing.
+func percentDecode(s string) string {
+	b := make([]byte, 0, len(s))
+	for i := 0; i < len(s); i++ {
+		if s[i] == '%' && i+2 < len(s) {
+			if n, err := strconv.ParseUint(s[i+1:i+3], 16, 8); err == nil && s[i+1] != '+' {
+				b = append(b, byte(n))
+				i += 2
+				continue
+			}
+		}
+		b = append(b, s[i])
 	}
-	if strings.IndexByte(value, '%') < 0 {
-		return false
-	}
-	decoded, err := url.PathUnescape(value)
-	return err == nil && in.plainlyWithin(decoded, cookies)
+	return string(b)
 }
 
-func (in *echoes) plainlyWithin(value string, cookies bool) bool {
+// within reports whether value holds a credential of the request.
+func (in *echoes) within(value string, cookies bool) bool {
 	for _, lines := range in.auth {
 		for _, line := range lines {
 			if _, credentials, ok := strings.Cut(line, " "); ok && len(credentials) >= 8 {
