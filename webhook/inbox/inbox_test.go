@@ -105,7 +105,9 @@ func TestErrorsAskTheProviderToComeAgain(t *testing.T) {
 // refusing is an Accepter whose disk is full.
 type refusing struct{}
 
-func (refusing) Accept(context.Context, webhook.Event) (bool, error) { return false, inbox.ErrQueueFull }
+func (refusing) Accept(context.Context, webhook.Event) (bool, error) {
+	return false, inbox.ErrQueueFull
+}
 
 func TestReceivePassesTheErrorOn(t *testing.T) {
 	if err := inbox.Receive(refusing{})(t.Context(), webhook.Event{}); !errors.Is(err, inbox.ErrQueueFull) {
