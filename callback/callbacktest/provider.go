@@ -40,6 +40,7 @@ type Provider struct {
 
 	config ProviderConfig
 	server *httptest.Server
+	mux    *http.ServeMux
 
 	mu           sync.Mutex
 	faults       Faults
@@ -86,7 +87,7 @@ func NewProvider(t testing.TB, c ProviderConfig) *Provider {
 		spentRefresh: map[string]bool{},
 		access:       map[string]*grant{}, revoked: map[*grant]bool{}, calls: map[string]int{},
 	}
-	mux := http.NewServeMux()
+	p.mux = http.NewServeMux()
 	for pattern, h := range map[string]http.HandlerFunc{
 		"GET /.well-known/openid-configuration": p.metadata,
 		"GET /jwks":                             p.keys,
@@ -96,7 +97,7 @@ func NewProvider(t testing.TB, c ProviderConfig) *Provider {
 		"GET /userinfo":                         p.userinfo,
 		"GET /logout":                           p.endSession,
 	} {
-		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+		p.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 			p.mu.Lock()
 			defer p.mu.Unlock()
 			p.calls[r.URL.Path]++
@@ -104,9 +105,9 @@ func NewProvider(t testing.TB, c ProviderConfig) *Provider {
 		})
 	}
 	if c.PlainHTTP {
-		p.server = httptest.NewServer(mux)
+		p.server = httptest.NewServer(p)
 	} else {
-		p.server = httptest.NewTLSServer(mux)
+		p.server = httptest.NewTLSServer(p)
 	}
 	t.Cleanup(p.server.Close)
 	p.Issuer = p.server.URL
@@ -121,6 +122,9 @@ func newKey(t testing.TB, id string) signingKey {
 	}
 	return signingKey{id, key}
 }
+
+// ServeHTTP answers a request without the network, for tests that keep time with testing/synctest.
+func (p *Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) { p.mux.ServeHTTP(w, r) }
 
 // Client returns a client that trusts the provider's certificate.
 func (p *Provider) Client() *http.Client { return p.server.Client() }
@@ -182,6 +186,13 @@ func (p *Provider) Sign(t testing.TB, typ string, claims map[string]any) string 
 		t.Fatal(err)
 	}
 	return token
+}
+
+// PublicKey returns the key that verifies what [Provider.Sign] signs.
+func (p *Provider) PublicKey() crypto.PublicKey {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.key.private.Public()
 }
 
 // keySet returns the published keys.

@@ -191,16 +191,8 @@ func (l *Login[U]) refuse(w http.ResponseWriter, r *http.Request, err error, tar
 		return
 	}
 	retry := l.config.LoginPath
-	params := url.Values{}
 	if target != "" && target != l.config.Home {
-		params.Set(l.config.ReturnToParam, target)
-	}
-	if len(params) > 0 {
-		separator := "?"
-		if strings.Contains(retry, "?") {
-			separator = "&"
-		}
-		retry += separator + params.Encode()
+		retry = withQuery(retry, url.Values{l.config.ReturnToParam: {target}})
 	}
 	callback.Refuse(w, r, err, retry, l.config.Page)
 }

@@ -112,9 +112,6 @@ func New[U any](ctx context.Context, c Config[U]) (*Login[U], error) {
 	if c.Keys == nil {
 		bad.Hidden("Config.Keys", "is required")
 	}
-	if c.Lifetime != 0 && (c.Lifetime < time.Second || c.Lifetime > 24*time.Hour) {
-		bad.Field("Config.Lifetime", c.Lifetime, "must be from 1s to 24h")
-	}
 	for _, p := range []struct {
 		field, standard string
 		path            *string
@@ -162,22 +159,22 @@ func New[U any](ctx context.Context, c Config[U]) (*Login[U], error) {
 		l.providers[p.ID] = resolved
 		l.order = append(l.order, resolved)
 	}
-	if err := bad.Err(); err != nil {
+	err := bad.Err()
+	if c.Keys != nil {
+		var err2, err3 error
+		l.flows, err2 = callback.NewFlows(callback.FlowsConfig{Keys: c.Keys, Name: "login", Lifetime: c.Lifetime, InsecureHTTP: c.InsecureHTTP})
+		if c.Sessions == nil {
+			c.Sessions, err3 = callback.NewSessions(callback.SessionsConfig[U]{
+				Keys: c.Keys, Login: c.LoginPath, ReturnToParam: c.ReturnToParam, InsecureHTTP: c.InsecureHTTP, Page: c.Page, Logger: c.Logger,
+			})
+		}
+		err = errors.Join(err, err2, err3)
+	}
+	if err != nil {
 		return nil, err
 	}
-
 	if c.ReturnTo == nil {
 		c.ReturnTo = origin
-	}
-	var err, err2 error
-	if c.Sessions == nil {
-		c.Sessions, err = callback.NewSessions(callback.SessionsConfig[U]{
-			Keys: c.Keys, Login: c.LoginPath, ReturnToParam: c.ReturnToParam, InsecureHTTP: c.InsecureHTTP, Page: c.Page, Logger: c.Logger,
-		})
-	}
-	l.flows, err2 = callback.NewFlows(callback.FlowsConfig{Keys: c.Keys, Name: "login", Lifetime: c.Lifetime, InsecureHTTP: c.InsecureHTTP})
-	if err := errors.Join(err, err2); err != nil {
-		return nil, err
 	}
 	l.config = c
 	return l, l.reach(ctx)

@@ -35,7 +35,8 @@ func (p *provider) verify(ctx context.Context, d *discovered, raw, accessToken s
 		ACR             string   `json:"acr"`
 		AMR             []string `json:"amr"`
 	}
-	if err := token.Claims(&claims); err != nil {
+	var all json.RawMessage
+	if err := errors.Join(token.Claims(&claims), token.Claims(&all)); err != nil {
 		return fail(fmt.Errorf("claims: %w", err))
 	}
 	if token.Subject == "" {
@@ -59,15 +60,10 @@ func (p *provider) verify(ctx context.Context, d *discovered, raw, accessToken s
 		}
 	}
 	v := &verified{nonce: token.Nonce, issuedAt: token.IssuedAt}
-	v.Identity = Identity{Provider: p.ID, Issuer: p.Issuer, Subject: token.Subject, SessionID: claims.SessionID, ACR: claims.ACR, AMR: claims.AMR}
+	v.Identity = Identity{Provider: p.ID, Issuer: p.Issuer, Subject: token.Subject, SessionID: claims.SessionID, ACR: claims.ACR, AMR: claims.AMR, Claims: all}
 	if claims.AuthTime != 0 {
 		v.AuthTime = time.Unix(claims.AuthTime, 0)
 	}
-	var all json.RawMessage
-	if err := token.Claims(&all); err != nil {
-		return fail(err)
-	}
-	v.Claims = all
 	return v, nil
 }
 

@@ -73,18 +73,11 @@ func (l *Login[U]) endSession(r *http.Request, user U) string {
 	if err != nil || d.EndSession == "" {
 		return l.config.AfterLogout
 	}
-	u, err := url.Parse(d.EndSession)
-	if err != nil {
-		return l.config.AfterLogout
-	}
-	q := u.Query()
-	q.Set("client_id", p.ClientID)
-	q.Set("post_logout_redirect_uri", strings.TrimSuffix(l.config.BaseURL, "/")+l.config.AfterLogout)
+	q := url.Values{"client_id": {p.ClientID}, "post_logout_redirect_uri": {strings.TrimSuffix(l.config.BaseURL, "/") + l.config.AfterLogout}}
 	if hint.IDToken != "" {
 		q.Set("id_token_hint", hint.IDToken)
 	}
-	u.RawQuery = q.Encode()
-	return u.String()
+	return withQuery(d.EndSession, q)
 }
 
 // BackChannel returns the handler to which a provider POSTs a logout token (Back-Channel Logout 1.0): it ends the sessions that
@@ -228,9 +221,6 @@ func subjectLink(issuer, subject string) string { return "oidc-sub:" + issuer + 
 func sessionLink(issuer, sid string) string     { return "oidc-sid:" + issuer + " " + sid }
 
 func originOf(issuer string) string {
-	u, err := url.Parse(issuer)
-	if err != nil {
-		return "'none'"
-	}
+	u, _ := url.Parse(issuer) // New has parsed it
 	return u.Scheme + "://" + u.Host
 }

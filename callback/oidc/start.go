@@ -1,6 +1,7 @@
 package oidc
 
 import (
+	"bytes"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
@@ -24,6 +25,15 @@ type pending struct {
 	Target   string `json:"t"`
 	Begun    int64  `json:"b"`           // Unix seconds
 	MaxAge   *int64 `json:"m,omitempty"` // seconds
+}
+
+// encode returns the flow as JSON, in which the signs of a query stay as short as they are.
+func (f pending) encode() []byte {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	_ = e.Encode(f) // strings and numbers always encode
+	return b.Bytes()
 }
 
 // Start returns the handler of LoginPath: it sends the browser to the provider. The parameter ReturnToParam says where to go
@@ -77,11 +87,7 @@ func (l *Login[U]) start(w http.ResponseWriter, r *http.Request) (string, error)
 	if err != nil {
 		return "", because(ErrUnreachable, err)
 	}
-	data, err := json.Marshal(flow)
-	if err != nil {
-		return "", err
-	}
-	state, err := l.flows.Begin(w, r, data)
+	state, err := l.flows.Begin(w, r, flow.encode())
 	if err != nil {
 		return "", err
 	}
@@ -118,28 +124,30 @@ func (a Authorization) params() url.Values {
 
 // push sends the parameters of the authorization request to the provider directly, and returns the URL that refers to them (RFC 9126).
 func (p *provider) push(r *http.Request, d *discovered, config *oauth2.Config, auth url.Values, target string) (string, error) {
-	u, err := url.Parse(target)
+	_, raw, _ := strings.Cut(target, "?")
+	params, err := url.ParseQuery(raw)
 	if err != nil {
 		return "", err
 	}
 	var answer struct {
 		RequestURI string `json:"request_uri"`
 	}
-	if err := p.post(r.Context(), d.PAR, config, auth, u.Query(), &answer); err != nil {
+	if err := p.post(r.Context(), d.PAR, config, auth, params, &answer); err != nil {
 		return "", because(ErrUnreachable, fmt.Errorf("pushed authorization request: %w", err))
 	}
 	if answer.RequestURI == "" {
 		return "", because(ErrUnreachable, errors.New("pushed authorization request: no request_uri"))
 	}
-	front, err := url.Parse(config.Endpoint.AuthURL)
-	if err != nil {
-		return "", err
+	return withQuery(config.Endpoint.AuthURL, url.Values{"client_id": {p.ClientID}, "request_uri": {answer.RequestURI}}), nil
+}
+
+// withQuery adds parameters to a URL, which may have some already.
+func withQuery(endpoint string, q url.Values) string {
+	separator := "?"
+	if strings.Contains(endpoint, "?") {
+		separator = "&"
 	}
-	q := front.Query()
-	q.Set("client_id", p.ClientID)
-	q.Set("request_uri", answer.RequestURI)
-	front.RawQuery = q.Encode()
-	return front.String(), nil
+	return endpoint + separator + q.Encode()
 }
 
 // query parses a query in which each of the named parameters stands at most once.
