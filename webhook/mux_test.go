@@ -3,7 +3,6 @@ package webhook_test
 import (
 	"context"
 	"errors"
-	"regexp"
 	"strings"
 	"testing"
 
@@ -110,49 +109,16 @@ func TestMuxRefuses(t *testing.T) {
 	}
 	var none *webhook.Mux
 	for name, err := range map[string]error{
-		"an exact pattern twice": mux.Handle("a", fine),
-		"a wild pattern twice":   mux.Handle("a.*", fine),
-		"no pattern":             mux.Handle("", fine),
-		"no function":            mux.Handle("b", nil),
-		"no typed function":      webhook.On[invoice](&mux, "b", nil),
-		"no Mux":                 none.Handle("b", fine),
+		"a pattern beyond reason": mux.Handle(strings.Repeat("*a", 600), fine),
+		"an exact pattern twice":  mux.Handle("a", fine),
+		"a wild pattern twice":    mux.Handle("a.*", fine),
+		"no pattern":              mux.Handle("", fine),
+		"no function":             mux.Handle("b", nil),
+		"no typed function":       webhook.On[invoice](&mux, "b", nil),
+		"no Mux":                  none.Handle("b", fine),
 	} {
 		if err == nil || !strings.HasPrefix(err.Error(), "webhook: ") {
 			t.Errorf("%s: %v, want an error", name, err)
 		}
 	}
-}
-
-func FuzzPattern(f *testing.F) {
-	f.Add("invoice.*", "invoice.paid")
-	f.Add("*.created", "a.created")
-	f.Add("a*b*c", "abbbcc")
-	f.Add("**", "ab")
-	f.Add("*a*", "aaa")
-	f.Fuzz(func(t *testing.T, pattern, s string) {
-		if !strings.Contains(pattern, "*") || len(pattern)+len(s) > 200 {
-			return
-		}
-		var mux webhook.Mux
-		var got bool
-		if err := mux.Handle(pattern, func(context.Context, webhook.Event) error { got = true; return nil }); err != nil {
-			t.Fatal(err)
-		}
-		if err := mux.OnEvent(t.Context(), webhook.Event{Type: s}); err != nil {
-			t.Fatal(err)
-		}
-		// Latin-1 keeps the expression about bytes, whatever the input.
-		expr := regexp.MustCompile(`(?s)^` + strings.ReplaceAll(regexp.QuoteMeta(latin1(pattern)), `\*`, `.+`) + `$`)
-		if want := expr.MatchString(latin1(s)); got != want {
-			t.Errorf("%q fits %q: %v, want %v", s, pattern, got, want)
-		}
-	})
-}
-
-func latin1(s string) string {
-	runes := make([]rune, len(s))
-	for i := range len(s) {
-		runes[i] = rune(s[i])
-	}
-	return string(runes)
 }
