@@ -28,6 +28,9 @@ type Methods struct {
 	Delete http.Handler
 	// Options serves OPTIONS. Nil means 204 with Allow.
 	Options http.Handler
+	// RefuseOptions answers OPTIONS with 405 and leaves it out of Allow, as Next.js does for pages: a document that no script
+	// of another origin asks about needs no answer to it. It excludes Options.
+	RefuseOptions bool
 	// Extra serves further methods by their exact, case-sensitive names (RFC 9110, section 9.1), such as PROPFIND.
 	// Methods that have a field of their own, TRACE (it sends a client's credentials back to whoever can read the
 	// answer) and CONNECT (its target is no resource) are refused.
@@ -46,7 +49,7 @@ type Methods struct {
 // Handler serves one resource: each method by its handler, OPTIONS and unknown methods by itself. It is made by
 // [CreateHandler], holds no changing state and serves requests concurrently.
 //
-//   - OPTIONS without a handler of its own: 204 with Allow.
+//   - OPTIONS without a handler of its own: 204 with Allow, unless Methods.RefuseOptions is set.
 //   - A method without a handler, including TRACE: 405 with Allow and an application/problem+json body (RFC 9110,
 //     section 15.5.6; RFC 9457).
 //   - "OPTIONS *", which asks about the server and not about a resource (RFC 9110, section 9.3.7): 204 without
@@ -59,6 +62,8 @@ type Handler struct {
 	methods  []string // sorted, for Allow
 	allow    string   // the value of Allow
 	static   bool
+
+	refuseOptions bool
 }
 
 // CreateHandler bundles m into one handler inside mw, the first middleware outermost. It is the place for a route's own middlewares; those
@@ -69,15 +74,18 @@ type Handler struct {
 // or UnsafeGet without Get, or both together.
 func CreateHandler(m Methods, mw ...alice.Constructor) (*Handler, error) {
 	c := invalid.Config{Package: "gatehouse"}
-	h := &Handler{byMethod: m.byMethod(&c), static: m.Static}
+	h := &Handler{byMethod: m.byMethod(&c), static: m.Static, refuseOptions: m.RefuseOptions}
 	if len(h.byMethod) == 0 {
 		c.Hidden("Methods", "must have at least one handler")
 	}
 	m.checkGet(&c)
+	if m.RefuseOptions && m.Options != nil {
+		c.Hidden("Methods.RefuseOptions", "excludes Options")
+	}
 	if get := h.byMethod[http.MethodGet]; get != nil && h.byMethod[http.MethodHead] == nil && !m.UnsafeGet {
 		h.byMethod[http.MethodHead] = get
 	}
-	h.methods = allowed(h.byMethod)
+	h.methods = allowed(h.byMethod, m.RefuseOptions)
 	h.allow = strings.Join(h.methods, ", ")
 	h.chain = chain(&c, http.HandlerFunc(h.dispatch), mw)
 	if err := c.Err(); err != nil {
@@ -176,9 +184,9 @@ func isNil(h http.Handler) bool {
 }
 
 // allowed returns the methods that are answered with something better than 405.
-func allowed(byMethod map[string]http.Handler) []string {
+func allowed(byMethod map[string]http.Handler, refuseOptions bool) []string {
 	methods := slices.Collect(maps.Keys(byMethod))
-	if byMethod[http.MethodOptions] == nil {
+	if byMethod[http.MethodOptions] == nil && !refuseOptions {
 		methods = append(methods, http.MethodOptions)
 	}
 	slices.Sort(methods)
@@ -217,7 +225,7 @@ func (h *Handler) dispatch(w http.ResponseWriter, r *http.Request) {
 		serve.ServeHTTP(w, r)
 		return
 	}
-	if r.Method == http.MethodOptions {
+	if r.Method == http.MethodOptions && (!h.refuseOptions || r.URL.Path == "*") {
 		if r.URL.Path != "*" {
 			w.Header()["Allow"] = []string{h.allow} // a slice of its own: what wraps us may change it
 		}

@@ -45,6 +45,8 @@ func TestHandlerAnswersEveryMethod(t *testing.T) {
 		{"one handler for two methods", gatehouse.Methods{Get: both, Post: both}, "POST", 200, "", "both POST"},
 		{"OPTIONS automatically, with HEAD and OPTIONS in Allow", gatehouse.Methods{Get: says("get"), Post: says("post")}, "OPTIONS", 204, "GET, HEAD, OPTIONS, POST", ""},
 		{"OPTIONS by a handler of its own", gatehouse.Methods{Get: says("get"), Options: says("options")}, "OPTIONS", 200, "", "options OPTIONS"},
+		{"OPTIONS refused, and not in Allow", gatehouse.Methods{Get: says("get"), RefuseOptions: true}, "OPTIONS", 405, "GET, HEAD", problem405},
+		{"other methods where OPTIONS is refused", gatehouse.Methods{Get: says("get"), RefuseOptions: true}, "PUT", 405, "GET, HEAD", problem405},
 		{"OPTIONS where there is no GET does not list HEAD", gatehouse.Methods{Post: says("post")}, "OPTIONS", 204, "OPTIONS, POST", ""},
 		{"a method without handler is 405", gatehouse.Methods{Get: says("get")}, "POST", 405, "GET, HEAD, OPTIONS", problem405},
 		{"HEAD without GET is 405", gatehouse.Methods{Post: says("post")}, "HEAD", 405, "OPTIONS, POST", problem405},
@@ -147,6 +149,7 @@ func TestCreateHandlerReportsEveryMistake(t *testing.T) {
 			"gatehouse: Methods.Static needs Get", "gatehouse: Methods.UnsafeGet needs Get",
 			"gatehouse: Methods.Static excludes UnsafeGet: what changes something cannot be exported",
 		}},
+		{"OPTIONS both served and refused", gatehouse.Methods{Options: says(""), RefuseOptions: true}, nil, []string{"gatehouse: Methods.RefuseOptions excludes Options"}},
 		{"bad middlewares", gatehouse.Methods{Get: says("")}, []alice.Constructor{nil, nothing}, []string{"gatehouse: middleware 1 must return a handler", "gatehouse: middleware 0 must not be nil"}},
 	} {
 		t.Run(row.name, func(t *testing.T) {

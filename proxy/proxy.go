@@ -285,18 +285,18 @@ func (p *Proxy) compileMatchers(config Config, c *invalid.Config) matcherList {
 	return l
 }
 
-// match reports whether Handle is to be called for r, and the parameters for it.
-func (l *matcherList) match(r *http.Request) (Params, bool) {
+// match reports whether Handle is to be called for r, and the matcher's source and parameters for it.
+func (l *matcherList) match(r *http.Request) (string, Params, bool) {
 	if l.all {
-		return Params{}, true
+		return "", Params{}, true
 	}
 	for _, i := range l.index.candidates(r.URL.Path) {
 		rule := &l.rules[i]
 		if params, ok := rule.pattern.Match(r.URL.Path); ok && rule.conditions.MatchInto(r, &params) {
-			return params, true
+			return rule.pattern.String(), params, true
 		}
 	}
-	return Params{}, false
+	return "", Params{}, false
 }
 
 // An upstreamSet finds upstreams by name and by origin.

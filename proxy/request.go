@@ -12,6 +12,9 @@ import (
 // decoded form name the same segments, none of them a dot segment.
 type Request struct {
 	*http.Request
+	// Source is that of the matcher that matched, or empty where there are no matchers. A Handle for several matchers tells
+	// them apart by it: a test of the path can differ from the matcher in how it reads it, and lets through what the matcher caught.
+	Source string
 	// Params are the parameters of the matcher that matched, decoded. Without matchers there are none.
 	Params Params
 

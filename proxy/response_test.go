@@ -266,14 +266,14 @@ func TestParamsReachHandle(t *testing.T) {
 		Matchers: []proxy.Matcher{{Source: "/no"}, {Source: "/u/:id", Has: []proxy.Condition{{Type: "header", Key: "x-a"}}}},
 		Handle: func(r *proxy.Request) proxy.Response {
 			id, _ := r.Params.Get("id")
-			got += id
+			got += r.Source + " " + id
 			return proxy.Next()
 		},
 	})
 	h := p.Wrap(echo)
 	do(h, "GET", "/u/a%20b", "X-A: 1")
 	do(h, "GET", "/u/c")
-	if got != "a b" {
+	if got != "/u/:id a b" {
 		t.Errorf("got %q", got)
 	}
 }

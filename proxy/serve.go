@@ -185,11 +185,11 @@ func (t Target) location(query string) string {
 // still to be served.
 func (e *exchange) guard() bool {
 	for {
-		params, ok := e.p.matchers.match(e.r)
+		source, params, ok := e.p.matchers.match(e.r)
 		if !ok {
 			return true
 		}
-		response := e.ask(params)
+		response := e.ask(source, params)
 		if response.err != nil {
 			e.fail(response.err)
 			return false
@@ -227,8 +227,8 @@ func (e *exchange) guard() bool {
 }
 
 // ask calls Handle. A panic in it becomes an error, so that it is answered like any other.
-func (e *exchange) ask(params Params) (response Response) {
-	request := &Request{Request: e.r, Params: params, rewrites: e.rewrites, after: e.after}
+func (e *exchange) ask(source string, params Params) (response Response) {
+	request := &Request{Request: e.r, Source: source, Params: params, rewrites: e.rewrites, after: e.after}
 	defer func() {
 		e.after = request.after
 		if v := recover(); v != nil {
