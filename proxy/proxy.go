@@ -290,9 +290,10 @@ func (l *matcherList) match(r *http.Request) (string, Params, bool) {
 	if l.all {
 		return "", Params{}, true
 	}
+	odd := isOdd(r.URL.Path)
 	for _, i := range l.index.candidates(r.URL.Path) {
 		rule := &l.rules[i]
-		if params, ok := rule.pattern.Match(r.URL.Path); ok && rule.conditions.MatchInto(r, &params) {
+		if params, ok := rule.pattern.matchPath(r.URL.Path, odd); ok && rule.conditions.MatchInto(r, &params) {
 			return rule.pattern.String(), params, true
 		}
 	}

@@ -273,7 +273,8 @@ func TestParamsReachHandle(t *testing.T) {
 	h := p.Wrap(echo)
 	do(h, "GET", "/u/a%20b", "X-A: 1")
 	do(h, "GET", "/u/c")
-	if got != "/u/:id a b" {
+	do(h, "GET", "/u/%2525%3F%C3%A9", "X-A: 1")
+	if got != "/u/:id a b/u/:id %25?é" {
 		t.Errorf("got %q", got)
 	}
 }

@@ -52,12 +52,13 @@ func (l *ruleList) find(r *http.Request, from int) (hit, bool) {
 	if from >= len(l.rules) {
 		return hit{}, false
 	}
+	odd := isOdd(r.URL.Path)
 	for _, i := range l.index.candidates(r.URL.Path) {
 		if int(i) < from {
 			continue
 		}
 		rule := &l.rules[i]
-		params, ok := rule.pattern.Match(r.URL.Path)
+		params, ok := rule.pattern.matchPath(r.URL.Path, odd)
 		if !ok || !rule.conditions.MatchInto(r, &params) {
 			continue
 		}
@@ -77,20 +78,7 @@ func escapedParams(p *Pattern, params Params, u *url.URL) Params {
 	if again, ok := p.Match(raw); ok && sameValues(p, again, params) {
 		return again.withExtraEscaped(params)
 	}
-	values := make(map[string]any)
-	for name, v := range params.All() {
-		switch v := v.(type) {
-		case string:
-			values[name] = escapeSegment(v)
-		case []string:
-			for i := range v {
-				v[i] = escapeSegment(v[i])
-			}
-			values[name] = v
-		}
-	}
-	escaped, _ := NewParams(values) // strings and lists of them only
-	return escaped
+	return params.mapValues(escapeSegment)
 }
 
 // withExtraEscaped returns p with the parameters of other that are no parts of the path, which can hold anything.

@@ -82,7 +82,7 @@ func guardSecure(r *proxy.Request) proxy.Response {
 // Each row is a way round a guard that some proxy had, and what this one answers.
 func TestGuardCannotBeWalkedAround(t *testing.T) {
 	p := newProxy(t, proxy.Config{
-		Matchers: []proxy.Matcher{{Source: "/secure/:path*"}},
+		Matchers: []proxy.Matcher{{Source: "/secure/:path*"}, {Source: "/dot/(.*)"}, {Source: "/café/(.*)"}},
 		Handle:   guardSecure,
 		Rewrites: proxy.RewriteRules{Before: []proxy.RewriteRule{
 			{Source: "/public/:path*", Destination: "/secure/:path*"},
@@ -109,6 +109,13 @@ func TestGuardCannotBeWalkedAround(t *testing.T) {
 		{"a NUL", "GET", "/secure%00/x", nil, 400},
 		{"raw UTF-8", "GET", "/secure/é", nil, 400},
 		{"bytes that are no UTF-8", "GET", "/secure/%ff", nil, 400},
+		{"an encoded question mark, at which a parameter ends", "GET", "/secure/a%3Fb", nil, 401},
+		{"an encoded number sign", "GET", "/secure/a%23b", nil, 401},
+		{"an encoded question mark and letters of another alphabet", "GET", "/secure/%C3%A9%3Fb/c", nil, 401},
+		{"an encoded percent sign and question mark", "GET", "/secure/%2525%3Fb", nil, 401},
+		{"a line separator, which a dot does not take", "GET", "/dot/a%E2%80%A8b", nil, 401},
+		{"a line separator beside a literal beyond ASCII", "GET", "/caf%C3%A9/a%E2%80%A9b", nil, 401},
+		{"a raw number sign", "GET", "/secure#/x", nil, 400},
 		{"a double slash before", "GET", "//secure/x", nil, 308},
 		{"a double slash within", "GET", "/secure//x", nil, 308},
 		{"the control header of Next.js (CVE-2025-29927)", "GET", "/secure/x", []string{"X-Middleware-Subrequest: middleware:middleware:middleware:middleware:middleware"}, 401},

@@ -22,8 +22,8 @@ var (
 // Check returns nil when the raw and the decoded form of u's path name the same segments: no separator is encoded,
 // no segment is "." or ".." in either form (RFC 3986, section 3.3 and 6.2.2.3), no byte is NUL or another control,
 // the decoded path is UTF-8 and begins with a slash. The path "*" of a server-wide OPTIONS is accepted.
-// Bytes outside of ASCII must have come percent-encoded, in the query as well (RFC 3986, section 2): servers read raw ones in
-// encodings of their own.
+// Bytes outside of ASCII and the "#" must have come percent-encoded, in the query as well (RFC 3986, section 2): servers read
+// raw bytes in encodings of their own, and some end the path or query at a "#".
 //
 // Empty segments ("//") are left to the caller: they are one reading, if an unusual one. Check does not allocate.
 func Check(u *url.URL) error {
@@ -51,19 +51,19 @@ func Check(u *url.URL) error {
 	if !utf8.ValidString(path) {
 		return ErrUTF8
 	}
-	if !isASCII(u.RawPath) || !isASCII(u.RawQuery) {
+	if hasRaw(u.RawPath) || hasRaw(u.RawQuery) {
 		return ErrRaw
 	}
 	return nil
 }
 
-func isASCII(s string) bool {
+func hasRaw(s string) bool {
 	for i := range len(s) {
-		if s[i] >= utf8.RuneSelf {
-			return false
+		if c := s[i]; c >= utf8.RuneSelf || c == '#' {
+			return true
 		}
 	}
-	return true
+	return false
 }
 
 // hasDotSegment looks at the decoded path, where an encoded dot has become a dot.
