@@ -90,7 +90,7 @@ func GetMany[T any](ctx context.Context, c *Cache, keys []string, o Options, fet
 func (p *plan) entry(key string, value any, tags string, stamp, now int64) *Entry {
 	e := &Entry{
 		stamp: stamp, tags: tags, value: value,
-		fresh: later(now, p.fresh), expire: later(now, p.expire), keep: later(now, p.expire),
+		fresh: now + int64(p.fresh), expire: now + int64(p.expire), keep: now + int64(p.expire),
 	}
 	e.size = entryOverhead + int64(len(key)) + int64(len(tags)) + sizeOf(value)
 	return e

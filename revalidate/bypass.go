@@ -130,12 +130,8 @@ func (h *wrapped) headUpdate(r *http.Request, status int, header http.Header) {
 	}
 	ctx := context.WithoutCancel(r.Context())
 	primary := h.responses.primaryKey(r)
-	e, variant := h.find(ctx, primary, r)
-	if e == nil {
-		return
-	}
-	v, ok := e.value.(*response)
-	if !ok {
+	e, v, variant := h.find(ctx, primary, r)
+	if v == nil {
 		return
 	}
 	now := time.Now().UnixNano()
@@ -149,7 +145,7 @@ func (h *wrapped) headUpdate(r *http.Request, status int, header http.Header) {
 		delete(update, "Date")
 	}
 	p := h.responses.judge(r, status, update, now, now)
-	if verdict, _ := h.cache.generations.judge(e, now); verdict != valid || !p.store {
+	if h.cache.generations.judge(e, now) != valid || !p.store {
 		return
 	}
 	fresh := newResponse(&h.responses.strip, status, update, v.body, p, now)

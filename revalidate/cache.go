@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -205,7 +204,7 @@ func (c *Cache) load(ctx context.Context, key string) *Entry {
 func (c *Cache) save(ctx context.Context, key string, e *Entry) {
 	now := time.Now().UnixNano()
 	c.generations.granted(e.keep - e.stamp)
-	if v, _ := c.generations.judge(e, now); v == dead {
+	if c.generations.judge(e, now) == dead {
 		return
 	}
 	if err := c.store.Save(ctx, key, e); err != nil {
@@ -222,12 +221,4 @@ func (c *Cache) remove(ctx context.Context, key string) error {
 		c.counters.storeErrors.Add(1)
 	}
 	return err
-}
-
-// later adds a life to a time without overflow.
-func later(now int64, life time.Duration) int64 {
-	if now > 0 && int64(life) > math.MaxInt64-now {
-		return math.MaxInt64
-	}
-	return now + int64(life)
 }

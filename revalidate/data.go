@@ -156,11 +156,8 @@ func (c *Cache) usable(e *Entry, now int64) verdict {
 	if now >= e.expire {
 		return dead
 	}
-	v, deadline := c.generations.judge(e, now)
-	switch {
-	case v == aged && now >= deadline:
-		return dead
-	case v == valid && now >= e.fresh:
+	v := c.generations.judge(e, now)
+	if v == valid && now >= e.fresh {
 		return aged
 	}
 	return v

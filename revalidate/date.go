@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// Dates outside these years are taken for their edge, within which nanoseconds since 1970 fit an int64.
+// Dates outside these years are taken for their edge: the difference of any two within, in nanoseconds, fits an int64.
 const (
-	firstYear = 1700
-	lastYear  = 2250
+	firstYear = 1900
+	lastYear  = 2170
 )
 
 // httpDate reads a date field (RFC 9110, section 5.6.7), the first line of several, in nanoseconds since 1970. Unlike

@@ -31,9 +31,7 @@ func noDirectives() directives {
 func parseCacheControl(lines []string) directives {
 	d := noDirectives()
 	for _, line := range lines {
-		for name, value := range eachDirective(line) {
-			d.set(name, value)
-		}
+		eachDirective(line, d.set)
 	}
 	return d
 }
@@ -109,7 +107,7 @@ type requestDirectives struct {
 func parseRequestDirectives(lines []string) requestDirectives {
 	d := requestDirectives{maxAge: absent, minFresh: absent, maxStale: absent}
 	for _, line := range lines {
-		for name, value := range eachDirective(line) {
+		eachDirective(line, func(name, value string) {
 			switch name {
 			case "no-store":
 				d.noStore = true
@@ -127,25 +125,19 @@ func parseRequestDirectives(lines []string) requestDirectives {
 				}
 				first(&d.maxStale, value)
 			}
-		}
+		})
 	}
 	return d
 }
 
-// eachDirective yields the directives of one line: names in lower case, values without their quotes. Space beside an
+// eachDirective calls do for the directives of one line: names in lower case, values without their quotes. Space beside an
 // equals sign makes it another directive, as the grammar has it, so "max-age =1" is not a max-age.
-func eachDirective(line string) func(yield func(name, value string) bool) {
-	return func(yield func(name, value string) bool) {
-		for rest := line; rest != ""; {
-			var item string
-			item, rest = cutItem(rest)
-			name, value, _ := strings.Cut(item, "=")
-			if name == "" {
-				continue
-			}
-			if !yield(strings.ToLower(name), unquote(value)) {
-				return
-			}
+func eachDirective(line string, do func(name, value string)) {
+	for rest := line; rest != ""; {
+		var item string
+		item, rest = cutItem(rest)
+		if name, value, _ := strings.Cut(item, "="); name != "" {
+			do(strings.ToLower(name), unquote(value))
 		}
 	}
 }

@@ -298,8 +298,12 @@ func TestNewEndpointReportsEveryMistakeAndNoSecret(t *testing.T) {
 	if !errors.As(err, &joined) || len(joined.Unwrap()) != 5 || strings.Contains(err.Error(), "s3cret") {
 		t.Errorf("got:\n%v", err)
 	}
-	if _, err := revalidate.NewEndpoint(revalidate.EndpointConfig{Cache: newCache(t, revalidate.Config{})}); err == nil {
+	cache := newCache(t, revalidate.Config{})
+	if _, err := revalidate.NewEndpoint(revalidate.EndpointConfig{Cache: cache}); err == nil {
 		t.Error("no way in is accepted")
+	}
+	if _, err := revalidate.NewEndpoint(revalidate.EndpointConfig{Cache: cache, Tokens: []string{"s3cret"}}); err != nil {
+		t.Errorf("what is required is enough: %v", err)
 	}
 }
 
@@ -309,6 +313,13 @@ func TestNoSecretIsLogged(t *testing.T) {
 	h := newEndpoint(t, revalidate.EndpointConfig{Cache: cache, Tokens: []string{"s3cret"}, Logger: slog.New(slog.NewTextHandler(&out, nil))})
 	for _, query := range []string{"token=s3cret&tag=posts", "token=s3cretX&tag=posts", "token=s3cret", "token=s3cret&tag=%00"} {
 		h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/webhook?"+query, nil))
+	}
+	post := newEndpoint(t, revalidate.EndpointConfig{Cache: cache, Signed: signed, Logger: slog.New(slog.NewTextHandler(&out, nil))})
+	r := httptest.NewRequest("POST", "/webhook", strings.NewReader("{}"))
+	r.Header.Set("X-Signature", "beef")
+	post.ServeHTTP(httptest.NewRecorder(), r)
+	if !strings.Contains(out.String(), "the signature is beef") {
+		t.Error("the cause is not logged")
 	}
 	if strings.Contains(out.String(), "s3cret") || strings.Count(out.String(), "\n") < 4 || strings.Contains(fmt.Sprintf("%v %+v", h, h), "s3cret") {
 		t.Error(out.String())

@@ -107,34 +107,29 @@ func newGenerations(maxMarks int) *generations {
 	}
 }
 
-// judge says what the invalidations until now mean for e. The deadline is that of an aged entry.
-func (g *generations) judge(e *Entry, now int64) (v verdict, deadline int64) {
+// judge says what the invalidations until now mean for e.
+func (g *generations) judge(e *Entry, now int64) verdict {
 	epoch := g.epoch.Load()
-	if e.checked.Load() >= epoch && epoch != 0 {
-		return valid, 0
+	if e.checked.Load() >= epoch {
+		return valid
 	}
-	v, deadline = g.look(e.stamp, e.tags, e.path, now)
+	v := g.look(e.stamp, e.tags, e.path, now)
 	if v == valid {
 		e.checked.Store(epoch) // taken before looking: an invalidation since then is newer
 	}
-	return v, deadline
+	return v
 }
 
-// look is judge for what is not an entry yet.
-func (g *generations) look(stamp int64, tags, path string, now int64) (v verdict, deadline int64) {
-	if stamp >= g.epoch.Load() {
-		return valid, 0
-	}
+func (g *generations) look(stamp int64, tags, path string, now int64) (v verdict) {
 	if stamp < g.floor.Load() {
-		return dead, 0
+		return dead
 	}
-	deadline = math.MaxInt64
 	see := func(m *mark) {
 		switch {
 		case m.expired > stamp, m.stale > stamp && now >= m.until:
 			v = dead
 		case m.stale > stamp && v != dead:
-			v, deadline = aged, min(deadline, m.until)
+			v = aged
 		}
 	}
 	g.mu.RLock()
@@ -161,7 +156,7 @@ func (g *generations) look(stamp int64, tags, path string, now int64) (v verdict
 			}
 		}
 	}
-	return v, deadline
+	return v
 }
 
 // invalidate marks everything that inv names in one step: no read sees a part of it.

@@ -7,7 +7,7 @@ import (
 	"github.com/gatehouse-go/gatehouse/internal/invalid"
 )
 
-// Forever is a life without end: an entry that stays until it is invalidated or makes room.
+// Forever is a life without end: an entry that stays until it is invalidated or makes room. No life or window is longer.
 const Forever = 100 * 365 * 24 * time.Hour
 
 // A Life says how long an entry is good, in the three numbers of Next.js's cacheLife.

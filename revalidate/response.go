@@ -129,7 +129,7 @@ func (v *response) line(name string) string {
 func (v *response) validatable() bool { return v.etag != "" || v.hasLM }
 
 // freshUntil is when the freshness lifetime ends.
-func (v *response) freshUntil() int64 { return later(v.born, time.Duration(v.policy.life)) }
+func (v *response) freshUntil() int64 { return v.born + v.policy.life }
 
 // kept is how long past its freshness a response is kept for the sake of its validators.
 const kept = 24 * time.Hour
@@ -141,7 +141,7 @@ func (v *response) entry(key, tags, path string, stamp int64, disconnected time.
 	if v.validatable() {
 		window = max(window, int64(kept))
 	}
-	e := &Entry{stamp: stamp, tags: tags, path: path, value: v, fresh: fresh, keep: later(fresh, time.Duration(window))}
+	e := &Entry{stamp: stamp, tags: tags, path: path, value: v, fresh: fresh, keep: fresh + window}
 	e.expire = e.keep
 	e.size = entryOverhead + int64(len(key)+len(tags)) + v.size()
 	return e

@@ -46,20 +46,22 @@ func bypassReason(r *http.Request) string {
 }
 
 // find returns what is stored for r, or nil, and the key of r's variant where responses of this URL vary.
-func (h *wrapped) find(ctx context.Context, key string, r *http.Request) (e *Entry, variant string) {
+func (h *wrapped) find(ctx context.Context, key string, r *http.Request) (e *Entry, v *response, variant string) {
 	e = h.cache.load(ctx, key)
 	if e == nil {
-		return nil, ""
+		return nil, nil, ""
 	}
-	set, varies := e.value.(*variants)
-	if !varies {
-		return e, ""
+	if set, varies := e.value.(*variants); varies {
+		if h.cache.generations.judge(e, 0) == dead {
+			return nil, nil, ""
+		}
+		variant = h.responses.variantKey(key, set, r)
+		if e = h.cache.load(ctx, variant); e == nil {
+			return nil, nil, variant
+		}
 	}
-	if v, _ := h.cache.generations.judge(e, 0); v == dead {
-		return nil, ""
-	}
-	variant = h.responses.variantKey(key, set, r)
-	return h.cache.load(ctx, variant), variant
+	v, _ = e.value.(*response)
+	return e, v, variant
 }
 
 // variant returns the key under which a response to r that varies by names is stored, and makes or widens the entry that
@@ -71,7 +73,7 @@ func (h *wrapped) variant(ctx context.Context, key string, names []string, r *ht
 	e := h.cache.load(ctx, key)
 	if e != nil {
 		old, _ = e.value.(*variants)
-		if v, _ := h.cache.generations.judge(e, 0); v == dead {
+		if h.cache.generations.judge(e, 0) == dead {
 			old = nil
 		}
 	}
@@ -96,19 +98,15 @@ func (h *wrapped) serve(w http.ResponseWriter, r *http.Request, key string, asks
 	ctx := r.Context()
 	c := h.cache
 	now := time.Now().UnixNano()
-	e, variant := h.find(ctx, key, r)
-	var v *response
+	e, v, variant := h.find(ctx, key, r)
 	why := "fwd=uri-miss"
 	if variant != "" {
 		why = "fwd=vary-miss"
 	}
 	var prior *Entry
-	if e != nil {
-		v, _ = e.value.(*response)
-	}
 	if v != nil {
-		switch verdict, deadline := c.generations.judge(e, now); {
-		case verdict == dead || verdict == aged && now >= deadline:
+		switch verdict := c.generations.judge(e, now); {
+		case verdict == dead:
 			why = "fwd=stale; detail=EXPIRED-TAG"
 		case h.satisfies(e, v, asks, now):
 			if verdict == aged || now >= e.fresh {
@@ -368,8 +366,6 @@ func (h *wrapped) follow(ctx context.Context, w http.ResponseWriter, r *http.Req
 		return "", false
 	case panicked != nil && ph == waiting:
 		panic(panicked) // to whoever recovers, as if the handler had run here
-	case ph == waiting:
-		return "", true
 	}
 	if !me.leader {
 		if !share {
