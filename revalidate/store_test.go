@@ -129,15 +129,13 @@ func TestMemoryIsBounded(t *testing.T) {
 		ask{target: fmt.Sprint("http://example.com/", i)}.do(h)
 		_ = revalidate.Set(context.Background(), cache, fmt.Sprint("key", i), revalidate.Options{}, body)
 	}
+	// The store makes room in the background: wait until it has, and every entry that is left is counted with its body.
 	deadline := time.Now().Add(10 * time.Second)
-	for u := cache.Metrics().Store; u.Bytes > bound || u.Evictions == 0; u = cache.Metrics().Store {
+	for u := cache.Metrics().Store; u.Bytes > bound || u.Evictions == 0 || u.Bytes < int64(u.Entries)*2000; u = cache.Metrics().Store {
 		if time.Now().After(deadline) {
 			t.Fatalf("%+v", u)
 		}
 		time.Sleep(time.Millisecond)
-	}
-	if u := cache.Metrics().Store; u.Bytes < int64(u.Entries)*2000 {
-		t.Errorf("%+v: bodies are not counted", u)
 	}
 }
 
