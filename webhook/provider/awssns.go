@@ -226,11 +226,13 @@ func (v *snsVerifier) Verify(r *http.Request, body []byte, now time.Time) (webho
 	return proof, nil
 }
 
-// verifyRSA verifies a signature under the pinned keys, or where there are none under the certificate at certURL. The URL must be the
-// provider's in any case.
+// verifyRSA verifies a signature under the pinned keys, or where there are none under the certificate at certURL. A URL that is given must
+// be the provider's in any case.
 func verifyRSA(r *http.Request, c *certificates, pinned []publicKey, certURL string, hash crypto.Hash, signed, signature []byte, now time.Time) (webhook.Proof, error) {
-	if _, err := c.parse(certURL); err != nil {
-		return webhook.Proof{}, err
+	if certURL != "" || len(pinned) == 0 {
+		if _, err := c.parse(certURL); err != nil {
+			return webhook.Proof{}, err
+		}
 	}
 	keys := pinned
 	if len(keys) == 0 {

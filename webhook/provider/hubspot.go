@@ -71,7 +71,7 @@ func (s HubSpot) Prepare(setup webhook.Setup) (webhook.Verifier, error) {
 		secrets = setup.Secrets
 	}
 	for i, secret := range secrets {
-		legacy.tokens = append(legacy.tokens, token{i, secret.ID(), secret.Reveal()})
+		legacy.tokens = append(legacy.tokens, token{i, secret})
 	}
 	return legacy, nil
 }
@@ -160,11 +160,11 @@ func (v *hubspotVerifier) Verify(r *http.Request, body []byte, now time.Time) (w
 	}
 	for _, t := range v.tokens {
 		h := sha256.New()
-		h.Write([]byte(t.text))
+		h.Write([]byte(t.secret.Reveal()))
 		h.Write(before)
 		h.Write(body)
 		if same(signature, hex.EncodeToString(h.Sum(nil))) {
-			return webhook.Proof{Secret: t.index, KeyID: t.id}, nil
+			return webhook.Proof{Secret: t.index, KeyID: t.secret.ID()}, nil
 		}
 	}
 	return webhook.Proof{}, webhook.ErrSignature

@@ -53,7 +53,7 @@ func (s MicrosoftGraph) Prepare(setup webhook.Setup) (webhook.Verifier, error) {
 		places: []place{graphToken},
 	}}
 	for _, t := range v.tokens {
-		if len(t.text) > 128 {
+		if len(t.secret.Reveal()) > 128 {
 			c.Hidden(secretField(t.index), "must have at most 128 characters")
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"hash/crc32"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -27,7 +28,7 @@ import (
 //
 // The certificate is at PAYPAL-CERT-URL. It is fetched over https from a host under paypal.com and a path under /v1/notifications/certs/ alone,
 // without redirect, within 5 seconds and 64 KiB, and kept for a day. One outside its validity is refused. PAYPAL-AUTH-ALGO, where given,
-// must be SHA256withRSA.
+// must be SHA256withRSA, or sha256 as in PayPal's older samples.
 //
 // Tolerance: 5 minutes both ways; PayPal names none. PayPal makes 25 attempts in three days.
 //
@@ -76,7 +77,7 @@ func (s PayPal) Prepare(setup webhook.Setup) (webhook.Verifier, error) {
 			c.Hidden(secretField(i), rule)
 			continue
 		}
-		v.webhooks = append(v.webhooks, token{i, secret.ID(), id})
+		v.webhooks = append(v.webhooks, token{i, webhook.NewSecret(id)})
 	}
 	if c.Err() == nil && len(v.webhooks) == 0 {
 		c.Hidden("Secrets", "must have the id of the webhook")
@@ -112,10 +113,14 @@ func (v *paypalVerifier) Verify(r *http.Request, body []byte, now time.Time) (we
 	for i, name := range []string{paypalSignature, paypalID, paypalTime, paypalCert} {
 		var err error
 		if field[i], err = only(r.Header, name); err != nil {
+			if name == paypalCert && len(v.pinned) > 0 && len(r.Header[name]) == 0 {
+				continue
+			}
 			return webhook.Proof{}, err
 		}
 	}
-	if algorithm := r.Header.Values(paypalAlgorithm); len(algorithm) > 1 || len(algorithm) == 1 && algorithm[0] != "SHA256withRSA" {
+	if algorithm := r.Header[paypalAlgorithm]; len(algorithm) > 0 && !slices.Equal(algorithm, []string{"SHA256withRSA"}) &&
+		!slices.Equal(algorithm, []string{"sha256"}) {
 		return webhook.Proof{}, fmt.Errorf("%w: PAYPAL-AUTH-ALGO is not SHA256withRSA", webhook.ErrSignatureFormat)
 	}
 	if strings.Contains(field[1], "|") {
@@ -131,7 +136,7 @@ func (v *paypalVerifier) Verify(r *http.Request, body []byte, now time.Time) (we
 	}
 	reason := error(webhook.ErrSignature)
 	for _, w := range v.webhooks {
-		proof, err := verifyRSA(r, v.certificates, v.pinned, field[3], crypto.SHA256, paypalSigned(field[1], field[2], w.text, body), signature, now)
+		proof, err := verifyRSA(r, v.certificates, v.pinned, field[3], crypto.SHA256, paypalSigned(field[1], field[2], w.secret.Reveal(), body), signature, now)
 		if err != nil {
 			reason = err
 			continue

@@ -1,8 +1,11 @@
 package provider_test
 
 import (
+	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -13,7 +16,7 @@ import (
 // now is when the deliveries of these tests are signed.
 var now = time.Unix(1764000000, 0)
 
-// signed returns a delivery of body by the provider with this id, signed by its own Sign, and how it is verified.
+// signed returns a delivery of body by the provider with this id, signed by its own Sign, and the receiver's secret.
 func signed(t testing.TB, id, body string) (scheme webhook.Signer, r *http.Request, sent []byte, verifying webhook.Secret) {
 	t.Helper()
 	found, err := provider.New(id)
@@ -36,7 +39,7 @@ func signed(t testing.TB, id, body string) (scheme webhook.Signer, r *http.Reque
 	return scheme, r, sent, verifying
 }
 
-// sampleBody is a body that every provider can sign.
+// sampleBody is a body that the provider can sign.
 func sampleBody(id string) string {
 	if id == "linear" {
 		return `{"action":"create","type":"Issue","createdAt":"2025-11-24T16:00:00.000Z","data":{"id":"a"},"webhookTimestamp":1764000000000}`
@@ -44,12 +47,59 @@ func sampleBody(id string) string {
 	return `{"id":"evt_1","type":"invoice.paid","data":{"amount":1000}}`
 }
 
-func TestWhatSignMakesIsVerified(t *testing.T) {
+// selfSigned returns one delivery of each provider, signed by its own Sign.
+func selfSigned(t testing.TB) []delivery {
+	t.Helper()
+	nothing := func([]byte) string { return "" }
+	covered := map[string]func([]byte) string{
+		"aws-sns":     signedMembers("Message", "MessageId", "Timestamp", "TopicArn", "Type", "SignatureVersion", "Signature"),
+		"mailgun":     signedMembers("signature"),
+		"prismic":     signedMembers("secret"),
+		"cloudevents": nothing, "datocms": nothing, "strapi": nothing, "telegram": nothing, "token": nothing,
+		"adyen": func(body []byte) string {
+			var list struct {
+				Items []struct {
+					NotificationRequestItem struct{ AdditionalData json.RawMessage }
+				} `json:"notificationItems"`
+			}
+			_ = json.Unmarshal(body, &list)
+			text, _ := json.Marshal(list)
+			return string(text)
+		},
+		"msgraph": func(body []byte) string {
+			var list struct {
+				Value []struct{ ClientState string }
+			}
+			_ = json.Unmarshal(body, &list)
+			text, _ := json.Marshal(list)
+			return string(text)
+		},
+	}
+	free := map[string][]string{
+		"aws-sns": {"X-Amz-Sns-Message-Type", "X-Amz-Sns-Message-Id", "X-Amz-Sns-Topic-Arn", "Content-Type"},
+		"mailgun": {"Content-Type"},
+		"paypal":  {"Paypal-Cert-Url", "Paypal-Auth-Algo"},
+	}
+	var list []delivery
 	for _, id := range provider.IDs() {
-		t.Run(id, func(t *testing.T) {
-			scheme, r, body, verifying := signed(t, id, sampleBody(id))
-			d := delivery{scheme: scheme, setup: webhook.Setup{Secrets: []webhook.Secret{verifying}}, url: r.URL.String()}
-			v := d.prepared(t)
+		scheme, r, sent, verifying := signed(t, id, sampleBody(id))
+		d := delivery{
+			name: "signed here", scheme: scheme, setup: webhook.Setup{Secrets: []webhook.Secret{verifying}},
+			method: r.Method, url: r.URL.String(), header: map[string]string{}, body: string(sent), at: now.Unix(),
+			free: free[id], covered: covered[id],
+		}
+		for name := range r.Header {
+			d.header[name] = r.Header.Get(name)
+		}
+		list = append(list, d)
+	}
+	return list
+}
+
+func TestWhatSignMakesIsVerified(t *testing.T) {
+	for _, d := range selfSigned(t) {
+		t.Run(d.scheme.Provider(), func(t *testing.T) {
+			v, r, body := d.prepared(t), d.request(t), []byte(d.body)
 			proof, err := v.Verify(r, body, now)
 			if err != nil {
 				t.Fatal(err)
@@ -58,20 +108,59 @@ func TestWhatSignMakesIsVerified(t *testing.T) {
 			if e.Key == (webhook.Key{}) && !e.Repeatable {
 				t.Error("no key")
 			}
-			_, other, err := scheme.GenerateSecret()
+			if e.SentAt != (time.Time{}) && !e.SentAt.Equal(now) {
+				t.Errorf("sent at %v, want %v", e.SentAt, now)
+			}
+			_, other, err := d.scheme.(webhook.Signer).GenerateSecret()
 			if err != nil {
 				t.Fatal(err)
 			}
+			verifying := d.setup.Secrets[0].Named("current")
 			d.setup.Secrets = []webhook.Secret{other}
 			if _, err := d.prepared(t).Verify(r, body, now); err == nil {
 				t.Error("another key verifies it")
 			} else if !errors.Is(err, webhook.ErrSignature) && !errors.Is(err, webhook.ErrSignatureFormat) {
 				t.Errorf("under another key: %v", err)
 			}
+			if d.scheme.Provider() == "rfc9421" {
+				verifying = verifying.Named("") // there a name is the keyid that the signature must have
+			}
 			d.setup.Secrets = []webhook.Secret{other, verifying}
-			if proof, err := d.prepared(t).Verify(r, body, now); err != nil || proof.Secret != 1 {
+			proof, err = d.prepared(t).Verify(r, body, now)
+			if err != nil || proof.Secret != 1 {
 				t.Errorf("as the older of two keys: secret %d, %v", proof.Secret, err)
 			}
+			if proof.KeyID != verifying.ID() {
+				t.Errorf("key id %q, want %q", proof.KeyID, verifying.ID())
+			}
 		})
+	}
+}
+
+// A secret must not show in anything that is printed: not in a scheme, not in a verifier, not in an error.
+func TestNoSecretIsPrinted(t *testing.T) {
+	for _, id := range provider.IDs() {
+		for _, text := range []string{"canary canary \n", "canary", "whsec_canary!", "whsk_canary", "arn:canary", "-----BEGIN canary"} {
+			scheme, err := provider.New(id, webhook.NewSecret(text))
+			if err != nil {
+				t.Fatal(err)
+			}
+			d := delivery{scheme: scheme}
+			v, err := scheme.Prepare(d.completeSetup(t))
+			if err != nil && strings.Contains(err.Error(), "canary") && !strings.Contains(err.Error(), "arn:") {
+				t.Errorf("%s: the error has the secret: %v", id, err)
+			}
+			if err != nil {
+				continue
+			}
+			if text := fmt.Sprintf("%v %+v %#v", v, v, v); strings.Contains(text, "canary") {
+				t.Errorf("%s: the verifier prints the secret: %s", id, text)
+			}
+			r := d.request(t)
+			r.Header.Set("Authorization", "Bearer canary-shown")
+			if _, err := v.Verify(r, []byte(`{"secret":"canary-shown","type":"x"}`), now); err == nil || strings.Contains(err.Error(), "canary") {
+				t.Errorf("%s: the reason has a secret: %v", id, err)
+			}
+		}
 	}
 }

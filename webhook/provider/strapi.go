@@ -84,8 +84,8 @@ func (f tokenField) prepare(setup webhook.Setup, own []webhook.Secret) (webhook.
 	}
 	if f.field() == "Authorization" {
 		for _, t := range v.tokens {
-			for _, credentials := range schemed(f.schemes, t.text) {
-				v.tokens = append(v.tokens, token{t.index, t.id, credentials})
+			for _, credentials := range schemed(f.schemes, t.secret.Reveal()) {
+				v.tokens = append(v.tokens, token{t.index, webhook.NewSecret(credentials).Named(t.secret.ID())})
 			}
 		}
 	}
@@ -97,7 +97,7 @@ func (v *tokenVerifier) anywhere(shown []string, r *http.Request, _ []byte) ([]s
 	for name, values := range r.Header {
 		for _, value := range values {
 			for _, t := range v.tokens {
-				if same(value, t.text) {
+				if same(value, t.secret.Reveal()) {
 					value, err := only(r.Header, name)
 					return append(shown, value), err
 				}

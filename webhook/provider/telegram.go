@@ -36,7 +36,7 @@ func (s Telegram) Prepare(setup webhook.Setup) (webhook.Verifier, error) {
 		places:   []place{headerToken(telegramHeader)},
 	}}
 	for _, t := range v.tokens {
-		if !only256(t.text) {
+		if !only256(t.secret.Reveal()) {
 			c.Hidden(secretField(t.index), `must be 1 to 256 letters, digits, "_" and "-"`)
 		}
 	}

@@ -105,21 +105,19 @@ func setQuery(r *http.Request, name, value string) {
 
 // token is one accepted token and its place among the secrets.
 type token struct {
-	index int
-	id    string
-	text  string
+	index  int
+	secret webhook.Secret
 }
 
 // tokensOf returns the tokens to accept and notes those that cannot be.
 func tokensOf(setup webhook.Setup, own []webhook.Secret, c *invalid.Config) []token {
 	var tokens []token
 	for i, secret := range secretsOf(setup, own, c) {
-		text := secret.Reveal()
-		if rule := checkSecret(text); rule != "" {
+		if rule := checkSecret(secret.Reveal()); rule != "" {
 			c.Hidden(secretField(i), rule)
 			continue
 		}
-		tokens = append(tokens, token{i, secret.ID(), text})
+		tokens = append(tokens, token{i, secret})
 	}
 	return tokens
 }
@@ -205,12 +203,12 @@ func (v *tokenVerifier) Verify(r *http.Request, body []byte, _ time.Time) (webho
 	for _, t := range v.tokens {
 		matched := true
 		for _, s := range shown {
-			if !same(s, t.text) {
+			if !same(s, t.secret.Reveal()) {
 				matched = false
 			}
 		}
 		if matched {
-			return webhook.Proof{Secret: t.index, KeyID: t.id}, nil
+			return webhook.Proof{Secret: t.index, KeyID: t.secret.ID()}, nil
 		}
 	}
 	return webhook.Proof{}, webhook.ErrSignature

@@ -56,7 +56,7 @@ func (s Twilio) Prepare(setup webhook.Setup) (webhook.Verifier, error) {
 func rawKeys(setup webhook.Setup, own []webhook.Secret, h crypto.Hash, c *invalid.Config) []*keyed {
 	var keys []*keyed
 	for _, t := range tokensOf(setup, own, c) {
-		keys = append(keys, newKeyed(t.index, t.id, h, []byte(t.text)))
+		keys = append(keys, newKeyed(t.index, t.secret.ID(), h, []byte(t.secret.Reveal())))
 	}
 	return keys
 }

@@ -16,8 +16,8 @@ import (
 //
 // An event webhook has its id in the body, so it is signed; deduplication goes by it. A webhook of a trigger has a body of the
 // customer's making, without an id and often the same each time: two deliveries then are the same when body and signed time
-// are. The invocation id (X-Zendesk-Webhook-Invocation-Id) is not signed. Tolerance: 5 minutes both ways; Zendesk names none.
-// Zendesk waits 12 seconds and makes up to three more attempts.
+// are. The invocation id (X-Zendesk-Webhook-Invocation-Id) is not signed. Tolerance: 5 minutes both ways; Zendesk names none. Zendesk
+// waits 10 seconds; it does not say whether an attempt made again is signed anew.
 //
 // Source: https://developer.zendesk.com/documentation/webhooks/verifying/
 type Zendesk struct {
@@ -44,7 +44,7 @@ func (s Zendesk) hmac() HMAC {
 				http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodGet,
 			},
 			Tolerance:  defaultTolerance,
-			AckTimeout: 12 * time.Second,
+			AckTimeout: 10 * time.Second,
 		},
 		timeInKey: true,
 	}
