@@ -107,12 +107,20 @@ func rsaKeys(index int, id, text string, c *invalid.Config) []publicKey {
 	return []publicKey{k}
 }
 
-// snsHost reports whether host is one of SNS.
+// snsHost reports whether host is one of SNS: "sns.", a region such as "us-gov-west-1", and Amazon's domain. Amazon's own libraries take
+// any label for a region; then a bucket named "sns" passes (sns.s3-us-west-2.amazonaws.com), and it is anyone's.
 func snsHost(host string) bool {
 	region, ok := strings.CutPrefix(host, "sns.")
 	region = strings.TrimSuffix(region, ".cn")
 	region, suffix := strings.CutSuffix(region, ".amazonaws.com")
-	return ok && suffix && len(region) >= 3 && strings.Trim(region, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
+	parts := strings.Split(region, "-")
+	last := len(parts) - 1
+	if !ok || !suffix || last < 2 || parts[last] == "" || strings.Trim(parts[last], "0123456789") != "" {
+		return false
+	}
+	return !slices.ContainsFunc(parts[:last], func(part string) bool {
+		return part == "" || strings.Trim(part, "abcdefghijklmnopqrstuvwxyz") != ""
+	})
 }
 
 func snsCertificateURL(u *url.URL) bool { return snsHost(u.Host) && strings.HasSuffix(u.Path, ".pem") }
