@@ -129,25 +129,29 @@ func (d *Destination) readOrigin(rest *string) error {
 	if i := strings.LastIndexByte(host, ':'); i >= 0 && i+1 < len(host) && strings.Trim(host[i+1:], "0123456789") == "" {
 		host, d.port = host[:i], host[i:]
 	}
+	d.scheme = scheme
+	if isIPv6(host) {
+		d.origin = scheme + "://" + host + d.port
+		return nil
+	}
 	tokens, err := pathexp.Parse(host, "/#?")
 	if err != nil {
 		return err
 	}
-	d.scheme = scheme
 	for i := range tokens {
 		t := &tokens[i]
 		t.Text = strings.ToLower(t.Text)
 		if t.Param {
 			d.host = tokens
 		}
-		if strings.ContainsFunc(t.Text+t.Separator(), func(r rune) bool { return r != '.' && (r >= 0x80 || !isLabel(string(r))) }) && !isIPv6(host) {
+		if strings.ContainsFunc(t.Text+t.Separator(), func(r rune) bool { return r != '.' && (r >= 0x80 || !isLabel(string(r))) }) {
 			return errors.New("must have a host of letters, digits, hyphens and dots (an international name in its xn-- form)")
 		}
 	}
 	if d.host == nil {
 		d.origin = scheme + "://" + strings.ToLower(host) + d.port
-		if u, err := url.Parse(d.origin); err != nil || u.Hostname() == "" {
-			return errors.New("must have a valid host")
+		if host == "" {
+			return errors.New("must have a host")
 		}
 		return nil
 	}

@@ -79,6 +79,9 @@ func (p *Pattern) Match(path string) (Params, bool) {
 	return ps, true
 }
 
+// Matches reports whether the pattern matches path. It is Match for those who want no parameters, and the quickest.
+func (p *Pattern) Matches(path string) bool { return p.matcher.Match(path, nil) }
+
 // Params returns the parameters that a match of the pattern can give.
 func (p *Pattern) Params() []ParamSpec {
 	var out []ParamSpec
