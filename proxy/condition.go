@@ -103,15 +103,8 @@ func lettersOf(c Condition) string {
 	}, key)
 }
 
-// wholeValue stands before a condition's expression; positions in errors are counted without it.
-const wholeValue = "^(?:"
-
 func (c *condition) compileValue(expr string) error {
-	// Alone first, so that the expression cannot close the group that is put around it.
-	if _, err := jsregexp.Compile(expr, false); err != nil {
-		return err
-	}
-	re, err := jsregexp.Compile(wholeValue+expr+")$", false)
+	re, err := jsregexp.CompileWhole(expr)
 	if err != nil {
 		return err
 	}

@@ -113,6 +113,13 @@ func TestConditionsJoinTheParametersOfThePath(t *testing.T) {
 	if got, there := params.Get("a"); got != "x" || !there {
 		t.Errorf("Get: %q, %v", got, there)
 	}
+	again, err := proxy.CompileConditions(append(has("query", "a", ""), has("query", "c", "(?<a>.).")...), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, ok := again.Match(httptest.NewRequest(http.MethodGet, "/?a=x&c=yz", nil)); !ok || got.Values("a")[0] != "y" || len(got.Values("a")) != 1 {
+		t.Errorf("the later of two conditions with one parameter does not win: %v", got.Values("a"))
+	}
 	before, _ := p.Match("/1/2")
 	if c.MatchInto(httptest.NewRequest(http.MethodGet, "/?a=x", nil), &before) {
 		t.Fatal("the conditions hold")

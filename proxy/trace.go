@@ -108,15 +108,15 @@ func (t Trace) String() string {
 		}
 		text := one.Why
 		if one.Matched {
-			text = one.Target
+			text = strings.TrimSpace("matches " + text)
 			for name, v := range one.Params.All() {
 				text += fmt.Sprintf(" %s=%q", name, v)
 			}
-			if text == "" || one.Target == "" && one.Why != "" {
-				text = strings.TrimSpace("matches " + text + " " + one.Why)
+			if one.Target != "" {
+				text += ", leads to " + one.Target
 			}
 		}
-		fmt.Fprintf(&b, "%s %-20s %-30s %s\n", mark, one.Rule, one.Source, strings.TrimSpace(text))
+		fmt.Fprintf(&b, "%s %-20s %-30s %s\n", mark, one.Rule, one.Source, text)
 	}
 	return b.String()
 }

@@ -18,6 +18,19 @@ func Compile(expr string, insensitive bool) (*Regexp, error) {
 	if err != nil {
 		return nil, err
 	}
+	return newRegexp(n, p)
+}
+
+// CompileWhole reads an expression that has to match the whole of its input, each of its alternatives.
+func CompileWhole(expr string) (*Regexp, error) {
+	n, p, err := parse(expr, false)
+	if err != nil {
+		return nil, err
+	}
+	return newRegexp(&node{kind: nodeConcat, subs: []*node{{kind: nodeBegin}, n, {kind: nodeEnd}}}, p)
+}
+
+func newRegexp(n *node, p *parser) (*Regexp, error) {
 	prog, err := compile(n, p)
 	if err != nil {
 		return nil, err

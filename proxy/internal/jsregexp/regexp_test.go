@@ -195,6 +195,23 @@ func TestCapturesOfLongInput(t *testing.T) {
 	}
 }
 
+func TestCompileWhole(t *testing.T) {
+	re, err := jsregexp.CompileWhole("a|b(c)?")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for input, want := range map[string]bool{"a": true, "b": true, "bc": true, "ax": false, "xb": false, "": false} {
+		if got := re.Match(input, nil); got != want {
+			t.Errorf("%q: got %v", input, got)
+		}
+	}
+	for _, expr := range []string{"a)(?:b", "((a{99}){99}){99}"} {
+		if _, err := jsregexp.CompileWhole(expr); err == nil {
+			t.Errorf("%s compiles", expr)
+		}
+	}
+}
+
 func TestNames(t *testing.T) {
 	re, err := jsregexp.Compile(`(?<a>x)(y)?(?=(?<c>z))(?:(v)|w)(?!(u))(?:(s)+)`, false)
 	if err != nil {
