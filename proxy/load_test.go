@@ -121,3 +121,12 @@ func FuzzLoadRules(f *testing.F) {
 		}
 	})
 }
+
+func TestSourcesBeginWithASlash(t *testing.T) {
+	_, err := proxy.New(proxy.Config{Redirects: []proxy.RedirectRule{{Source: "", Destination: "/a"}}, Headers: []proxy.HeaderRule{{Source: "x", Headers: []proxy.HeaderField{{Key: "X-A", Value: "b"}}}}})
+	for _, want := range []string{`Redirects[0].Source = "" must begin with a slash`, `Headers[0].Source = "x" must begin with a slash`} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %q", err, want)
+		}
+	}
+}

@@ -202,6 +202,9 @@ func (rc ruleCompiler) source(field, source string, noBasePath bool, has, missin
 	r := rule{}
 	var err error
 	o := PatternOptions{Reading: ReadingSource, Case: rc.p.caseRule()}
+	if !strings.HasPrefix(source, "/") {
+		rc.c.Field(field+".Source", source, "must begin with a slash")
+	}
 	if r.pattern, err = o.Compile(rc.p.based(source, noBasePath)); err != nil {
 		rc.c.Field(field+".Source", source, err.Error())
 	}
