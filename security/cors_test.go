@@ -3,6 +3,7 @@ package security_test
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -231,13 +232,26 @@ func TestNewCORSReportsEveryMistake(t *testing.T) {
 			}
 		}
 	}
-	for _, ok := range [][]string{{"http://localhost:3000"}, {"http://127.0.0.1"}, {"http://[::1]:8080"}, {"http://app.localhost"}, {"https://[2001:db8::1]:8443"}, {"chrome-extension://abcdefgh"}} {
+	for _, ok := range [][]string{{"http://localhost:3000"}, {"http://127.0.0.1"}, {"http://[::1]:8080"}, {"http://app.localhost"}, {"https://[2001:db8::1]:8443"}, {"chrome-extension://abcdefgh"}, {"app://host:8080"}} {
 		if _, err := security.NewCORS(security.CORSConfig{Origins: ok}); err != nil {
 			t.Errorf("%v", err)
 		}
 	}
 	if _, err := security.NewCORS(security.CORSConfig{Origins: []string{"http://intranet.example"}, InsecureHTTP: true}); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestCORSTellsOperatorsWhy(t *testing.T) {
+	var log strings.Builder
+	c := security.CORSConfig{Origins: []string{"https://a.example"}, Logger: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))}
+	h := mustCORS(t, c).Wrap(http.HandlerFunc(noContent))
+	serve(h, request("GET", "/", "Origin: https://b.example"))
+	serve(h, request("OPTIONS", "/", "Origin: https://a.example", "Access-Control-Request-Method: PUT"))
+	for _, want := range []string{`origin is not allowed: \"https://b.example\"`, `method is not allowed to other origins: \"PUT\"`} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("the log lacks %s:\n%s", want, log.String())
+		}
 	}
 }
 

@@ -100,10 +100,8 @@ func NewCrossOrigin(c CrossOriginConfig) (*CrossOrigin, error) {
 	return x, nil
 }
 
-// matched is the handler of every pattern of ours, by which a match is told from a redirect of the mux.
-type matched struct{}
-
-func (matched) ServeHTTP(http.ResponseWriter, *http.Request) {}
+// matched is the handler of every pattern of ours, by which a match is told from a redirect of the mux. It is never run.
+type matched struct{ http.Handler }
 
 // patterns returns a mux that knows the patterns, or nil where there are none.
 func patterns(bad *invalid.Config, field string, list []string) *http.ServeMux {

@@ -396,6 +396,10 @@ func TestSlowHandlersGet503(t *testing.T) {
 				time.Sleep(10 * time.Second)
 			}
 		}, 503, "Service Unavailable"},
+		{"one that looks at its context when it is late", func(w http.ResponseWriter, r *http.Request) {
+			time.Sleep(time.Hour)
+			<-r.Context().Done()
+		}, 503, "Service Unavailable"},
 		{"one whose answer began in time", func(w http.ResponseWriter, r *http.Request) {
 			if _, ok := r.Context().Deadline(); !ok {
 				t.Error("no deadline")
@@ -482,7 +486,7 @@ func TestDeadlinesLetEveryKindOfAnswerThrough(t *testing.T) {
 		_, _ = io.WriteString(w, "tea")
 	})
 	mux.HandleFunc("/copy", func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = io.Copy(w, strings.NewReader(strings.Repeat("x", 200_000)))
+		_, _ = io.Copy(w, struct{ io.Reader }{strings.NewReader(strings.Repeat("x", 200_000))})
 	})
 	mux.HandleFunc("/copy-after-header", func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(200)
@@ -532,7 +536,7 @@ func TestAReplacedAnswerIsSwallowedWhole(t *testing.T) {
 		w.WriteHeader(501)
 		_, _ = w.Write([]byte("leak"))
 		_, _ = io.WriteString(w, "leak")
-		n, _ := io.Copy(w, strings.NewReader("leak"))
+		n, _ := io.Copy(w, struct{ io.Reader }{strings.NewReader("leak")})
 		w.(http.Flusher).Flush()
 		if n != 4 {
 			t.Errorf("copied %d", n)
@@ -579,6 +583,50 @@ func TestDeadlinesWithoutAConnection(t *testing.T) {
 	}))
 	if w := serve(h, httptest.NewRequest("POST", "/", strings.NewReader("hello"))); w.Body.String() != "hello" {
 		t.Errorf("%d %s", w.Code, w.Body)
+	}
+}
+
+func TestABodyBelowItsRateIsLateWithoutAConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := mustDeadlines(t, security.DeadlinesConfig{MinRate: 1, Grace: time.Second}).Wrap(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			if _, err := io.ReadAll(r.Body); !errors.Is(err, security.ErrBodyTimeout) {
+				t.Errorf("read: %v", err)
+			}
+		}))
+		r := httptest.NewRequest("POST", "/", iotest.OneByteReader(sleepy{strings.NewReader("hello")}))
+		if w := serve(h, r); w.Code != 408 {
+			t.Errorf("%d", w.Code)
+		}
+	})
+}
+
+// sleepy is a body of which each piece takes five seconds.
+type sleepy struct{ io.Reader }
+
+func (s sleepy) Read(p []byte) (int, error) {
+	time.Sleep(5 * time.Second)
+	return s.Reader.Read(p)
+}
+
+type pusher struct {
+	*httptest.ResponseRecorder
+	pushed string
+}
+
+func (p *pusher) Push(target string, _ *http.PushOptions) error {
+	p.pushed = target
+	return nil
+}
+
+func TestDeadlinesKeepPush(t *testing.T) {
+	w := &pusher{ResponseRecorder: httptest.NewRecorder()}
+	mustDeadlines(t, security.DeadlinesConfig{}).Wrap(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if err := w.(http.Pusher).Push("/style.css", nil); err != nil {
+			t.Error(err)
+		}
+	})).ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+	if w.pushed != "/style.css" {
+		t.Errorf("pushed %q", w.pushed)
 	}
 }
 

@@ -89,21 +89,21 @@ type cells struct {
 	full   WhenFull
 	seed   maphash.Seed
 	start  time.Time
-	shift  uint
-	shards []shard
+	shards []shard // a power of two
 
 	sharedMu sync.Mutex
 	shared   int64 // tat of the bucket of FullShare
 }
 
 type shard struct {
-	mu      sync.Mutex
-	places  []place // a power of two; nil until the first key
-	used    int     // places taken
-	max     int     // bound on used
-	sweepAt int64   // when a full shard is next swept of keys that owe nothing
-	random  uint64  // state of the drawing of victims
-	_       [64]byte
+	mu     sync.Mutex
+	places []place // a power of two; nil until the first key
+	used   int     // places taken
+	max    int     // bound on used
+	first  int64   // no key pays its debt before then
+	rest   int64   // until when a full shard is not swept again
+	random uint64  // state of the drawing of victims
+	_      [56]byte
 }
 
 type place struct {
@@ -116,7 +116,7 @@ func newCells(q quota, maxKeys int, full WhenFull) *cells {
 	for shards > 1 && maxKeys/shards < 256 { // shards fill unevenly, the smaller the more so
 		shards /= 2
 	}
-	c := &cells{quota: q, full: full, seed: maphash.MakeSeed(), start: time.Now(), shards: make([]shard, shards), shift: uint(64 - bits.Len(uint(shards-1)))}
+	c := &cells{quota: q, full: full, seed: maphash.MakeSeed(), start: time.Now(), shards: make([]shard, shards)}
 	for i := range c.shards {
 		c.shards[i].max = (maxKeys + shards - 1 - i) / shards
 		c.shards[i].random = maphash.String(c.seed, "victims") + uint64(i)
@@ -127,16 +127,11 @@ func newCells(q quota, maxKeys int, full WhenFull) *cells {
 // now returns the time that tats are counted in. It is monotonic: a clock that is set back gives no one a new quota.
 func (c *cells) now() int64 { return int64(time.Since(c.start)) }
 
-func (c *cells) hash(key string) uint64 {
-	h := maphash.String(c.seed, key)
-	if h == 0 {
-		h = 1
-	}
-	return h
-}
+// hash is never 0.
+func (c *cells) hash(key string) uint64 { return maphash.String(c.seed, key) | 1<<63 }
 
-// shardOf returns the shard of hash. Shards are told apart by the high bits and places by the low ones.
-func (c *cells) shardOf(hash uint64) *shard { return &c.shards[hash>>c.shift&uint64(len(c.shards)-1)] }
+// shardOf returns the shard of hash. Places are told apart by other bits of it, the low ones.
+func (c *cells) shardOf(hash uint64) *shard { return &c.shards[hash>>40&uint64(len(c.shards)-1)] }
 
 // take takes cost units from key's bucket if they are there.
 func (c *cells) take(hash uint64, now, cost int64) cell {
@@ -217,7 +212,7 @@ func (s *shard) find(hash uint64) (int, bool) {
 
 // insert gives a new hash a place, and reports false where there is none.
 func (s *shard) insert(hash uint64, tat, now int64, c *cells) bool {
-	if s.used >= len(s.places)/4*3 || s.used >= s.max && now >= s.sweepAt {
+	if s.used >= len(s.places)/4*3 || s.used >= s.max && now >= s.first && now >= s.rest {
 		s.sweep(now)
 	}
 	if s.used >= s.max {
@@ -230,21 +225,21 @@ func (s *shard) insert(hash uint64, tat, now int64, c *cells) bool {
 	i, _ := s.find(hash)
 	s.places[i] = place{hash, tat}
 	s.used++
+	s.first = min(s.first, tat)
 	return true
 }
 
 // sweep drops the keys that owe nothing and fits the table to the others: between 35 % and 70 % full with one more.
 func (s *shard) sweep(now int64) {
-	live, first := 0, int64(math.MaxInt64)
+	live := 0
+	s.first = math.MaxInt64
 	for _, p := range s.places {
 		if p.hash != 0 && p.tat > now {
 			live++
-			first = min(first, p.tat)
+			s.first = min(s.first, p.tat)
 		}
 	}
-	// The next sweep is worth its cost once a key has paid its debt; and while a flood lasts, sweeps may take a few
-	// hundredths of the time.
-	s.sweepAt = max(first, now+64*int64(len(s.places)))
+	s.rest = now + 64*int64(len(s.places)) // while a flood lasts, sweeps take a few hundredths of the time
 	size := 8
 	for live+1 > size*7/10 {
 		size *= 2

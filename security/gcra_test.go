@@ -220,6 +220,50 @@ func TestRateLimitForgetsWhoOwesNothing(t *testing.T) {
 	})
 }
 
+func TestAPlaceThatBecomesFreeIsFoundAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := bounded(100, security.FullRefuse)
+		c.MaxKeys = 40
+		l := mustRateLimit(t, c)
+		for i := range 40 {
+			if _, err := l.Allow(t.Context(), fmt.Sprint("owes much ", i), 50); err != nil && i < 39 {
+				t.Fatal(err)
+			}
+			if i == 38 {
+				if !allowed(t, l, "owes little") {
+					t.Fatal("no place")
+				}
+			}
+		}
+		if allowed(t, l, "newcomer") {
+			t.Fatal("there is no place")
+		}
+		time.Sleep(time.Minute)
+		if !allowed(t, l, "newcomer") || allowed(t, l, "second newcomer") {
+			t.Error("one place became free, and is not given to one")
+		}
+	})
+}
+
+func TestAPlaceIsNotFreeWhileItsKeyComesAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := bounded(5, security.FullRefuse)
+		c.MaxKeys = 3
+		l := mustRateLimit(t, c)
+		for range 3 {
+			for i := range 3 {
+				if !allowed(t, l, fmt.Sprint("comes again ", i)) {
+					t.Fatal("limited early")
+				}
+			}
+			if allowed(t, l, "newcomer") {
+				t.Error("a newcomer took the place of a key that owes")
+			}
+			time.Sleep(50 * time.Second)
+		}
+	})
+}
+
 func TestRateLimitIsExactUnderConcurrency(t *testing.T) {
 	for _, policies := range []int{1, 3} {
 		c := security.RateLimitConfig{Logger: discard}

@@ -65,9 +65,9 @@ func isIPv6(s string) bool {
 
 func defaultPort(scheme string) string {
 	switch scheme {
-	case "https", "wss":
+	case "https":
 		return "443"
-	case "http", "ws":
+	case "http":
 		return "80"
 	}
 	return ""

@@ -211,6 +211,52 @@ func TestRateLimitCosts(t *testing.T) {
 	})
 }
 
+func TestQuotaErrorSaysWhatAndWhen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := tenAMinute(security.ByIP())
+		c.Policies[0].Name = "burst"
+		l := mustRateLimit(t, c)
+		for _, row := range []struct {
+			cost int
+			want string
+		}{
+			{11, "quota is exceeded: policy burst, cost above burst"},
+			{10, "<nil>"},
+			{2, "quota is exceeded: policy burst, retry after 12s"},
+		} {
+			if _, err := l.Allow(t.Context(), "k", row.cost); fmt.Sprint(err) != row.want {
+				t.Errorf("cost %d: %v, want %s", row.cost, err, row.want)
+			}
+		}
+	})
+}
+
+func TestAFloodOfRefusalsIsNoFloodOfLogLines(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log strings.Builder
+		c := tenAMinute(security.ByIP())
+		c.Logger = slog.New(slog.NewTextHandler(&log, nil))
+		h := mustRateLimit(t, c).Wrap(http.HandlerFunc(noContent))
+		for range 5010 {
+			serve(h, from("203.0.113.7:1"))
+		}
+		time.Sleep(time.Second)
+		serve(h, from("203.0.113.7:1"))
+		if lines := strings.Count(log.String(), "request refused"); lines != 101 || !strings.Contains(log.String(), "unlogged=4900") {
+			t.Errorf("%d lines, the last of them %s", lines, log.String()[strings.LastIndex(log.String(), "time="):])
+		}
+		c.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelError}))
+		log.Reset()
+		h = mustRateLimit(t, c).Wrap(http.HandlerFunc(noContent))
+		for range 11 {
+			serve(h, from("203.0.113.7:1"))
+		}
+		if log.Len() > 0 {
+			t.Errorf("a log of errors has %s", log.String())
+		}
+	})
+}
+
 func ExampleNewRateLimit() {
 	limit, err := security.NewRateLimit(security.RateLimitConfig{
 		Policies: []security.RatePolicy{
