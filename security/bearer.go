@@ -15,7 +15,7 @@ import (
 // Bearer is a [Scheme] for tokens in "Authorization: Bearer" (RFC 6750). Exactly one of Verify and Tokens is required.
 type Bearer struct {
 	// Verify returns whom a token belongs to. Its error wraps [ErrCredentials] where the token is wrong; another error means that
-	// it could not be verified. The token is at most 8 KiB long and of the characters that RFC 6750 allows.
+	// it could not be verified. The token is at most 8 KiB long and of the characters that RFC 6750 allows. Package security/jwt has one for JSON Web Tokens.
 	Verify func(ctx context.Context, token string) (Principal, error)
 
 	// Tokens are shared secrets, any of which is taken: the newest and those being rotated out. They are compared in

@@ -31,6 +31,7 @@ var dependencies = map[string][]string{
 	"callback/oidc":           {"golang.org/x/oauth2", "github.com/coreos/go-oidc/v3", "github.com/go-jose/go-jose/v4", "golang.org/x/sync", "golang.org/x/time/rate"},
 	"proxy":                   {"golang.org/x/net/http/httpguts", "github.com/go-json-experiment/json"},
 	"security":                {"golang.org/x/time/rate", "github.com/go-json-experiment/json", "golang.org/x/crypto", "golang.org/x/net/publicsuffix"},
+	"security/jwt":            {"github.com/go-jose/go-jose/v4"},
 	"security/sanitize":       {"github.com/microcosm-cc/bluemonday", "golang.org/x/net/html"},
 	"revalidate":              {"github.com/maypok86/otter/v2", "golang.org/x/sync", "github.com/go-json-experiment/json"},
 }

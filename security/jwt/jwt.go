@@ -1,4 +1,5 @@
-package security
+// Package jwt verifies JSON Web Tokens (RFC 7519) as bearer tokens of security.Access, with go-jose.
+package jwt
 
 import (
 	"context"
@@ -13,18 +14,19 @@ import (
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
-	"github.com/go-jose/go-jose/v4/jwt"
+	josejwt "github.com/go-jose/go-jose/v4/jwt"
 
 	"github.com/gatehouse-go/gatehouse/internal/invalid"
 	"github.com/gatehouse-go/gatehouse/internal/refusal"
+	"github.com/gatehouse-go/gatehouse/security"
 )
 
 // ErrSigningKeys is the reason for which a token is not verified: the issuer's keys cannot be fetched. It is answered 503.
 var ErrSigningKeys = refusal.New(http.StatusServiceUnavailable, "the issuer's signing keys cannot be fetched")
 
-// JWTConfig says which JSON Web Tokens are taken. Issuer, Audience, Algorithms and one of KeysURL and Keys are required: each
+// Config says which JSON Web Tokens are taken. Issuer, Audience, Algorithms and one of KeysURL and Keys are required: each
 // of them that is left open has let somebody else's tokens in (RFC 8725).
-type JWTConfig struct {
+type Config struct {
 	// Issuer is what the claim "iss" must be. Required.
 	Issuer string
 
@@ -62,59 +64,59 @@ type JWTConfig struct {
 	// Leeway is how far clocks may differ. Zero means 30 seconds; at most 5 minutes.
 	Leeway time.Duration
 
-	// Principal makes a principal of the claims of a good token. Its error wraps [ErrCredentials] where they open nothing here. Nil
+	// Principal makes a principal of the claims of a good token. Its error wraps [security.ErrCredentials] where they open nothing here. Nil
 	// takes "sub" as the ID and the scopes of "scope" (RFC 8693, section 4.2) or "scp".
-	Principal func(JWTClaims) (Principal, error)
+	Principal func(Claims) (security.Principal, error)
 }
 
-// JWTClaims are the claims of a token whose signature, issuer, audience and times are right.
-type JWTClaims struct {
+// Claims are the claims of a token whose signature, issuer, audience and times are right.
+type Claims struct {
 	Subject string
 	ID      string // "jti"; "" where there is none
 	Expiry  time.Time
 	All     map[string]json.RawMessage // every claim as it was signed
 }
 
-// JWT verifies JSON Web Tokens (RFC 7519), with go-jose. Its Verify is made for [Bearer]:
+// Verifier verifies JSON Web Tokens. Its Verify is made for [security.Bearer]:
 //
 //	security.Bearer{Verify: tokens.Verify}
 //
 // It is safe for concurrent use.
-type JWT struct {
-	config     JWTConfig
+type Verifier struct {
+	config     Config
 	algorithms []jose.SignatureAlgorithm
 	types      []string
 	keys       keySource
 }
 
-// NewJWT returns a JWT, or every mistake in c. It fetches nothing: the first token does.
-func NewJWT(c JWTConfig) (*JWT, error) {
-	bad := invalid.Config{Package: "security"}
-	j := &JWT{config: c, types: []string{"", "jwt", "at+jwt", "application/at+jwt"}}
+// New returns a Verifier, or every mistake in c. It fetches nothing: the first token does.
+func New(c Config) (*Verifier, error) {
+	bad := invalid.Config{Package: "jwt"}
+	v := &Verifier{config: c, types: []string{"", "jwt", "at+jwt", "application/at+jwt"}}
 	if c.Issuer == "" {
-		bad.Hidden("JWTConfig.Issuer", "must not be empty")
+		bad.Hidden("Config.Issuer", "must not be empty")
 	}
 	if c.Audience == "" {
-		bad.Hidden("JWTConfig.Audience", "must not be empty")
+		bad.Hidden("Config.Audience", "must not be empty")
 	}
 	if len(c.Algorithms) == 0 {
-		bad.Hidden("JWTConfig.Algorithms", "must name at least one algorithm")
+		bad.Hidden("Config.Algorithms", "must name at least one algorithm")
 	}
 	for i, name := range c.Algorithms {
 		if !slices.Contains(asymmetric, jose.SignatureAlgorithm(name)) {
-			bad.Field("JWTConfig.Algorithms["+strconv.Itoa(i)+"]", name, "must be one of RS256 to RS512, PS256 to PS512, ES256 to ES512 and EdDSA")
+			bad.Field("Config.Algorithms["+strconv.Itoa(i)+"]", name, "must be one of RS256 to RS512, PS256 to PS512, ES256 to ES512 and EdDSA")
 		}
-		j.algorithms = append(j.algorithms, jose.SignatureAlgorithm(name))
+		v.algorithms = append(v.algorithms, jose.SignatureAlgorithm(name))
 	}
 	if c.Types != nil {
-		j.types = nil
+		v.types = nil
 		for _, t := range c.Types {
-			j.types = append(j.types, strings.ToLower(t))
+			v.types = append(v.types, strings.ToLower(t))
 		}
 	}
 	for _, d := range []struct {
 		field string
-		v     *time.Duration
+		value *time.Duration
 		zero  time.Duration
 		most  time.Duration
 	}{
@@ -123,19 +125,19 @@ func NewJWT(c JWTConfig) (*JWT, error) {
 		{"StaleFor", &c.StaleFor, 24 * time.Hour, 30 * 24 * time.Hour},
 		{"Leeway", &c.Leeway, 30 * time.Second, 5 * time.Minute},
 	} {
-		if *d.v < 0 || *d.v > d.most {
-			bad.Field("JWTConfig."+d.field, *d.v, "must be 0 to "+d.most.String())
+		if *d.value < 0 || *d.value > d.most {
+			bad.Field("Config."+d.field, *d.value, "must be 0 to "+d.most.String())
 		}
-		if *d.v == 0 {
-			*d.v = d.zero
+		if *d.value == 0 {
+			*d.value = d.zero
 		}
 	}
-	j.config = c
-	j.keys = newKeySource(c, &bad)
+	v.config = c
+	v.keys = newKeySource(c, &bad)
 	if err := bad.Err(); err != nil {
 		return nil, err
 	}
-	return j, nil
+	return v, nil
 }
 
 // asymmetric are the algorithms whose verifying key is no secret.
@@ -143,23 +145,23 @@ var asymmetric = []jose.SignatureAlgorithm{
 	jose.RS256, jose.RS384, jose.RS512, jose.PS256, jose.PS384, jose.PS512, jose.ES256, jose.ES384, jose.ES512, jose.EdDSA,
 }
 
-// Verify returns whom a token belongs to. The error wraps [ErrCredentials] where the token is wrong, and is, or wraps, [ErrSigningKeys] where
+// Verify returns whom a token belongs to. The error wraps [security.ErrCredentials] where the token is wrong, and is, or wraps, [ErrSigningKeys] where
 // that cannot be told.
-func (j *JWT) Verify(ctx context.Context, token string) (Principal, error) {
-	parsed, err := jwt.ParseSigned(token, j.algorithms)
+func (v *Verifier) Verify(ctx context.Context, token string) (security.Principal, error) {
+	parsed, err := josejwt.ParseSigned(token, v.algorithms)
 	if err != nil || len(parsed.Headers) != 1 {
-		return Principal{}, wrong("the token is no JSON Web Token signed by an allowed algorithm")
+		return security.Principal{}, wrong("the token is no JSON Web Token signed by an allowed algorithm")
 	}
 	header := parsed.Headers[0]
-	if typ, _ := header.ExtraHeaders[jose.HeaderType].(string); !slices.Contains(j.types, strings.ToLower(typ)) {
-		return Principal{}, wrong("the token is of another type")
+	if typ, _ := header.ExtraHeaders[jose.HeaderType].(string); !slices.Contains(v.types, strings.ToLower(typ)) {
+		return security.Principal{}, wrong("the token is of another type")
 	}
-	keys, err := j.keys.find(ctx, header.KeyID, header.Algorithm)
+	keys, err := v.keys.find(ctx, header.KeyID, header.Algorithm)
 	if err != nil {
-		return Principal{}, err
+		return security.Principal{}, err
 	}
-	var standard jwt.Claims
-	claims := JWTClaims{}
+	var standard josejwt.Claims
+	claims := Claims{}
 	verified := false
 	for _, key := range keys {
 		if verified = parsed.Claims(key, &standard, &claims.All) == nil; verified {
@@ -167,61 +169,64 @@ func (j *JWT) Verify(ctx context.Context, token string) (Principal, error) {
 		}
 	}
 	if !verified {
-		return Principal{}, wrong("no key of the issuer verifies the token")
+		return security.Principal{}, wrong("no key of the issuer verifies the token")
 	}
-	if err := j.check(standard); err != nil {
-		return Principal{}, err
+	if err := v.check(standard); err != nil {
+		return security.Principal{}, err
 	}
 	claims.Subject, claims.ID, claims.Expiry = standard.Subject, standard.ID, standard.Expiry.Time()
-	return j.principal(claims)
+	return v.principal(claims)
 }
 
 // check judges the standard claims (RFC 7519, section 4.1). An expiry is required: a token without one is good for ever.
-func (j *JWT) check(c jwt.Claims) error {
+func (v *Verifier) check(c josejwt.Claims) error {
 	now := time.Now()
 	switch {
-	case c.Issuer != j.config.Issuer:
+	case c.Issuer != v.config.Issuer:
 		return wrong("the token is of another issuer")
-	case !slices.Contains(c.Audience, j.config.Audience):
+	case !slices.Contains(c.Audience, v.config.Audience):
 		return wrong("the token is for another audience")
 	case c.Expiry == nil:
 		return wrong("the token has no expiry")
-	case !now.Before(c.Expiry.Time().Add(j.config.Leeway)):
+	case !now.Before(c.Expiry.Time().Add(v.config.Leeway)):
 		return wrong("the token has expired")
-	case c.NotBefore != nil && now.Add(j.config.Leeway).Before(c.NotBefore.Time()):
+	case c.NotBefore != nil && now.Add(v.config.Leeway).Before(c.NotBefore.Time()):
 		return wrong("the token is not valid yet")
-	case c.IssuedAt != nil && now.Add(j.config.Leeway).Before(c.IssuedAt.Time()):
+	case c.IssuedAt != nil && now.Add(v.config.Leeway).Before(c.IssuedAt.Time()):
 		return wrong("the token was issued in the future")
 	}
 	return nil
 }
 
-func (j *JWT) principal(c JWTClaims) (Principal, error) {
-	if j.config.Principal != nil {
-		p, err := j.config.Principal(c)
+func (v *Verifier) principal(c Claims) (security.Principal, error) {
+	if v.config.Principal != nil {
+		p, err := v.config.Principal(c)
 		if p.Claims == nil {
 			p.Claims = c
 		}
 		return p, err
 	}
 	if c.Subject == "" {
-		return Principal{}, wrong("the token has no subject")
+		return security.Principal{}, wrong("the token has no subject")
 	}
-	p := Principal{ID: c.Subject, Scheme: "jwt", Claims: c}
+	p := security.Principal{ID: c.Subject, Scheme: "jwt", Claims: c}
 	var text string
 	if json.Unmarshal(c.All["scope"], &text) == nil || json.Unmarshal(c.All["scp"], &text) == nil {
 		p.Scopes = strings.Fields(text)
 	} else if raw := c.All["scp"]; raw != nil && json.Unmarshal(raw, &p.Scopes) != nil {
-		return Principal{}, wrong("the token's scp is no list of scopes")
+		return security.Principal{}, wrong("the token's scp is no list of scopes")
 	}
 	return p, nil
 }
+
+// wrong is security.ErrCredentials with why, for the log.
+func wrong(why string) error { return fmt.Errorf("%w: %s", security.ErrCredentials, why) }
 
 // checkKeysURL notes what is wrong with the address of a key set.
 func checkKeysURL(raw string, bad *invalid.Config) {
 	u, err := url.Parse(raw)
 	if err != nil || !isKeysURL(u) {
-		bad.Field("JWTConfig.KeysURL", raw, "must be an absolute https URL, or http on a loopback address")
+		bad.Field("Config.KeysURL", raw, "must be an absolute https URL, or http on a loopback address")
 	}
 }
 

@@ -1,4 +1,4 @@
-package security_test
+package jwt_test
 
 import (
 	"context"
@@ -21,6 +21,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"github.com/gatehouse-go/gatehouse/security"
+	"github.com/gatehouse-go/gatehouse/security/jwt"
 )
 
 // signer signs tokens as an issuer would.
@@ -79,13 +80,13 @@ func claims(pairs ...any) map[string]any {
 	return c
 }
 
-func jwtConfig() security.JWTConfig {
-	return security.JWTConfig{Issuer: "https://issuer.example", Audience: "api", Algorithms: []string{"ES256", "RS256"}}
+func jwtConfig() jwt.Config {
+	return jwt.Config{Issuer: "https://issuer.example", Audience: "api", Algorithms: []string{"ES256", "RS256"}}
 }
 
-func newJWT(t testing.TB, c security.JWTConfig) *security.JWT {
+func newJWT(t testing.TB, c jwt.Config) *jwt.Verifier {
 	t.Helper()
-	j, err := security.NewJWT(c)
+	j, err := jwt.New(c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -171,13 +172,13 @@ func TestJWTPrincipal(t *testing.T) {
 		if err != nil || p.Scheme != "jwt" || !p.Has("read", "write") || p.Has("admin") {
 			t.Errorf("%s: %+v, %v", name, p, err)
 		}
-		all, ok := p.Claims.(security.JWTClaims)
+		all, ok := p.Claims.(jwt.Claims)
 		if !ok || all.Subject != "ann" || string(all.All["sub"]) != `"ann"` || all.Expiry.IsZero() || name == "scope" && all.ID != "7" {
 			t.Errorf("%s: claims %+v", name, p.Claims)
 		}
 	}
 	c.Types = []string{"JWT"}
-	c.Principal = func(claims security.JWTClaims) (security.Principal, error) {
+	c.Principal = func(claims jwt.Claims) (security.Principal, error) {
 		return security.Principal{ID: "tenant/" + claims.Subject}, nil
 	}
 	j := newJWT(t, c)
@@ -187,9 +188,14 @@ func TestJWTPrincipal(t *testing.T) {
 	if _, err := j.Verify(context.Background(), good.sign(t, claims(), nil)); !errors.Is(err, security.ErrCredentials) {
 		t.Errorf("no type where one is asked for: %v", err)
 	}
-	access := newAccess(t, security.AccessConfig{Schemes: []security.Scheme{security.Bearer{Verify: j.Verify}}})
-	if w := ask(access.Wrap(whoami), "Bearer "+good.sign(t, claims(), map[jose.HeaderKey]any{"typ": "JWT"})); w.Code != 200 || w.Body.String() != "tenant/ann true" {
-		t.Errorf("behind Bearer: %d %s", w.Code, w.Body)
+	access, err := security.NewAccess(security.AccessConfig{Schemes: []security.Scheme{security.Bearer{Verify: j.Verify}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := httptest.NewRequest("GET", "/", nil)
+	r.Header.Set("Authorization", "Bearer "+good.sign(t, claims(), map[jose.HeaderKey]any{"typ": "JWT"}))
+	if p, err := access.Check(r); err != nil || p.ID != "tenant/ann" {
+		t.Errorf("behind Bearer: %+v, %v", p, err)
 	}
 }
 
@@ -233,8 +239,8 @@ func TestJWTFetchesKeys(t *testing.T) {
 			}
 		}
 		i.broken.Store(true)
-		verify(first, security.ErrSigningKeys, 1)
-		verify(first, security.ErrSigningKeys, 1) // not asked again at once
+		verify(first, jwt.ErrSigningKeys, 1)
+		verify(first, jwt.ErrSigningKeys, 1) // not asked again at once
 		i.broken.Store(false)
 		time.Sleep(time.Minute)
 		verify(first, nil, 2)
@@ -258,7 +264,7 @@ func TestJWTFetchesKeys(t *testing.T) {
 		time.Sleep(2 * time.Hour)
 		verify(second, nil, 6) // the last keys hold while the issuer is down
 		time.Sleep(24 * time.Hour)
-		verify(second, security.ErrSigningKeys, 7) // but not for ever
+		verify(second, jwt.ErrSigningKeys, 7) // but not for ever
 	})
 }
 
@@ -281,26 +287,26 @@ func TestJWTFetchIsBounded(t *testing.T) {
 		c := jwtConfig()
 		c.KeysURL = srv.URL + path
 		_, err := newJWT(t, c).Verify(context.Background(), good.sign(t, claims(), nil))
-		if !errors.Is(err, security.ErrSigningKeys) || !strings.Contains(err.Error(), want) {
+		if !errors.Is(err, jwt.ErrSigningKeys) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", path, err)
 		}
 	}
 	c := jwtConfig()
 	c.KeysURL = "http://127.0.0.1:1/keys"
-	if _, err := newJWT(t, c).Verify(context.Background(), good.sign(t, claims(), nil)); !errors.Is(err, security.ErrSigningKeys) {
+	if _, err := newJWT(t, c).Verify(context.Background(), good.sign(t, claims(), nil)); !errors.Is(err, jwt.ErrSigningKeys) {
 		t.Errorf("nobody there: %v", err)
 	}
 }
 
-func TestNewJWTReportsEveryMistake(t *testing.T) {
-	_, err := security.NewJWT(security.JWTConfig{Algorithms: []string{"HS256", "none"}, RefreshAfter: -1, Leeway: time.Hour})
-	want := `security: JWTConfig.Issuer must not be empty
-security: JWTConfig.Audience must not be empty
-security: JWTConfig.Algorithms[0] = "HS256" must be one of RS256 to RS512, PS256 to PS512, ES256 to ES512 and EdDSA
-security: JWTConfig.Algorithms[1] = "none" must be one of RS256 to RS512, PS256 to PS512, ES256 to ES512 and EdDSA
-security: JWTConfig.RefreshAfter = -1ns must be 0 to 720h0m0s
-security: JWTConfig.Leeway = 1h0m0s must be 0 to 5m0s
-security: JWTConfig must have one of KeysURL and Keys`
+func TestNewReportsEveryMistake(t *testing.T) {
+	_, err := jwt.New(jwt.Config{Algorithms: []string{"HS256", "none"}, RefreshAfter: -1, Leeway: time.Hour})
+	want := `jwt: Config.Issuer must not be empty
+jwt: Config.Audience must not be empty
+jwt: Config.Algorithms[0] = "HS256" must be one of RS256 to RS512, PS256 to PS512, ES256 to ES512 and EdDSA
+jwt: Config.Algorithms[1] = "none" must be one of RS256 to RS512, PS256 to PS512, ES256 to ES512 and EdDSA
+jwt: Config.RefreshAfter = -1ns must be 0 to 720h0m0s
+jwt: Config.Leeway = 1h0m0s must be 0 to 5m0s
+jwt: Config must have one of KeysURL and Keys`
 	if err == nil || err.Error() != want {
 		t.Errorf("got:\n%v", err)
 	}
@@ -308,26 +314,26 @@ security: JWTConfig must have one of KeysURL and Keys`
 	for _, keys := range []string{"{", `{"keys":[]}`, `{"keys":[{"kty":"RSA"}]}`, string(shared)} {
 		c := jwtConfig()
 		c.Keys = []byte(keys)
-		if _, err := security.NewJWT(c); err == nil || !strings.Contains(err.Error(), "JWTConfig.Keys must") {
+		if _, err := jwt.New(c); err == nil || !strings.Contains(err.Error(), "Config.Keys must") {
 			t.Errorf("%.30s: %v", keys, err)
 		}
 	}
 	for _, u := range []string{"http://issuer.example/keys", "/keys", "https://", "https://u:p@issuer.example/", "ftp://127.0.0.1/", ":"} {
 		c := jwtConfig()
 		c.KeysURL = u
-		if _, err := security.NewJWT(c); err == nil || !strings.Contains(err.Error(), "must be an absolute https URL") {
+		if _, err := jwt.New(c); err == nil || !strings.Contains(err.Error(), "must be an absolute https URL") {
 			t.Errorf("%s: %v", u, err)
 		}
 	}
 	c := jwtConfig()
 	c.Algorithms = nil
 	c.KeysURL = "https://issuer.example/keys"
-	if _, err := security.NewJWT(c); err == nil || err.Error() != "security: JWTConfig.Algorithms must name at least one algorithm" {
+	if _, err := jwt.New(c); err == nil || err.Error() != "jwt: Config.Algorithms must name at least one algorithm" {
 		t.Errorf("no algorithm: %v", err)
 	}
 }
 
-func ExampleNewJWT() {
+func ExampleNew() {
 	// A key set as an issuer publishes it; servers name its address in KeysURL instead.
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -335,7 +341,7 @@ func ExampleNewJWT() {
 		return
 	}
 	set, _ := json.Marshal(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: &key.PublicKey, KeyID: "2026", Algorithm: "ES256", Use: "sig"}}})
-	tokens, err := security.NewJWT(security.JWTConfig{
+	tokens, err := jwt.New(jwt.Config{
 		Issuer: "https://issuer.example", Audience: "api", Algorithms: []string{"ES256"}, Keys: set,
 	})
 	if err != nil {

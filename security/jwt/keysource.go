@@ -1,4 +1,4 @@
-package security
+package jwt
 
 import (
 	"context"
@@ -41,14 +41,14 @@ type keySource struct {
 	tried   time.Time // when the last fetch began
 }
 
-func newKeySource(c JWTConfig, bad *invalid.Config) keySource {
+func newKeySource(c Config, bad *invalid.Config) keySource {
 	if (c.KeysURL == "") == (len(c.Keys) == 0) {
-		bad.Hidden("JWTConfig", "must have one of KeysURL and Keys")
+		bad.Hidden("Config", "must have one of KeysURL and Keys")
 	}
 	if c.KeysURL == "" {
 		keys, err := parseKeys(c.Keys)
 		if len(c.Keys) > 0 && err != nil {
-			bad.Hidden("JWTConfig.Keys", err.Error())
+			bad.Hidden("Config.Keys", err.Error())
 		}
 		return keySource{keys: keys}
 	}
@@ -142,7 +142,7 @@ func (s *keySource) fetch(ctx context.Context) error {
 	defer cancel()
 	keys, err := s.get(ctx)
 	if err != nil {
-		return &codedError{reason: ErrSigningKeys, cause: err}
+		return fmt.Errorf("%w: %w", ErrSigningKeys, err)
 	}
 	s.mu.Lock()
 	s.keys, s.fetched = keys, time.Now()
