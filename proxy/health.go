@@ -48,13 +48,13 @@ type targetSet struct {
 }
 
 // pick returns the target with the fewest requests under way, and counts the caller's in; release it afterwards.
-// Targets in tried are left out. Where none can take the request it returns nil and the time until the first may.
-func (s *targetSet) pick(tried []*target) (*target, time.Duration) {
+// Targets in tried are left out. Where none can take the request at now (Unix time in ns) it returns nil and the time until
+// the first may.
+func (s *targetSet) pick(now int64, tried []*target) (*target, time.Duration) {
 	if len(s.targets) == 1 && len(tried) == 0 && s.targets[0].until.Load() == 0 { // the usual upstream
 		s.targets[0].pending.Add(1)
 		return s.targets[0], 0
 	}
-	now := time.Now().UnixNano()
 	start := int(s.turn.Add(1))
 	for {
 		var best *target

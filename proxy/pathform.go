@@ -20,9 +20,9 @@ func isOdd(path string) bool {
 }
 
 // matchPath is Match for a decoded path in any of its forms. The parameters are decoded.
-func (p *Pattern) matchPath(path string, odd bool) (Params, bool) {
+func (p *Pattern) matchPath(path string) (Params, bool) {
 	params, ok := p.Match(path)
-	if ok || !odd {
+	if ok || !isOdd(path) {
 		return params, ok
 	}
 	separators := escapeWhere(path, func(c byte) bool { return c == '?' || c == '#' || c == '%' })

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/url"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -67,21 +65,6 @@ type Config struct {
 	OnError func(http.ResponseWriter, *http.Request, error)
 	// Logger takes causes that clients are not told. Nil means slog.Default().
 	Logger *slog.Logger
-}
-
-// A Matcher says for which requests Handle is called.
-type Matcher struct {
-	// Source is a pattern for the path, in [ReadingMatcher].
-	Source string
-	// Has and Missing are conditions beside the path.
-	Has, Missing []Condition
-	// NoBasePath applies the matcher outside of the base path.
-	NoBasePath bool
-}
-
-// Routes is what a *http.ServeMux knows: the pattern that it serves a request by, or "".
-type Routes interface {
-	Handler(*http.Request) (http.Handler, string)
 }
 
 // A Proxy applies rules to requests on their way to a handler: it answers, redirects, rewrites and forwards them. It is
@@ -248,107 +231,4 @@ func (p *Proxy) answerError(w http.ResponseWriter, r *http.Request, err error) {
 	p.logger.LogAttrs(r.Context(), level, "proxy: request refused or failed",
 		slog.Int("status", refusal.Status(err)), slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.Any("err", err))
 	problem.Error(w, r, err)
-}
-
-// A matcherList is compiled Matchers.
-type matcherList struct {
-	all   bool // there are none, so each request matches
-	rules []rule
-	index segmentIndex
-}
-
-func (p *Proxy) compileMatchers(config Config, c *invalid.Config) matcherList {
-	l := matcherList{all: len(config.Matchers) == 0}
-	if config.Handle == nil && !l.all {
-		c.Hidden("Handle", "must be set where there are Matchers")
-	}
-	var sources []string
-	for i, m := range config.Matchers {
-		field := fmt.Sprintf("Matchers[%d]", i)
-		o := PatternOptions{Reading: ReadingMatcher, Case: p.caseRule()}
-		if !m.NoBasePath {
-			o.BasePath = p.basePath
-		}
-		pattern, err := o.Compile(m.Source)
-		if err != nil {
-			c.Field(field+".Source", m.Source, err.Error())
-			continue
-		}
-		conditions, err := CompileConditions(m.Has, m.Missing)
-		if err != nil {
-			c.Hidden(field, err.Error())
-		}
-		l.rules = append(l.rules, rule{pattern: pattern, conditions: conditions})
-		sources = append(sources, o.BasePath+m.Source)
-	}
-	l.index = newSegmentIndex(sources, !p.caseSensitive, true)
-	return l
-}
-
-// match reports whether Handle is to be called for r, and the matcher's source and parameters for it.
-func (l *matcherList) match(r *http.Request) (string, Params, bool) {
-	if l.all {
-		return "", Params{}, true
-	}
-	odd := isOdd(r.URL.Path)
-	for _, i := range l.index.candidates(r.URL.Path) {
-		rule := &l.rules[i]
-		if params, ok := rule.pattern.matchPath(r.URL.Path, odd); ok && rule.conditions.MatchInto(r, &params) {
-			return rule.pattern.String(), params, true
-		}
-	}
-	return "", Params{}, false
-}
-
-// An upstreamSet finds upstreams by name and by origin.
-type upstreamSet struct {
-	byName   map[string]*upstream
-	byOrigin map[string]*upstream
-}
-
-func newUpstreamSet(config map[string]Upstream, c *invalid.Config) upstreamSet {
-	s := upstreamSet{byName: make(map[string]*upstream), byOrigin: make(map[string]*upstream)}
-	names := make([]string, 0, len(config))
-	for name := range config {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	for _, name := range names {
-		up := newUpstream(name, config[name], c)
-		s.byName[name] = up
-		for _, t := range up.set.targets {
-			if t.url.Path == "" && s.byOrigin[t.url.String()] == nil {
-				s.byOrigin[t.url.String()] = up
-			}
-		}
-	}
-	return s
-}
-
-// find returns the upstream that origin (scheme://host[:port]) leads to, or nil.
-func (s upstreamSet) find(origin string) *upstream {
-	u, err := url.Parse(origin)
-	if err != nil {
-		return nil
-	}
-	if up := s.byName[strings.ToLower(u.Host)]; up != nil {
-		return up
-	}
-	base, rule := parseTarget(origin)
-	if rule != "" {
-		return nil
-	}
-	return s.byOrigin[base.String()]
-}
-
-func (s upstreamSet) connect(logger *slog.Logger) {
-	for _, up := range s.byName {
-		up.connect(logger)
-	}
-}
-
-func (s upstreamSet) closeIdle() {
-	for _, up := range s.byName {
-		up.transport.CloseIdleConnections()
-	}
 }

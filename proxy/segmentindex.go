@@ -67,23 +67,32 @@ func (x *segmentIndex) candidates(path string) []int32 {
 	if len(x.fixed) == 0 {
 		return x.general
 	}
-	segment := strings.TrimPrefix(path, "/")
-	if i := strings.IndexByte(segment, '/'); i >= 0 {
-		segment = segment[:i]
-	}
-	if x.forms {
-		if segment == "_next" {
-			return x.all
-		}
-		if i := strings.IndexByte(segment, '.'); i >= 0 {
-			segment = segment[:i]
+	// The segment ends at a slash, and for the forms of a page at a dot.
+	end, upper := 1, false
+	for ; end < len(path) && path[end] != '/'; end++ {
+		switch c := path[end]; {
+		case 'A' <= c && c <= 'Z':
+			upper = true
+		case c == '.' && x.forms:
+			return x.listOf(path[1:end], upper)
 		}
 	}
+	if end > len(path) {
+		return x.general
+	}
+	if x.forms && strings.EqualFold(path[1:end], "_next") {
+		return x.all
+	}
+	return x.listOf(path[1:end], upper)
+}
+
+func (x *segmentIndex) listOf(segment string, upper bool) []int32 {
 	if len(segment) > maxSegment {
 		return x.general
 	}
-	list, ok := x.fixed[segment]
-	if !ok && x.fold {
+	var list []int32
+	var ok bool
+	if upper && x.fold {
 		var folded [maxSegment]byte
 		for i := range len(segment) {
 			c := segment[i]
@@ -93,6 +102,8 @@ func (x *segmentIndex) candidates(path string) []int32 {
 			folded[i] = c
 		}
 		list, ok = x.fixed[string(folded[:len(segment)])]
+	} else {
+		list, ok = x.fixed[segment]
 	}
 	if !ok {
 		return x.general

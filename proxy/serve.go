@@ -2,8 +2,6 @@ package proxy
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -84,11 +82,10 @@ type exchange struct {
 func (p *Proxy) serve(w http.ResponseWriter, r *http.Request, next http.Handler) {
 	rules := p.rules.Load()
 	e := exchange{p: p, w: w, r: r, next: next}
-	if !e.noteHeaders(&rules.headers) {
+	if len(rules.headers.rules) > 0 && !e.noteHeaders(&rules.headers) {
 		return
 	}
-	if h, ok := rules.redirects.find(r, 0); ok {
-		e.redirectBy(&h)
+	if len(rules.redirects.rules) > 0 && !e.redirect(&rules.redirects) {
 		return
 	}
 	if p.handle != nil {
@@ -97,7 +94,7 @@ func (p *Proxy) serve(w http.ResponseWriter, r *http.Request, next http.Handler)
 			return
 		}
 	}
-	if e.rewrite(&rules.before, nil) && (p.routes == nil || e.rewriteAround(rules)) {
+	if (len(rules.before.rules) == 0 || e.rewrite(&rules.before, nil)) && (p.routes == nil || e.rewriteAround(rules)) {
 		e.pass()
 	}
 }
@@ -137,9 +134,9 @@ func (e *exchange) fail(err error) {
 
 // noteHeaders collects what the header rules set for the answer. It reports whether the request goes on.
 func (e *exchange) noteHeaders(l *ruleList) bool {
+	var h hit
 	for at := 0; ; at++ {
-		h, ok := l.find(e.r, at)
-		if !ok {
+		if !l.find(e.r, at, &h) {
 			return true
 		}
 		at = h.at
@@ -158,14 +155,20 @@ func (e *exchange) noteHeaders(l *ruleList) bool {
 	}
 }
 
-func (e *exchange) redirectBy(h *hit) {
+// redirect answers by the first redirect rule that matches. It reports whether the request goes on.
+func (e *exchange) redirect(l *ruleList) bool {
+	var h hit
+	if !l.find(e.r, 0, &h) {
+		return true
+	}
 	t, query, err := h.expand(e.r.URL.RawQuery)
 	if err != nil {
 		e.fail(err)
-		return
+		return false
 	}
 	e.final.apply(e.w.Header())
 	e.p.redirect(e.w, t.location(query), h.status)
+	return false
 }
 
 // location returns the target as a Location, with a query that is escaped already.
@@ -181,124 +184,12 @@ func (t Target) location(query string) string {
 	return s
 }
 
-// guard calls Handle where a matcher takes the request, again for each path that Handle rewrites to. It reports whether the request is
-// still to be served.
-func (e *exchange) guard() bool {
-	for {
-		source, params, ok := e.p.matchers.match(e.r)
-		if !ok {
-			return true
-		}
-		response := e.ask(source, params)
-		if response.err != nil {
-			e.fail(response.err)
-			return false
-		}
-		switch response.kind {
-		case kindNext:
-			e.note(&response)
-			return true
-		case kindAnswer:
-			e.final.with(&response).apply(e.w.Header())
-			e.w.WriteHeader(response.status)
-			if len(response.body) > 0 && e.r.Method != http.MethodHead {
-				_, _ = e.w.Write(response.body) // the client is gone if this fails
-			}
-			return false
-		case kindRedirect:
-			location, err := parseLocation(response.target, e.p.redirectHosts)
-			if err != nil {
-				e.fail(fmt.Errorf("Redirect to %q: %w", response.target, err))
-				return false
-			}
-			e.final.with(&response).apply(e.w.Header())
-			e.p.redirect(e.w, location, response.status)
-			return false
-		default:
-			changed, ok := e.rewriteTo(&response)
-			if !ok {
-				return false
-			}
-			if !changed {
-				return true
-			}
-		}
-	}
-}
-
-// ask calls Handle. A panic in it becomes an error, so that it is answered like any other.
-func (e *exchange) ask(source string, params Params) (response Response) {
-	request := &Request{Request: e.r, Source: source, Params: params, rewrites: e.rewrites, after: e.after}
-	defer func() {
-		e.after = request.after
-		if v := recover(); v != nil {
-			if v == http.ErrAbortHandler { // the way to hang up, not a fault
-				panic(v)
-			}
-			response = Response{err: fmt.Errorf("%w: panic: %v", ErrHandle, v)}
-		}
-	}()
-	return e.p.handle(request)
-}
-
-// note keeps what Handle set for the answer, and changes the request as it says.
-func (e *exchange) note(response *Response) {
-	e.final = e.final.with(response)
-	if len(response.request) > 0 {
-		if !e.cloned {
-			copied := *e.r
-			copied.Header = e.r.Header.Clone()
-			e.r, e.cloned = &copied, true
-		}
-		for _, op := range response.request {
-			op.apply(e.r.Header)
-		}
-	}
-	if len(response.values) > 0 {
-		ctx := e.r.Context()
-		for _, v := range response.values {
-			ctx = context.WithValue(ctx, v.key, v.value)
-		}
-		e.r = e.r.WithContext(ctx)
-	}
-}
-
-// rewriteTo does what a Rewrite of Handle says. It reports whether the path changed, and whether the request is still to be served.
-func (e *exchange) rewriteTo(response *Response) (changed, ok bool) {
-	e.note(response)
-	u, err := url.Parse(response.target)
-	if err != nil {
-		e.fail(fmt.Errorf("%w: Rewrite to %q", ErrTarget, response.target))
-		return false, false
-	}
-	if u.Scheme == "" && u.Host == "" {
-		if u.EscapedPath() == e.r.URL.EscapedPath() && u.RawQuery == e.r.URL.RawQuery {
-			return false, true
-		}
-		if err := e.to(u.EscapedPath(), u.RawQuery); err != nil {
-			if !errors.Is(err, ErrLoop) { // the path is of the application's making
-				err = fmt.Errorf("%w: Rewrite to %q: %w", ErrTarget, response.target, err)
-			}
-			e.fail(err)
-			return false, false
-		}
-		return true, true
-	}
-	up := e.p.upstreams.find(u.Scheme + "://" + u.Host)
-	if up == nil || u.User != nil || u.Opaque != "" {
-		e.fail(fmt.Errorf("%w: Rewrite to %q", ErrTarget, response.target))
-		return false, false
-	}
-	e.forward(up, u.EscapedPath(), u.RawQuery, response.upgrade)
-	return false, false
-}
-
 // rewrite applies the rules of l in order. After each that leads to another path of the wrapped handler it asks the guard
 // again, and it ends early where done says that the handler has the path. It reports whether the request is still to be served.
 func (e *exchange) rewrite(l *ruleList, done func(Routes, *http.Request) bool) bool {
+	var h hit
 	for at := 0; ; at++ {
-		h, ok := l.find(e.r, at)
-		if !ok {
+		if !l.find(e.r, at, &h) {
 			return true
 		}
 		at = h.at
@@ -376,28 +267,4 @@ func (e *exchange) forward(up *upstream, path, query string, upgrade bool) {
 		return
 	}
 	up.forward(e.w, e.r, destination{path: u.Path, rawPath: u.RawPath, query: u.RawQuery, upgrade: upgrade}, e.final, e.p.onError)
-}
-
-// route returns the pattern of the wrapped handler's route for r, be it for another method, or "".
-func route(routes Routes, r *http.Request) string {
-	if _, pattern := routes.Handler(r); pattern != "" {
-		return pattern
-	}
-	for _, method := range [...]string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions} {
-		other := *r
-		other.Method = method
-		if _, pattern := routes.Handler(&other); pattern != "" {
-			return pattern
-		}
-	}
-	return ""
-}
-
-func hasRoute(routes Routes, r *http.Request) bool { return route(routes, r) != "" }
-
-// hasFixedRoute reports whether the wrapped handler has a route whose pattern is the path itself.
-func hasFixedRoute(routes Routes, r *http.Request) bool {
-	pattern := strings.TrimSuffix(route(routes, r), "{$}")
-	subtree := strings.HasSuffix(pattern, "/") && r.URL.Path[len(r.URL.Path)-1] != '/'
-	return pattern != "" && !strings.Contains(pattern, "{") && !subtree && strings.HasSuffix(pattern, r.URL.Path)
 }

@@ -34,21 +34,26 @@ func Check(u *url.URL) error {
 	if path == "" || path[0] != '/' {
 		return ErrRelative
 	}
+	dots, ascii := false, true // whether a segment begins with a dot
 	for i := range len(path) {
 		switch c := path[i]; {
 		case c < 0x20 || c == 0x7f:
 			return ErrControl
 		case c == '\\':
 			return ErrEncodedSeparator
+		case c == '.':
+			dots = dots || path[max(i-1, 0)] == '/'
+		case c >= utf8.RuneSelf:
+			ascii = false
 		}
 	}
-	if hasDotSegment(path) {
+	if dots && hasDotSegment(path) {
 		return ErrDotSegment
 	}
-	if encodesSlash(u.RawPath) {
+	if u.RawPath != "" && encodesSlash(u.RawPath) {
 		return ErrEncodedSeparator
 	}
-	if !utf8.ValidString(path) {
+	if !ascii && !utf8.ValidString(path) {
 		return ErrUTF8
 	}
 	if hasRaw(u.RawPath) || hasRaw(u.RawQuery) {
