@@ -55,7 +55,7 @@ func (t *Trace) add(name string, l *ruleList, r *http.Request, all bool) {
 	for i := range l.rules {
 		rule := &l.rules[i]
 		one := RuleTrace{Rule: fmt.Sprintf("%s[%d]", name, i), Source: rule.pattern.String()}
-		params, ok := rule.pattern.Match(r.URL.Path)
+		params, ok := rule.pattern.matchPath(r.URL.Path)
 		switch {
 		case !ok:
 			one.Why = rule.pattern.matcher.Departs(r.URL.Path)
