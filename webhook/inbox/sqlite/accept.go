@@ -96,13 +96,13 @@ func (b *Inbox) accept(ctx context.Context, e webhook.Event, now time.Time) (fre
 	l := lane{e.Provider, e.Type}
 	o := &op{
 		size: int64(len(body)+len(encoded)) + rowOverhead, stale: func() bool { return ctx.Err() != nil }, done: make(chan error, 1),
-		do: func(ctx context.Context, conn *sql.Conn, t tally) error {
+		do: func(ctx context.Context, s *session, t tally) error {
 			var status inbox.Status
-			err := b.insert.QueryRowContext(ctx, key[:], e.Provider, e.Type, e.ID, orderKey, millis(now), encoded, body).Scan(&status)
+			err := s.queryRow(ctx, &status, insertDelivery, key[:], e.Provider, e.Type, e.ID, orderKey, millis(now), encoded, body)
 			if errors.Is(err, sql.ErrNoRows) {
 				fresh = false
 				t.add(l, duplicated, 1)
-				_, err = conn.ExecContext(ctx, "UPDATE inbox_deliveries SET duplicates = duplicates + 1 WHERE key = ?", key[:])
+				_, err = s.exec(ctx, "UPDATE inbox_deliveries SET duplicates = duplicates + 1 WHERE key = ?", key[:])
 				return err
 			}
 			if err == nil {

@@ -186,7 +186,7 @@ func (b *Inbox) Stats(ctx context.Context) (inbox.Stats, error) {
 		}
 		pending[c.lane] = pending[c.lane] || c.status == string(inbox.Pending) && c.n > 0
 	}
-	due, err := firstDue(ctx, b.db, pending)
+	due, err := b.firstDue(ctx, pending)
 	if err != nil {
 		return inbox.Stats{}, err
 	}
@@ -291,8 +291,8 @@ func (b *Inbox) Health(ctx context.Context) error {
 	if b.queue.len() >= b.config.MaxQueue {
 		return inbox.ErrQueueFull
 	}
-	err := b.do(ctx, func(ctx context.Context, conn *sql.Conn, _ tally) error {
-		_, err := conn.ExecContext(ctx, "UPDATE inbox_schema SET version = version")
+	err := b.do(ctx, func(ctx context.Context, s *session, _ tally) error {
+		_, err := s.exec(ctx, "UPDATE inbox_schema SET version = version")
 		return err
 	})
 	if err != nil && !errors.Is(err, webhook.ErrUnavailable) {

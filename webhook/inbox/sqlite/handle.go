@@ -65,8 +65,8 @@ func copyOf(d row) *inbox.Delivery {
 func (b *Inbox) end(ctx context.Context, d row, status inbox.Status, start time.Time) error {
 	var woken lane
 	var wake bool
-	err := b.do(ctx, func(ctx context.Context, conn *sql.Conn, t tally) (err error) {
-		woken, wake, err = settleSuccess(ctx, conn, t, d, status, start)
+	err := b.do(ctx, func(ctx context.Context, s *session, t tally) (err error) {
+		woken, wake, err = settleSuccess(ctx, s, t, d, status, start)
 		return err
 	})
 	if err == nil && wake {
@@ -76,9 +76,9 @@ func (b *Inbox) end(ctx context.Context, d row, status inbox.Status, start time.
 }
 
 // settleSuccess marks a running delivery as ended and lets the next of its order key go. It fails when the delivery is not this attempt's any more.
-func settleSuccess(ctx context.Context, h handle, t tally, d row, status inbox.Status, start time.Time) (woken lane, wake bool, err error) {
+func settleSuccess(ctx context.Context, s *session, t tally, d row, status inbox.Status, start time.Time) (woken lane, wake bool, err error) {
 	now := time.Now()
-	result, err := h.ExecContext(ctx, "UPDATE inbox_deliveries SET status = ?, ended_at = ?, error = '' WHERE id = ? AND status = 'running' AND attempts = ?",
+	result, err := s.exec(ctx, "UPDATE inbox_deliveries SET status = ?, ended_at = ?, error = '' WHERE id = ? AND status = 'running' AND attempts = ?",
 		string(status), millis(now), d.ID, d.Attempts)
 	if err != nil {
 		return lane{}, false, err
@@ -90,11 +90,11 @@ func settleSuccess(ctx context.Context, h handle, t tally, d row, status inbox.S
 	if status == inbox.Ignored {
 		history.error = "no handler is registered for this type"
 	}
-	if err := history.write(ctx, h, d.ID); err != nil {
+	if err := history.write(ctx, s, d.ID); err != nil {
 		return lane{}, false, err
 	}
 	t.move(lane{d.Event.Provider, d.Event.Type}, inbox.Running, status)
-	return promote(ctx, h, t, d.OrderKey, now)
+	return promote(ctx, s, t, d.OrderKey, now)
 }
 
 // effect runs handler in a transaction that also marks d as done. It holds the turn to write from the transaction's begin to its
@@ -102,28 +102,29 @@ func settleSuccess(ctx context.Context, h handle, t tally, d row, status inbox.S
 func (b *Inbox) effect(ctx context.Context, d row, handler inbox.Handler[*sql.Tx], start time.Time) (err error) {
 	b.turns.take(false)
 	defer b.turns.give()
-	conn, err := b.db.Conn(ctx)
-	if err != nil {
-		return err
+	if b.handling == nil {
+		if b.handling, err = newSession(ctx, b.db); err != nil {
+			return err
+		}
 	}
-	defer func() { _ = conn.Close() }() // back to the pool
-	if err := settle(ctx, conn); err != nil {
-		return err
-	}
-	tx, err := conn.BeginTx(ctx, nil)
-	if err != nil {
-		return err
-	}
+	// The transaction does not end with ctx by itself: statements of the session, after such an end, would be committed one by one.
+	tx, err := b.handling.conn.BeginTx(context.WithoutCancel(ctx), nil)
 	defer func() {
 		if err != nil {
-			_ = tx.Rollback() // may be done by the deadline
+			if tx != nil {
+				_ = tx.Rollback()
+			}
+			_ = drop(&b.handling)
 		}
 	}()
+	if err != nil {
+		return err
+	}
 	changes := tally{}
 	// The mark comes first: it takes the lock for writing, and shows at once when the delivery is not ours.
-	woken, wake, err := settleSuccess(ctx, tx, changes, d, inbox.Done, start)
+	woken, wake, err := settleSuccess(ctx, b.handling, changes, d, inbox.Done, start)
 	if err == nil {
-		err = changes.write(ctx, tx)
+		err = changes.write(ctx, b.handling)
 	}
 	if err == nil {
 		err = guarded(ctx, func() error { return handler(ctx, tx, copyOf(d)) })
@@ -132,9 +133,6 @@ func (b *Inbox) effect(ctx context.Context, d row, handler inbox.Handler[*sql.Tx
 		return err
 	}
 	if err = tx.Commit(); err != nil {
-		if errors.Is(err, sql.ErrTxDone) {
-			err = errors.Join(errors.New("the transaction had ended before the handler returned"), context.Cause(ctx))
-		}
 		return err
 	}
 	if wake {
@@ -198,8 +196,8 @@ func (b *Inbox) fail(ctx context.Context, d row, start time.Time, failure error)
 		slog.Int64("delivery", d.ID), slog.Int("attempt", d.Attempts), slog.Bool("dead", dead), slog.Duration("retry_in", wait), slog.String("error", history.error))
 	for {
 		var woken lane
-		err := b.do(context.WithoutCancel(ctx), func(ctx context.Context, conn *sql.Conn, t tally) (err error) {
-			woken, err = b.settleFailure(ctx, conn, t, d.Delivery, now, wait, dead, history)
+		err := b.do(context.WithoutCancel(ctx), func(ctx context.Context, s *session, t tally) (err error) {
+			woken, err = b.settleFailure(ctx, s, t, d.Delivery, now, wait, dead, history)
 			return err
 		})
 		if err == nil {
@@ -216,13 +214,13 @@ func (b *Inbox) fail(ctx context.Context, d row, start time.Time, failure error)
 
 // settleFailure makes a running delivery pending again, or dead. It returns the lane that has something to do now. A delivery
 // that is not running this attempt any more is left alone: a commit whose answer was lost may have ended it.
-func (b *Inbox) settleFailure(ctx context.Context, h handle, t tally, d *inbox.Delivery, now time.Time, wait time.Duration, dead bool, history attempt) (lane, error) {
+func (b *Inbox) settleFailure(ctx context.Context, s *session, t tally, d *inbox.Delivery, now time.Time, wait time.Duration, dead bool, history attempt) (lane, error) {
 	own := lane{d.Event.Provider, d.Event.Type}
 	status := inbox.Pending
 	if dead {
 		status = inbox.Dead // which has not ended: it is kept until someone decides
 	}
-	result, err := h.ExecContext(ctx, "UPDATE inbox_deliveries SET status = ?, due_at = ?, error = ? WHERE id = ? AND status = 'running' AND attempts = ?",
+	result, err := s.exec(ctx, "UPDATE inbox_deliveries SET status = ?, due_at = ?, error = ? WHERE id = ? AND status = 'running' AND attempts = ?",
 		string(status), millis(now.Add(wait)), history.error, d.ID, d.Attempts)
 	if err != nil {
 		return own, err
@@ -231,10 +229,10 @@ func (b *Inbox) settleFailure(ctx context.Context, h handle, t tally, d *inbox.D
 		return own, err
 	}
 	t.move(own, inbox.Running, status)
-	if err := history.write(ctx, h, d.ID); err != nil || !dead {
+	if err := history.write(ctx, s, d.ID); err != nil || !dead {
 		return own, err
 	}
-	woken, wake, err := promote(ctx, h, t, d.OrderKey, now)
+	woken, wake, err := promote(ctx, s, t, d.OrderKey, now)
 	if wake {
 		return woken, err
 	}

@@ -22,8 +22,8 @@ type Inbox struct {
 	queue  queue
 	lanes  lanes
 
-	insert *sql.Stmt // of the writer's connection
-	writer *sql.Conn // used by the writer's goroutine alone, and nil while it has none
+	writer   *session // used by the writer's goroutine alone, and nil while it has none
+	handling *session // used by whoever has the turn to write, and nil while there is none
 
 	running atomic.Bool // Run is under way
 	stop    context.CancelFunc
@@ -59,13 +59,15 @@ func Open(db *sql.DB, c inbox.Config) (*Inbox, error) {
 	b := &Inbox{db: db, config: c, stop: stop}
 	b.queue.init(c)
 	b.lanes.init(c)
-	if err := b.connect(ctx); err != nil {
+	b.writer, err = newSession(ctx, db)
+	if err == nil {
+		if err = migrate(ctx, b.writer.conn); err != nil {
+			err = errors.Join(err, b.writer.close())
+		}
+	}
+	if err != nil {
 		stop()
 		return nil, err
-	}
-	if err := errors.Join(migrate(ctx, b.writer), b.prepare(ctx)); err != nil {
-		stop()
-		return nil, errors.Join(err, b.disconnect())
 	}
 	b.stopped.Go(func() { b.write(ctx) })
 	return b, nil
@@ -76,60 +78,18 @@ func (b *Inbox) Close() error {
 	b.queue.close()
 	b.stopped.Wait()
 	b.stop()
-	return b.disconnect()
+	b.turns.take(false)
+	defer b.turns.give()
+	return errors.Join(drop(&b.handling), drop(&b.writer))
 }
 
-// connect takes a connection for the writer and checks that its commits are durable.
-func (b *Inbox) connect(ctx context.Context) error {
-	conn, err := b.db.Conn(ctx)
-	if err != nil {
-		return fmt.Errorf("sqlite inbox: %w", err)
-	}
-	if err := settle(ctx, conn); err != nil {
-		return errors.Join(err, conn.Close())
-	}
-	b.writer = conn
-	return nil
-}
-
-// settle makes conn wait for other writers and refuses it when it does not sync its commits.
-func settle(ctx context.Context, conn *sql.Conn) error {
-	if _, err := conn.ExecContext(ctx, "PRAGMA busy_timeout = 5000"); err != nil {
-		return fmt.Errorf("sqlite inbox: %w", err)
-	}
-	var mode string
-	var synchronous int
-	err := errors.Join(
-		conn.QueryRowContext(ctx, "PRAGMA journal_mode").Scan(&mode),
-		conn.QueryRowContext(ctx, "PRAGMA synchronous").Scan(&synchronous),
-	)
-	switch {
-	case err != nil:
-		return fmt.Errorf("sqlite inbox: %w", err)
-	case mode != "wal" && mode != "memory":
-		return fmt.Errorf("sqlite inbox: PRAGMA journal_mode = %s must be wal", mode)
-	case synchronous < 2:
-		return fmt.Errorf("sqlite inbox: PRAGMA synchronous = %d must be FULL (2) or EXTRA (3): an acknowledged event could be lost", synchronous)
-	}
-	return nil
-}
-
-func (b *Inbox) prepare(ctx context.Context) (err error) {
-	b.insert, err = b.writer.PrepareContext(ctx, insertDelivery)
-	return err
-}
-
-// disconnect gives the writer's connection back.
-func (b *Inbox) disconnect() error {
-	if b.writer == nil {
+// drop gives a session's connection back, if there is one.
+func drop(s **session) error {
+	if *s == nil {
 		return nil
 	}
-	var err error
-	if b.insert != nil {
-		err = b.insert.Close()
-	}
-	err = errors.Join(err, b.writer.Close())
-	b.writer, b.insert = nil, nil
+	err := (*s).close()
+	*s = nil
 	return err
 }
 

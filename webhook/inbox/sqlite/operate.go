@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"slices"
@@ -79,11 +78,11 @@ func (b *Inbox) decideStep(ctx context.Context, ids []int64, why inbox.Reason, k
 	}
 	woken := map[lane]bool{}
 	var refused error
-	err = b.do(ctx, func(ctx context.Context, conn *sql.Conn, t tally) error {
+	err = b.do(ctx, func(ctx context.Context, s *session, t tally) error {
 		changed, refused = 0, nil
 		deliveries := make([]row, 0, len(ids))
 		for _, id := range ids {
-			rows, err := conn.QueryContext(ctx, "SELECT "+briefDelivery+" FROM inbox_deliveries WHERE id = ?", id)
+			rows, err := s.query(ctx, "SELECT "+briefDelivery+" FROM inbox_deliveries WHERE id = ?", id)
 			if err != nil {
 				return err
 			}
@@ -106,7 +105,7 @@ func (b *Inbox) decideStep(ctx context.Context, ids []int64, why inbox.Reason, k
 		}
 		now := time.Now()
 		for _, d := range deliveries {
-			if err := b.decideOne(ctx, conn, t, d, now, why, k, woken); err != nil {
+			if err := b.decideOne(ctx, s, t, d, now, why, k, woken); err != nil {
 				return err
 			}
 			changed++
@@ -125,7 +124,7 @@ func (b *Inbox) decideStep(ctx context.Context, ids []int64, why inbox.Reason, k
 	return changed, nil
 }
 
-func (b *Inbox) decideOne(ctx context.Context, conn *sql.Conn, t tally, d row, now time.Time, why inbox.Reason, k decision, woken map[lane]bool) error {
+func (b *Inbox) decideOne(ctx context.Context, s *session, t tally, d row, now time.Time, why inbox.Reason, k decision, woken map[lane]bool) error {
 	ended := now
 	if k.to == inbox.Pending {
 		ended = time.Time{}
@@ -134,20 +133,20 @@ func (b *Inbox) decideOne(ctx context.Context, conn *sql.Conn, t tally, d row, n
 	if !ended.IsZero() {
 		endedMillis = millis(ended)
 	}
-	if _, err := conn.ExecContext(ctx, "UPDATE inbox_deliveries SET status = ?, tries = 0, due_at = ?, ended_at = ? WHERE id = ?",
+	if _, err := s.exec(ctx, "UPDATE inbox_deliveries SET status = ?, tries = 0, due_at = ?, ended_at = ? WHERE id = ?",
 		string(k.to), millis(now), endedMillis, d.ID); err != nil {
 		return err
 	}
 	own := lane{d.Event.Provider, d.Event.Type}
 	t.move(own, d.Status, k.to)
-	if err := (attempt{at: now, result: k.result, error: why.Why, by: why.By}).write(ctx, conn, d.ID); err != nil {
+	if err := (attempt{at: now, result: k.result, error: why.Why, by: why.By}).write(ctx, s, d.ID); err != nil {
 		return err
 	}
 	if k.to == inbox.Pending {
 		woken[own] = true
 		return nil
 	}
-	next, wake, err := promote(ctx, conn, t, d.OrderKey, now)
+	next, wake, err := promote(ctx, s, t, d.OrderKey, now)
 	if wake {
 		woken[next] = true
 	}
@@ -159,8 +158,8 @@ func (b *Inbox) Pause(ctx context.Context, provider, typ string, why inbox.Reaso
 	if err := why.Check(); err != nil {
 		return err
 	}
-	err := b.do(ctx, func(ctx context.Context, conn *sql.Conn, _ tally) error {
-		_, err := conn.ExecContext(ctx, `INSERT INTO inbox_paused (provider, type, since, by, why) VALUES (?, ?, ?, ?, ?)
+	err := b.do(ctx, func(ctx context.Context, s *session, _ tally) error {
+		_, err := s.exec(ctx, `INSERT INTO inbox_paused (provider, type, since, by, why) VALUES (?, ?, ?, ?, ?)
 			ON CONFLICT (provider, type) DO UPDATE SET since = excluded.since, by = excluded.by, why = excluded.why`,
 			provider, typ, millis(time.Now()), why.By, why.Why)
 		return err
@@ -173,8 +172,8 @@ func (b *Inbox) Pause(ctx context.Context, provider, typ string, why inbox.Reaso
 
 // Resume implements [inbox.Operator].
 func (b *Inbox) Resume(ctx context.Context, provider, typ string) error {
-	err := b.do(ctx, func(ctx context.Context, conn *sql.Conn, _ tally) error {
-		_, err := conn.ExecContext(ctx, "DELETE FROM inbox_paused WHERE provider = ? AND type = ?", provider, typ)
+	err := b.do(ctx, func(ctx context.Context, s *session, _ tally) error {
+		_, err := s.exec(ctx, "DELETE FROM inbox_paused WHERE provider = ? AND type = ?", provider, typ)
 		return err
 	})
 	if err != nil {

@@ -28,11 +28,11 @@ func (b *Inbox) retain(ctx context.Context) {
 // purge does one small step and reports whether there may be more to do.
 func (b *Inbox) purge(ctx context.Context, now time.Time) (more bool) {
 	var bodies, keys int64
-	err := b.do(ctx, func(ctx context.Context, conn *sql.Conn, t tally) (err error) {
-		if bodies, err = purgeBodies(ctx, conn, now.Add(-b.config.KeepBodies)); err != nil || bodies > 0 {
+	err := b.do(ctx, func(ctx context.Context, s *session, t tally) (err error) {
+		if bodies, err = purgeBodies(ctx, s, now.Add(-b.config.KeepBodies)); err != nil || bodies > 0 {
 			return err
 		}
-		keys, err = purgeKeys(ctx, conn, t, now.Add(-b.config.KeepKeys))
+		keys, err = purgeKeys(ctx, s, t, now.Add(-b.config.KeepKeys))
 		return err
 	})
 	if err != nil {
@@ -44,8 +44,8 @@ func (b *Inbox) purge(ctx context.Context, now time.Time) (more bool) {
 	return bodies+keys > 0
 }
 
-func purgeBodies(ctx context.Context, conn *sql.Conn, before time.Time) (int64, error) {
-	result, err := conn.ExecContext(ctx, `UPDATE inbox_deliveries SET meta = NULL, body = NULL WHERE id IN
+func purgeBodies(ctx context.Context, s *session, before time.Time) (int64, error) {
+	result, err := s.exec(ctx, `UPDATE inbox_deliveries SET meta = NULL, body = NULL WHERE id IN
 		(SELECT id FROM inbox_deliveries WHERE ended_at > 0 AND ended_at < ? AND meta IS NOT NULL LIMIT ?)`, millis(before), retainStep)
 	if err != nil {
 		return 0, err
@@ -53,8 +53,8 @@ func purgeBodies(ctx context.Context, conn *sql.Conn, before time.Time) (int64, 
 	return result.RowsAffected()
 }
 
-func purgeKeys(ctx context.Context, conn *sql.Conn, t tally, before time.Time) (int64, error) {
-	rows, err := conn.QueryContext(ctx, `DELETE FROM inbox_deliveries WHERE id IN
+func purgeKeys(ctx context.Context, s *session, t tally, before time.Time) (int64, error) {
+	rows, err := s.query(ctx, `DELETE FROM inbox_deliveries WHERE id IN
 		(SELECT id FROM inbox_deliveries WHERE ended_at > 0 AND ended_at < ? LIMIT ?) RETURNING id, provider, type, status`, millis(before), retainStep)
 	if err != nil {
 		return 0, err
@@ -73,7 +73,7 @@ func purgeKeys(ctx context.Context, conn *sql.Conn, t tally, before time.Time) (
 	}
 	for _, g := range removed {
 		t.add(g.lane, g.status, -1)
-		if _, err := conn.ExecContext(ctx, "DELETE FROM inbox_attempts WHERE delivery_id = ?", g.id); err != nil {
+		if _, err := s.exec(ctx, "DELETE FROM inbox_attempts WHERE delivery_id = ?", g.id); err != nil {
 			return 0, err
 		}
 	}

@@ -2,18 +2,10 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
 	"time"
 
 	"github.com/gatehouse-go/gatehouse/webhook/inbox"
 )
-
-// handle is what [*sql.Conn] and [*sql.Tx] have in common.
-type handle interface {
-	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
-	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
-	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
-}
 
 // A lane is all deliveries of one type.
 type lane struct{ provider, typ string }
@@ -38,12 +30,12 @@ func (t tally) move(l lane, from, to inbox.Status) {
 }
 
 // write adds the changes to the counters.
-func (t tally) write(ctx context.Context, h handle) error {
+func (t tally) write(ctx context.Context, s *session) error {
 	for key, n := range t {
 		if n == 0 {
 			continue
 		}
-		if _, err := h.ExecContext(ctx, `INSERT INTO inbox_counters (provider, type, status, n) VALUES (?, ?, ?, ?)
+		if _, err := s.exec(ctx, `INSERT INTO inbox_counters (provider, type, status, n) VALUES (?, ?, ?, ?)
 			ON CONFLICT (provider, type, status) DO UPDATE SET n = n + excluded.n`, key.provider, key.typ, key.status, n); err != nil {
 			return err
 		}
@@ -60,19 +52,19 @@ type attempt struct {
 	error, stack, by string
 }
 
-func (a attempt) write(ctx context.Context, h handle, id int64) error {
-	_, err := h.ExecContext(ctx, `INSERT INTO inbox_attempts (delivery_id, seq, number, at, took, result, error, stack, by)
+func (a attempt) write(ctx context.Context, s *session, id int64) error {
+	_, err := s.exec(ctx, `INSERT INTO inbox_attempts (delivery_id, seq, number, at, took, result, error, stack, by)
 		SELECT ?1, coalesce(max(seq), 0) + 1, ?2, ?3, ?4, ?5, ?6, ?7, ?8 FROM inbox_attempts WHERE delivery_id = ?1`,
 		id, a.number, millis(a.at), a.took.Microseconds(), string(a.result), a.error, a.stack, a.by)
 	return err
 }
 
 // promote makes the next of an order key pending, when no other of it is under way. It returns its lane.
-func promote(ctx context.Context, h handle, t tally, orderKey string, now time.Time) (lane, bool, error) {
+func promote(ctx context.Context, s *session, t tally, orderKey string, now time.Time) (lane, bool, error) {
 	if orderKey == "" {
 		return lane{}, false, nil
 	}
-	rows, err := h.QueryContext(ctx, `UPDATE inbox_deliveries SET status = 'pending', due_at = ?2
+	rows, err := s.query(ctx, `UPDATE inbox_deliveries SET status = 'pending', due_at = ?2
 		WHERE id = (SELECT id FROM inbox_deliveries WHERE order_key = ?1 AND order_key <> '' AND status IN ('pending', 'waiting', 'running') ORDER BY id LIMIT 1)
 		AND status = 'waiting' RETURNING provider, type`, orderKey, millis(now))
 	if err != nil {

@@ -54,11 +54,15 @@ type runner struct {
 	hands sync.WaitGroup
 }
 
+// claimHold is how long claiming waits for more workers to be free while fewer than half are: a claim is a commit, which costs
+// the same for one delivery as for eight.
+const claimHold = time.Millisecond
+
 // dispatch claims what is due as workers are free, until ctx ends.
 func (r *runner) dispatch(ctx context.Context) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	lastLook := time.Time{}
+	var lastLook, held time.Time // held is since when few workers have been free
 	for {
 		now := time.Now()
 		if now.Sub(lastLook) >= poll || now.Before(lastLook) {
@@ -67,7 +71,17 @@ func (r *runner) dispatch(ctx context.Context) error {
 			}
 			lastLook = now
 		}
-		shares, again := r.lanes.shares(now, r.free())
+		free := r.free()
+		if free > r.config.Workers/2 || free == 0 {
+			held = time.Time{}
+		} else if held.IsZero() {
+			held = now
+		}
+		var shares []share
+		again := held.Add(claimHold)
+		if held.IsZero() || !now.Before(again) {
+			shares, again = r.lanes.shares(now, free)
+		}
 		if len(shares) > 0 {
 			if err := r.claim(ctx, shares); err != nil {
 				if ctx.Err() != nil {
@@ -107,7 +121,7 @@ func (b *Inbox) look(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	due, err := firstDue(ctx, b.db, pending)
+	due, err := b.firstDue(ctx, pending)
 	if err != nil {
 		return err
 	}
@@ -115,8 +129,8 @@ func (b *Inbox) look(ctx context.Context) error {
 	return nil
 }
 
-func lanesOf(ctx context.Context, h handle, query string) (map[lane]bool, error) {
-	rows, err := h.QueryContext(ctx, query)
+func lanesOf(ctx context.Context, db *sql.DB, query string) (map[lane]bool, error) {
+	rows, err := db.QueryContext(ctx, query)
 	if err != nil {
 		return nil, err
 	}
@@ -132,12 +146,14 @@ func lanesOf(ctx context.Context, h handle, query string) (map[lane]bool, error)
 	return found, rows.Err()
 }
 
-// firstDue returns when the first pending delivery of each lane is due. Lanes without any are left out.
-func firstDue(ctx context.Context, h handle, of map[lane]bool) (map[lane]time.Time, error) {
+const minDue = "SELECT min(due_at) FROM inbox_deliveries WHERE provider = ? AND type = ? AND status = 'pending'"
+
+// firstDue returns when the first pending delivery of each lane is due, by a look at each. Lanes without any are left out.
+func firstDue(of map[lane]bool, look func(lane, *sql.NullInt64) error) (map[lane]time.Time, error) {
 	due := map[lane]time.Time{}
 	for l := range of {
 		var ms sql.NullInt64
-		if err := h.QueryRowContext(ctx, "SELECT min(due_at) FROM inbox_deliveries WHERE provider = ? AND type = ? AND status = 'pending'", l.provider, l.typ).Scan(&ms); err != nil {
+		if err := look(l, &ms); err != nil {
 			return nil, err
 		}
 		if ms.Valid {
@@ -147,26 +163,33 @@ func firstDue(ctx context.Context, h handle, of map[lane]bool) (map[lane]time.Ti
 	return due, nil
 }
 
+// firstDue is the look from outside of a transaction.
+func (b *Inbox) firstDue(ctx context.Context, of map[lane]bool) (map[lane]time.Time, error) {
+	return firstDue(of, func(l lane, due *sql.NullInt64) error {
+		return b.db.QueryRowContext(ctx, minDue, l.provider, l.typ).Scan(due)
+	})
+}
+
 // claim marks what is due in the shares as running, counts the attempt before it begins, and gives each to a worker. An event that
 // kills the process is counted so.
 func (r *runner) claim(ctx context.Context, shares []share) error {
 	var claimed []row
 	var due map[lane]time.Time
-	err := r.do(ctx, func(ctx context.Context, conn *sql.Conn, t tally) error {
+	err := r.do(ctx, func(ctx context.Context, s *session, t tally) error {
 		claimed = nil
 		of, now := map[lane]bool{}, millis(time.Now())
-		for _, s := range shares {
-			got, err := claimLane(ctx, conn, s, now)
+		for _, share := range shares {
+			got, err := claimLane(ctx, s, share, now)
 			if err != nil {
 				return err
 			}
-			t.add(s.lane, inbox.Pending, -int64(len(got)))
-			t.add(s.lane, inbox.Running, int64(len(got)))
+			t.add(share.lane, inbox.Pending, -int64(len(got)))
+			t.add(share.lane, inbox.Running, int64(len(got)))
 			claimed = append(claimed, got...)
-			of[s.lane] = true
+			of[share.lane] = true
 		}
 		var err error
-		due, err = firstDue(ctx, conn, of)
+		due, err = firstDue(of, func(l lane, due *sql.NullInt64) error { return s.queryRow(ctx, due, minDue, l.provider, l.typ) })
 		return err
 	})
 	if err != nil {
@@ -190,10 +213,10 @@ func (r *runner) claim(ctx context.Context, shares []share) error {
 	return nil
 }
 
-func claimLane(ctx context.Context, conn *sql.Conn, s share, now int64) ([]row, error) {
-	rows, err := conn.QueryContext(ctx, `UPDATE inbox_deliveries SET status = 'running', attempts = attempts + 1, tries = tries + 1
+func claimLane(ctx context.Context, s *session, of share, now int64) ([]row, error) {
+	rows, err := s.query(ctx, `UPDATE inbox_deliveries SET status = 'running', attempts = attempts + 1, tries = tries + 1
 		WHERE id IN (SELECT id FROM inbox_deliveries WHERE provider = ? AND type = ? AND status = 'pending' AND due_at <= ? ORDER BY due_at, id LIMIT ?)
-		RETURNING `+wholeDelivery, s.lane.provider, s.lane.typ, now, s.n)
+		RETURNING `+wholeDelivery, of.lane.provider, of.lane.typ, now, of.n)
 	if err != nil {
 		return nil, err
 	}
@@ -221,8 +244,8 @@ func (r *runner) drain() {
 func (b *Inbox) recover(ctx context.Context) error {
 	for {
 		n := 0
-		err := b.do(ctx, func(ctx context.Context, conn *sql.Conn, t tally) error {
-			rows, err := conn.QueryContext(ctx, "SELECT "+briefDelivery+" FROM inbox_deliveries WHERE status = 'running' LIMIT 200")
+		err := b.do(ctx, func(ctx context.Context, s *session, t tally) error {
+			rows, err := s.query(ctx, "SELECT "+briefDelivery+" FROM inbox_deliveries WHERE status = 'running' LIMIT 200")
 			if err != nil {
 				return err
 			}
@@ -238,7 +261,7 @@ func (b *Inbox) recover(ctx context.Context) error {
 					wait = 0
 				}
 				history := attempt{number: d.Attempts, at: now, result: inbox.Interrupted, error: errInterrupted.Error()}
-				if _, err := b.settleFailure(ctx, conn, t, d.Delivery, now, wait, dead, history); err != nil {
+				if _, err := b.settleFailure(ctx, s, t, d.Delivery, now, wait, dead, history); err != nil {
 					return err
 				}
 			}

@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"sync"
 	"time"
@@ -20,7 +19,7 @@ const (
 // An op is one write that waits for the next commit. Its func may run more than once: when the commit of its group fails, each op of
 // the group is tried alone.
 type op struct {
-	do    func(ctx context.Context, conn *sql.Conn, t tally) error
+	do    func(ctx context.Context, s *session, t tally) error
 	size  int64
 	stale func() bool // the caller has gone; nil means it has not
 	done  chan error
@@ -158,21 +157,18 @@ func (b *Inbox) commitGroup(ctx context.Context, group []*op) {
 // commit runs ops in one transaction on the writer's connection. A connection on which anything failed is given up.
 func (b *Inbox) commit(ctx context.Context, ops []*op) (err error) {
 	if b.writer == nil {
-		if err := b.connect(ctx); err != nil {
+		if b.writer, err = newSession(ctx, b.db); err != nil {
 			return err
-		}
-		if err := b.prepare(ctx); err != nil {
-			return fmt.Errorf("sqlite inbox: %w", err)
 		}
 	}
 	defer func() {
 		if err != nil {
-			_, _ = b.writer.ExecContext(ctx, "ROLLBACK") // may have happened by itself
-			_ = b.disconnect()
+			_, _ = b.writer.conn.ExecContext(ctx, "ROLLBACK") // may have happened by itself
+			_ = drop(&b.writer)
 			err = fmt.Errorf("sqlite inbox: %w", err)
 		}
 	}()
-	if _, err := b.writer.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
+	if _, err := b.writer.exec(ctx, "BEGIN IMMEDIATE"); err != nil {
 		return err
 	}
 	changes := tally{}
@@ -184,12 +180,12 @@ func (b *Inbox) commit(ctx context.Context, ops []*op) (err error) {
 	if err := changes.write(ctx, b.writer); err != nil {
 		return err
 	}
-	_, err = b.writer.ExecContext(ctx, "COMMIT")
+	_, err = b.writer.exec(ctx, "COMMIT")
 	return err
 }
 
 // do has f written in the next commit and waits for it. When ctx ends first the write may still happen.
-func (b *Inbox) do(ctx context.Context, f func(ctx context.Context, conn *sql.Conn, t tally) error) error {
+func (b *Inbox) do(ctx context.Context, f func(ctx context.Context, s *session, t tally) error) error {
 	o := &op{do: f, done: make(chan error, 1)}
 	if err := b.queue.add(o, false); err != nil {
 		return err

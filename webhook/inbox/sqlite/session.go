@@ -1,0 +1,95 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+)
+
+// A session is one connection with the statements that were prepared on it: parsing SQL costs more than most of the statements do.
+// It is used by one goroutine at a time. A session on which anything failed is closed, not used again.
+type session struct {
+	conn  *sql.Conn
+	stmts map[string]*sql.Stmt
+}
+
+// newSession takes a connection, makes it wait for other writers, and refuses it when it does not sync its commits.
+func newSession(ctx context.Context, db *sql.DB) (*session, error) {
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("sqlite inbox: %w", err)
+	}
+	if err := settle(ctx, conn); err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return &session{conn: conn, stmts: map[string]*sql.Stmt{}}, nil
+}
+
+func settle(ctx context.Context, conn *sql.Conn) error {
+	if _, err := conn.ExecContext(ctx, "PRAGMA busy_timeout = 5000"); err != nil {
+		return fmt.Errorf("sqlite inbox: %w", err)
+	}
+	var mode string
+	var synchronous int
+	err := errors.Join(
+		conn.QueryRowContext(ctx, "PRAGMA journal_mode").Scan(&mode),
+		conn.QueryRowContext(ctx, "PRAGMA synchronous").Scan(&synchronous),
+	)
+	switch {
+	case err != nil:
+		return fmt.Errorf("sqlite inbox: %w", err)
+	case mode != "wal" && mode != "memory":
+		return fmt.Errorf("sqlite inbox: PRAGMA journal_mode = %s must be wal", mode)
+	case synchronous < 2:
+		return fmt.Errorf("sqlite inbox: PRAGMA synchronous = %d must be FULL (2) or EXTRA (3): an acknowledged event could be lost", synchronous)
+	}
+	return nil
+}
+
+// close gives the connection back.
+func (s *session) close() error {
+	var errs []error
+	for _, stmt := range s.stmts {
+		errs = append(errs, stmt.Close())
+	}
+	return errors.Join(append(errs, s.conn.Close())...)
+}
+
+// prepared returns the statement of query, which is one of this package's few: the map does not grow with use.
+func (s *session) prepared(ctx context.Context, query string) (*sql.Stmt, error) {
+	if stmt := s.stmts[query]; stmt != nil {
+		return stmt, nil
+	}
+	stmt, err := s.conn.PrepareContext(ctx, query)
+	if err == nil {
+		s.stmts[query] = stmt
+	}
+	return stmt, err
+}
+
+func (s *session) exec(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	stmt, err := s.prepared(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	return stmt.ExecContext(ctx, args...)
+}
+
+// query returns rows, which the caller closes.
+func (s *session) query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	stmt, err := s.prepared(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	return stmt.QueryContext(ctx, args...) //nolint:sqlclosecheck // the caller's
+}
+
+// queryRow scans the one row of query into dest; sql.ErrNoRows where there is none.
+func (s *session) queryRow(ctx context.Context, dest any, query string, args ...any) error {
+	stmt, err := s.prepared(ctx, query)
+	if err != nil {
+		return err
+	}
+	return stmt.QueryRowContext(ctx, args...).Scan(dest)
+}
