@@ -82,7 +82,7 @@ func (s *session) query(ctx context.Context, query string, args ...any) (*sql.Ro
 	if err != nil {
 		return nil, err
 	}
-	return stmt.QueryContext(ctx, args...) //nolint:sqlclosecheck // the caller's
+	return stmt.QueryContext(ctx, args...)
 }
 
 // queryRow scans the one row of query into dest; sql.ErrNoRows where there is none.
