@@ -14,15 +14,14 @@ import (
 //
 // The zero value has no parameters. Params are immutable and safe for concurrent use; they keep the path alive.
 type Params struct {
-	path  string
-	keys  []key
-	spans [inlineKeys]span // of the first keys; the zero span is an absent parameter
-	more  []span           // of the other keys
-	extra []param          // parameters that are not parts of the path
+	path    string
+	pattern *Pattern
+	spans   [inlineKeys]span // of the pattern's first keys; the zero span is an absent parameter
+	extra   []param          // parameters that are not parts of the path, and those of further keys
 }
 
 // inlineKeys is how many parameters a match holds without allocating.
-const inlineKeys = 8
+const inlineKeys = 6
 
 // key describes one parameter of a pattern.
 type key struct {
@@ -38,7 +37,7 @@ type span struct{ begin, end int32 }
 
 type param struct {
 	name   string
-	value  string
+	value  string   // of a list, the text in which it stood
 	values []string // not nil when the parameter is a list
 }
 
@@ -64,19 +63,13 @@ func NewParams(values map[string]any) (Params, error) {
 // it was not in one.
 func (p Params) Get(name string) (string, bool) {
 	if e, ok := p.find(name); ok {
-		if e.values != nil {
+		if e.values != nil && e.value == "" {
 			return strings.Join(e.values, "/"), true
 		}
 		return e.value, true
 	}
-	for i := len(p.keys) - 1; i >= 0; i-- {
-		if p.keys[i].name == name {
-			if text, ok := p.text(i); ok {
-				return text, true
-			}
-		}
-	}
-	return "", false
+	_, text, ok := p.inPath(name)
+	return text, ok
 }
 
 // Values returns the values of the parameter: a list for one that repeats, one value for one that does not, and nil
@@ -88,12 +81,8 @@ func (p Params) Values(name string) []string {
 		}
 		return []string{e.value}
 	}
-	for i := len(p.keys) - 1; i >= 0; i-- {
-		if p.keys[i].name == name {
-			if text, ok := p.text(i); ok {
-				return p.keys[i].split(text)
-			}
-		}
+	if k, text, ok := p.inPath(name); ok {
+		return k.split(text)
 	}
 	return nil
 }
@@ -102,7 +91,7 @@ func (p Params) Values(name string) []string {
 // []string where the parameter repeats.
 func (p Params) All() iter.Seq2[string, any] {
 	return func(yield func(string, any) bool) {
-		for i, k := range p.keys {
+		for i, k := range p.keys() {
 			text, ok := p.text(i)
 			if !ok || p.hiddenBy(i) {
 				continue
@@ -136,19 +125,31 @@ func (p Params) MarshalJSON() ([]byte, error) {
 	return json.Marshal(object)
 }
 
+// keys are those of the pattern whose values are spans.
+func (p *Params) keys() []key {
+	if p.pattern == nil {
+		return nil
+	}
+	return p.pattern.keys[:min(len(p.pattern.keys), inlineKeys)]
+}
+
+// inPath returns the last key of that name that took part in the match, and its text.
+func (p *Params) inPath(name string) (*key, string, bool) {
+	keys := p.keys()
+	for i := len(keys) - 1; i >= 0; i-- {
+		if keys[i].name == name {
+			if text, ok := p.text(i); ok {
+				return &keys[i], text, true
+			}
+		}
+	}
+	return nil, "", false
+}
+
 // text returns what the i-th key matched.
 func (p *Params) text(i int) (string, bool) {
-	if p.keys[i].hidden {
-		return "", false
-	}
-	s := span{}
-	switch {
-	case i < inlineKeys:
-		s = p.spans[i]
-	case i-inlineKeys < len(p.more):
-		s = p.more[i-inlineKeys]
-	}
-	if s.begin == 0 {
+	s := p.spans[i]
+	if s.begin == 0 || p.pattern.keys[i].hidden {
 		return "", false
 	}
 	return p.path[s.begin-1 : s.end], true
@@ -156,18 +157,18 @@ func (p *Params) text(i int) (string, bool) {
 
 // set notes that the i-th key matched the path from one offset to another; a negative offset is no match.
 func (p *Params) set(i int, from, to int32) {
-	if from < 0 {
-		return
+	k := &p.pattern.keys[i]
+	switch {
+	case from < 0:
+	case i < inlineKeys:
+		p.spans[i] = span{from + 1, to}
+	case !k.hidden:
+		e := param{name: k.name, value: p.path[from:to]}
+		if k.repeated {
+			e.values = k.split(e.value)
+		}
+		p.put(e)
 	}
-	s := span{from + 1, to}
-	if i < inlineKeys {
-		p.spans[i] = s
-		return
-	}
-	if p.more == nil {
-		p.more = make([]span, len(p.keys)-inlineKeys)
-	}
-	p.more[i-inlineKeys] = s
 }
 
 func (p *Params) find(name string) (param, bool) {
@@ -192,12 +193,13 @@ func (p *Params) put(e param) {
 
 // hiddenBy says whether a later parameter has the name of the i-th key.
 func (p *Params) hiddenBy(i int) bool {
-	name := p.keys[i].name
+	keys := p.keys()
+	name := keys[i].name
 	if _, ok := p.find(name); ok {
 		return true
 	}
-	for j := i + 1; j < len(p.keys); j++ {
-		if p.keys[j].name == name {
+	for j := i + 1; j < len(keys); j++ {
+		if keys[j].name == name {
 			if _, ok := p.text(j); ok {
 				return true
 			}

@@ -2,6 +2,8 @@ package proxy_test
 
 import (
 	"encoding/json"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"testing"
 
@@ -44,6 +46,20 @@ func TestParamsOfPath(t *testing.T) {
 	}
 }
 
+func TestManyParams(t *testing.T) {
+	p, err := proxy.PatternOptions{Reading: proxy.ReadingPath}.Compile("/:a/:b/:c/:d/:e/:f/:g/:h?{.:i}*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	params, ok := p.Match("/1/2/3/4/5/6/7/8.x.y")
+	if got, _ := json.Marshal(params); !ok || string(got) != `{"a":"1","b":"2","c":"3","d":"4","e":"5","f":"6","g":"7","h":"8","i":["x","y"]}` {
+		t.Errorf("got %s, %v", got, ok)
+	}
+	if got, _ := params.Get("i"); got != "x.y" || !slices.Equal(params.Values("i"), []string{"x", "y"}) {
+		t.Errorf("a late list: %q, %q", got, params.Values("i"))
+	}
+}
+
 func TestNewParams(t *testing.T) {
 	list := []string{"x", "y"}
 	params, err := proxy.NewParams(map[string]any{"b": list, "a": "1", "c": []string{}})
@@ -82,5 +98,20 @@ func TestNewParams(t *testing.T) {
 	}
 	if got, _ := json.Marshal(proxy.Params{}); string(got) != `{}` {
 		t.Errorf("the zero value: got %s", got)
+	}
+}
+
+// A query parameter that comes twice is a list, and its values are escaped in a path like those of one that comes once.
+func TestListsOfConditionsAreEscaped(t *testing.T) {
+	p, err := proxy.New(proxy.Config{Redirects: []proxy.RedirectRule{{Source: "/go", Destination: "/x/:to", Has: has("query", "to", "")}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, query := range []string{"to=a/b%3Fc", "to=1&to=a/b%3Fc"} {
+		w := httptest.NewRecorder()
+		p.Wrap(http.NotFoundHandler()).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/go?"+query, nil))
+		if got, want := w.Header().Get("Location"), "/x/a%2Fb%3Fc?"+query; got != want {
+			t.Errorf("%s: got %q, want %q", query, got, want)
+		}
 	}
 }

@@ -62,21 +62,26 @@ func (p *Pattern) String() string { return p.text }
 // Match reports whether the pattern matches path, and the parameters it finds there. It takes the path as it is given:
 // neither decoded nor cleaned.
 func (p *Pattern) Match(path string) (Params, bool) {
+	ps := Params{path: path, pattern: p}
+	return ps, p.match(&ps)
+}
+
+// match fills in the spans of ps, which has its path and pattern.
+func (p *Pattern) match(ps *Params) bool {
 	var inline [2 * inlineKeys]int32
 	spans := inline[:]
 	if len(p.keys) > inlineKeys {
 		spans = make([]int32, 2*len(p.keys))
-	} else {
-		spans = spans[:2*len(p.keys)]
 	}
-	if !p.matcher.Match(path, spans) {
-		return Params{}, false
+	spans = spans[:2*len(p.keys)]
+	if !p.matcher.Match(ps.path, spans) {
+		*ps = Params{}
+		return false
 	}
-	ps := Params{path: path, keys: p.keys}
 	for i := range p.keys {
 		ps.set(i, spans[2*i], spans[2*i+1])
 	}
-	return ps, true
+	return true
 }
 
 // Matches reports whether the pattern matches path. It is Match for those who want no parameters, and the quickest.

@@ -81,7 +81,11 @@ func (p Params) withExtraEscaped(other Params) Params {
 	}
 	p.extra = slices.Clone(other.extra)
 	for i := range p.extra {
-		p.extra[i].value = escapeSegment(p.extra[i].value)
+		e := &p.extra[i]
+		e.value, e.values = escapeSegment(e.value), slices.Clone(e.values)
+		for k := range e.values {
+			e.values[k] = escapeSegment(e.values[k])
+		}
 	}
 	return p
 }
