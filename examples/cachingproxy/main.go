@@ -35,17 +35,21 @@ func main() {
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, *addr, *origin, *token, revalidate.Config{
-		MaxBytes: *megabytes << 20,
-		Responses: revalidate.Responses{
-			Name:                   "cachingproxy",
-			Heuristic:              *heuristic,
-			StaleIfDisconnected:    time.Hour,
-			InsecureStoreSetCookie: *cookies,
-		},
-	}); err != nil {
+	if err := run(ctx, *addr, *origin, *token, config(*megabytes, *heuristic, *cookies)); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
+	}
+}
+
+func config(megabytes int64, heuristic, cookies bool) revalidate.Config {
+	return revalidate.Config{
+		MaxBytes: megabytes << 20,
+		Responses: revalidate.Responses{
+			Name:                   "cachingproxy",
+			Heuristic:              heuristic,
+			StaleIfDisconnected:    time.Hour,
+			InsecureStoreSetCookie: cookies,
+		},
 	}
 }
 

@@ -1,0 +1,279 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse/revalidate"
+)
+
+func TestTheProxyCachesAndForgets(t *testing.T) {
+	calls := 0
+	origin := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		calls++
+		w.Header().Set("Cache-Control", "max-age=60")
+		w.Header().Set("Surrogate-Key", "posts")
+		fmt.Fprintf(w, "%s, call %d", r.URL.EscapedPath(), calls)
+	}))
+	defer origin.Close()
+	handler, cache, err := newProxy(origin.URL, "s3cret", revalidate.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = cache.Close(context.Background()) }()
+	proxy := httptest.NewServer(handler)
+	defer proxy.Close()
+	get := func(target string) string {
+		t.Helper()
+		res, err := http.Get(proxy.URL + target)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		body, err := io.ReadAll(res.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(body)
+	}
+	for _, row := range []struct{ target, want string }{
+		{"/a", "/a, call 1"},
+		{"/a", "/a, call 1"},
+		{"/b//c%2Fd", "/b//c%2Fd, call 2"},
+		{"/.cache/revalidate?token=wrong&tag=posts", `{"success":false}`},
+		{"/a", "/a, call 1"},
+		{"/.cache/revalidate?token=s3cret&tag=posts", `{"success":true}`},
+		{"/a", "/a, call 3"},
+	} {
+		if got := get(row.target); got != row.want {
+			t.Errorf("%s: %q, want %q", row.target, got, row.want)
+		}
+	}
+	for _, bad := range []string{"", "nonsense", "http://", "http://[::1"} {
+		if _, _, err := newProxy(bad, "", revalidate.Config{}); err == nil {
+			t.Errorf("origin %q is accepted", bad)
+		}
+	}
+	if _, _, err := newProxy(origin.URL, "", revalidate.Config{MaxBytes: 1}); err == nil {
+		t.Error("a configuration that New refuses is accepted")
+	}
+	if handler, _, err := newProxy(origin.URL, "", config(1, false, false)); handler == nil || err != nil {
+		t.Error(err)
+	}
+}
+
+func TestTheProxyStops(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := run(ctx, "127.0.0.1:0", "http://127.0.0.1:1", "", revalidate.Config{}); err != nil {
+		t.Error(err)
+	}
+	if err := run(context.Background(), "127.0.0.1:-1", "http://127.0.0.1:1", "", revalidate.Config{}); err == nil {
+		t.Error("an address that cannot be listened on")
+	}
+	if err := run(ctx, "", "", "", revalidate.Config{}); err == nil {
+		t.Error("no origin")
+	}
+}
+
+// accepted are the tests of http-tests/cache-tests that do not pass, and why.
+var accepted = map[string]string{
+	"headers-store-Set-Cookie":            "a stored Set-Cookie goes to everybody: Responses.InsecureStoreSetCookie",
+	"304-etag-update-response-Set-Cookie": "the same",
+	"other-set-cookie":                    "the same",
+	"headers-store-Transfer-Encoding":     "net/http's client refuses the transfer coding that the test makes up",
+
+	"heuristic-501-cached": "server errors are not stored",
+	"heuristic-599-cached": "server errors are not stored",
+	"status-500-fresh":     "server errors are not stored",
+	"status-502-fresh":     "server errors are not stored",
+	"status-503-fresh":     "server errors are not stored",
+	"status-504-fresh":     "server errors are not stored",
+	"status-599-fresh":     "server errors are not stored",
+
+	"partial-store-partial-complete":                "parts are not stored",
+	"partial-store-partial-reuse-partial":           "parts are not stored",
+	"partial-store-partial-reuse-partial-absent":    "parts are not stored",
+	"partial-store-partial-reuse-partial-byterange": "parts are not stored",
+	"partial-store-partial-reuse-partial-suffix":    "parts are not stored",
+
+	"method-POST":                "responses to POST are not stored",
+	"vary-normalise-lang-order":  "an origin may choose by order: Responses.Normalise",
+	"vary-normalise-lang-select": "the cache does not guess which language an origin would choose: Responses.Normalise",
+	"conditional-lm-fresh-no-lm": "asks for 304 where the response is newer than If-Modified-Since (RFC 9111, section 4.3.2)",
+}
+
+// acceptedOld are those of the release on the npm registry, which is older than the suite's repository and was corrected there.
+var acceptedOld = map[string]string{
+	"age-parse-dup-0":                      "the current suite lets the first Age count (RFC 9111, section 5.1)",
+	"age-parse-dup-0-twoline":              "the same",
+	"age-parse-dup-old":                    "the same",
+	"age-parse-prefix-twoline":             "the same",
+	"age-parse-float":                      "the current suite ignores an Age that is no number",
+	"age-parse-negative":                   "the same",
+	"age-parse-nonnumeric":                 "the same",
+	"age-parse-numeric-parameter":          "the same",
+	"age-parse-parameter":                  "the same",
+	"stale-close-must-revalidate":          "takes the 502 of a gateway for an answer from the cache; corrected",
+	"stale-close-no-cache":                 "the same",
+	"stale-close-proxy-revalidate":         "the same",
+	"stale-close-s-maxage=2":               "the same",
+	"304-etag-update-response-ETag":        "asks for the update of the very validator that was sent; a check in the current suite",
+	"304-etag-update-response-Content-MD5": "asks that Content-MD5 stays as it was; the current suite asks that it is updated",
+}
+
+// TestHTTPCacheTests runs the suite of http-tests/cache-tests through the proxy. The suite is a checkout named by
+// GATEHOUSE_CACHE_TESTS (with its dependencies installed), else the package http-cache-tests of the npm registry.
+func TestHTTPCacheTests(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the suite takes a minute")
+	}
+	suite := findSuite(t)
+	port := freePort(t)
+	pid := filepath.Join(t.TempDir(), "pid")
+	server := exec.Command("node", "--no-warnings", suite.server)
+	server.Dir = suite.dir
+	server.Env = append(os.Environ(), "npm_config_protocol=http", "npm_config_port="+port, "npm_config_pidfile="+pid)
+	if err := server.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		_ = server.Process.Kill()
+		_ = server.Wait()
+	}()
+	origin := "http://127.0.0.1:" + port
+	await(t, origin)
+
+	handler, cache, err := newProxy(origin, "", config(64, true, false))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = cache.Close(context.Background()) }()
+	proxy := httptest.NewServer(handler)
+	defer proxy.Close()
+
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	defer cancel()
+	cli := exec.CommandContext(ctx, "node", "--no-warnings", suite.cli)
+	cli.Dir = suite.dir
+	cli.Env = append(os.Environ(), "npm_config_base="+proxy.URL, "npm_config_id=", "npm_package_config_id=")
+	out, err := cli.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	results := make(map[string]any)
+	if err := json.Unmarshal(out, &results); err != nil {
+		t.Fatalf("%v in %.200s", err, out)
+	}
+	passed, total := make(map[string]int), make(map[string]int)
+	var failed []string
+	for id, kind := range suite.kinds {
+		result, ran := results[id]
+		if !ran {
+			continue
+		}
+		total[kind]++
+		if result == true {
+			passed[kind]++
+			continue
+		}
+		if _, ok := accepted[id]; kind != "check" && !ok && acceptedOld[id] == "" {
+			failed = append(failed, fmt.Sprintf("%s test %s: %v", kind, id, result))
+		}
+		if acceptedOld[id] != "" && !suite.old {
+			failed = append(failed, fmt.Sprintf("%s test %s of the current suite: %v", kind, id, result))
+		}
+	}
+	slices.Sort(failed)
+	t.Logf("passed: %d of %d required, %d of %d optimal; of the checks, %d of %d say yes",
+		passed["required"], total["required"], passed["optimal"], total["optimal"], passed["check"], total["check"])
+	for _, line := range failed {
+		t.Error(line)
+	}
+	if total["required"] < 150 || total["optimal"] < 80 {
+		t.Error("the suite did not run whole")
+	}
+}
+
+type suite struct {
+	dir, server, cli string
+	kinds            map[string]string // of tests, by id
+	old              bool
+}
+
+func findSuite(t *testing.T) suite {
+	t.Helper()
+	if _, err := exec.LookPath("node"); err != nil {
+		missing(t, "node is not installed")
+	}
+	s := suite{dir: os.Getenv("GATEHOUSE_CACHE_TESTS")}
+	if s.dir == "" {
+		home := t.TempDir()
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+		defer cancel()
+		if out, err := exec.CommandContext(ctx, "npm", "install", "--prefix", home, "--no-audit", "--no-fund", "http-cache-tests@0.4.5").CombinedOutput(); err != nil {
+			missing(t, fmt.Sprintf("the npm package http-cache-tests cannot be had: %v: %.200s", err, out))
+		}
+		s.dir, s.old = filepath.Join(home, "node_modules", "http-cache-tests"), true
+	}
+	s.server, s.cli = "test-engine/server/server.mjs", "test-engine/cli.mjs"
+	if _, err := os.Stat(filepath.Join(s.dir, s.cli)); err != nil {
+		s.server, s.cli = "server/server.mjs", "cli.mjs"
+	}
+	list := `const all = (await import('` + filepath.ToSlash(s.dir) + `/tests/index.mjs')).default;
+		console.log(JSON.stringify(Object.fromEntries(all.flatMap(s => s.tests).map(t => [t.id, t.kind || 'required']))))`
+	out, err := exec.Command("node", "--no-warnings", "--input-type=module", "-e", list).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(out, &s.kinds); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// missing skips the test, or fails it where engines are required.
+func missing(t *testing.T, why string) {
+	t.Helper()
+	if os.Getenv("GATEHOUSE_REQUIRE_ENGINES") == "1" {
+		t.Fatal(why)
+	}
+	t.Skip(why)
+}
+
+func freePort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	_, port, _ := strings.Cut(l.Addr().String(), ":")
+	return port
+}
+
+func await(t *testing.T, url string) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		res, err := http.Get(url)
+		if err == nil {
+			res.Body.Close()
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal(err)
+		}
+	}
+}
