@@ -123,7 +123,7 @@ func publicTags(packed string) string {
 func internalTag(tag string) bool { return tag[0] == '\x01' }
 
 // headUpdate lets the answer to a HEAD freshen the stored response, or drop it where the two do not agree (RFC 9111,
-// section 4.3.5).
+// section 4.3.5). An answer that has neither a validator nor a length is no evidence that the body is still the same.
 func (h *wrapped) headUpdate(r *http.Request, status int, header http.Header) {
 	if status != http.StatusOK {
 		return
@@ -134,8 +134,11 @@ func (h *wrapped) headUpdate(r *http.Request, status int, header http.Header) {
 	if v == nil {
 		return
 	}
-	now := time.Now().UnixNano()
 	length := header["Content-Length"]
+	if header["Etag"] == nil && header["Last-Modified"] == nil && length == nil {
+		return
+	}
+	now := time.Now().UnixNano()
 	if v.status != status || !v.sameBody(header) || len(length) > 0 && length[0] != v.length {
 		h.forget(ctx, primary)
 		return

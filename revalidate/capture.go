@@ -23,7 +23,6 @@ type capture struct {
 	asks    bool   // the request carries the validators of prior
 	fields  http.Header
 	started bool
-	head    bool
 }
 
 func (w *capture) Header() http.Header { return w.fields }
@@ -145,8 +144,12 @@ func (w *capture) run(ctx context.Context, r *http.Request) {
 		x.mu.Lock()
 		x.trailer = w.trailer()
 		x.done, x.closed = true, true
+		failed := x.panicked != nil || x.status >= http.StatusInternalServerError
 		x.changed.Broadcast()
 		x.mu.Unlock()
+		if x.after != nil {
+			x.after(failed)
+		}
 	}()
 	c.counters.fills.Add(1)
 	w.h.next.ServeHTTP(w, r)

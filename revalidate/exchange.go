@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"time"
 )
 
 // An exchange is one run of the handler that any number of requests read from while it goes on. The handler runs in a
@@ -14,16 +15,18 @@ import (
 // While the response may be stored, its body grows without waiting for anybody, up to the bound. Otherwise, and beyond the
 // bound, the handler waits until its readers have taken what it wrote, but for a window.
 type exchange struct {
-	request *http.Request // the handler's, of whoever came first; set before the header is there
-	key     string        // primary
-	variant string        // key of the variant, or empty where it is not known yet
-	stated  string        // the conditions of the client that were passed on, or empty
-	stamp   int64         // generation
-	asked   int64         // when it began
-	alone   bool          // in the background: it has no readers to begin with
-	cancel  context.CancelFunc
-	saving  sync.Mutex // held while the result is stored
-	gone    bool       // guarded by saving: do not store
+	request  *http.Request     // the handler's, of whoever came first; set before the header is there
+	key      string            // primary
+	variant  string            // key of the variant, or empty where it is not known yet
+	stated   string            // the conditions of the client that were passed on, or empty
+	stamp    int64             // generation
+	asked    int64             // when it began
+	alone    bool              // in the background: it has no readers to begin with
+	after    func(failed bool) // called once the handler is done, if not nil
+	patience time.Duration     // how long a response that will be stored may go on without readers
+	cancel   context.CancelFunc
+	saving   sync.Mutex // held while the result is stored
+	gone     bool       // guarded by saving: do not store
 
 	mu      sync.Mutex
 	changed sync.Cond // with mu
@@ -158,21 +161,34 @@ func (x *exchange) disown() {
 	x.saving.Unlock()
 }
 
-// leave takes a reader off. When the last one leaves a response that is not going to be stored, the handler is told to stop.
+// leave takes a reader off. When the last one leaves, the handler is told to stop: at once, or, where its response will be
+// stored, after a while.
 func (x *exchange) leave(r *reader) {
 	x.mu.Lock()
+	defer x.mu.Unlock()
 	if i := slices.Index(x.readers, r); i >= 0 {
 		x.readers = slices.Delete(x.readers, i, i+1)
 	}
-	stop := len(x.readers) == 0 && !x.alone && !x.done && (x.phase == waiting || x.phase == passing)
-	if stop {
-		x.closed = true
-	}
 	x.changed.Broadcast()
-	x.mu.Unlock()
-	if stop {
-		x.cancel()
+	switch {
+	case len(x.readers) > 0 || x.alone || x.done:
+	case x.phase == growing:
+		time.AfterFunc(x.patience, func() {
+			x.mu.Lock()
+			defer x.mu.Unlock()
+			if len(x.readers) == 0 && !x.done {
+				x.stop()
+			}
+		})
+	default:
+		x.stop()
 	}
+}
+
+// stop tells the handler that nobody wants its answer. The caller holds the lock.
+func (x *exchange) stop() {
+	x.closed = true
+	x.cancel()
 }
 
 // await waits until the answer's header is there, telling of interim responses on the way.

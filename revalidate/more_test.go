@@ -666,3 +666,73 @@ func TestABodyThatBreaksOffIsCutForAll(t *testing.T) {
 		})
 	})
 }
+
+func TestFollowersWhoseVariantTurnsOutToDiffer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cache := newCache(t, revalidate.Config{})
+		vary := "X-A"
+		h := cache.Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			time.Sleep(time.Second)
+			w.Header().Set("Cache-Control", "max-age=10")
+			w.Header().Set("Vary", vary)
+			w.Header().Set("Etag", `"a"`)
+			if r.Header.Get("If-None-Match") != "" && r.Header.Get("X-B") == "" {
+				w.WriteHeader(304)
+				return
+			}
+			fmt.Fprint(w, r.Header.Get("X-A"), r.Header.Get("X-B"))
+		}))
+		both := func(suffix string) {
+			t.Helper()
+			for i, got := range crowd(10, func(i int) string {
+				return text(t, ask{header: head("X-A", "1", "X-B", fmt.Sprint(i%2, suffix))}.do(h))
+			}) {
+				if want := fmt.Sprintf("1%d%s", i%2, suffix); got != want {
+					t.Errorf("client %d got %q, want %q", i, got, want)
+				}
+			}
+		}
+		ask{header: head("X-A", "1")}.do(h)
+		time.Sleep(11 * time.Second)
+		vary = "X-A, X-B" // from now on it varies by more than the entry that is there says
+		both("x")
+		both("y")
+	})
+}
+
+func TestAHandlerWithoutReadersHasAWhileToFinish(t *testing.T) {
+	for _, row := range []struct {
+		name   string
+		takes  time.Duration
+		stored bool
+	}{
+		{"one that finishes", 30 * time.Second, true},
+		{"one that does not", time.Hour, false},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			cache := newCache(t, revalidate.Config{RefreshTimeout: time.Minute})
+			var calls atomic.Int64
+			h := cache.Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				n := calls.Add(1)
+				w.Header().Set("Cache-Control", "max-age=600")
+				w.WriteHeader(200)
+				if n > 1 {
+					return
+				}
+				select {
+				case <-time.After(row.takes):
+				case <-r.Context().Done():
+					panic(http.ErrAbortHandler)
+				}
+			}))
+			ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+			defer cancel()
+			h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "http://example.com/page", nil).WithContext(ctx))
+			time.Sleep(2 * time.Minute)
+			ask{}.do(h)
+			if got := calls.Load() == 1; got != row.stored {
+				t.Errorf("%s: %d calls", row.name, calls.Load())
+			}
+		})
+	}
+}

@@ -504,6 +504,7 @@ func TestHeadFreshensOrDrops(t *testing.T) {
 	}{
 		{"the same entity tag", []string{"Etag", `"a"`, "Cache-Control", "max-age=60"}, 200, "call 1"},
 		{"the same length", []string{"Content-Length", "6", "Cache-Control", "max-age=60"}, 200, "call 1"},
+		{"no evidence", []string{"Cache-Control", "max-age=60"}, 200, "call 2"},
 		{"another entity tag", []string{"Etag", `"b"`, "Cache-Control", "max-age=60"}, 200, "call 2"},
 		{"another date", []string{"Last-Modified", past, "Cache-Control", "max-age=60"}, 200, "call 2"},
 		{"another length", []string{"Etag", `"a"`, "Content-Length", "7", "Cache-Control", "max-age=60"}, 200, "call 2"},

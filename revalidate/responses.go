@@ -1,6 +1,7 @@
 package revalidate
 
 import (
+	"hash/maphash"
 	"maps"
 	"net/http"
 	"sync"
@@ -141,7 +142,8 @@ type wrapped struct {
 	cache     *Cache
 	next      http.Handler
 	responses *responses
-	varying   sync.Mutex // orders changes of variants entries
+	seed      maphash.Seed
+	varying   [64]sync.Mutex // order changes of variants entries, by primary key
 }
 
 // Wrap returns a handler that answers GET and HEAD from the cache where it may, and from next where it must: a shared
@@ -164,5 +166,5 @@ type wrapped struct {
 // Place it inside what authenticates, limits and logs, for those must see each request, and outside what compresses.
 // Wrap several handlers with one cache only where their URLs differ.
 func (c *Cache) Wrap(next http.Handler) http.Handler {
-	return &wrapped{cache: c, next: next, responses: &c.responses}
+	return &wrapped{cache: c, next: next, responses: &c.responses, seed: maphash.MakeSeed()}
 }

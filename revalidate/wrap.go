@@ -3,6 +3,7 @@ package revalidate
 import (
 	"context"
 	"errors"
+	"hash/maphash"
 	"net/http"
 	"slices"
 	"strconv"
@@ -67,8 +68,9 @@ func (h *wrapped) find(ctx context.Context, key string, r *http.Request) (e *Ent
 // variant returns the key under which a response to r that varies by names is stored, and makes or widens the entry that
 // leads there.
 func (h *wrapped) variant(ctx context.Context, key string, names []string, r *http.Request, keep int64) (string, bool) {
-	h.varying.Lock()
-	defer h.varying.Unlock()
+	lock := &h.varying[maphash.String(h.seed, key)%uint64(len(h.varying))]
+	lock.Lock()
+	defer lock.Unlock()
 	var old *variants
 	e := h.cache.load(ctx, key)
 	if e != nil {
@@ -139,7 +141,7 @@ func (h *wrapped) serve(w http.ResponseWriter, r *http.Request, key string, asks
 		return
 	}
 	c.counters.misses.Add(1)
-	h.fill(w, r, key, variant, prior, why, asks.noCache || asks.maxAge != absent)
+	h.fill(w, r, key, variant, prior, why, asks.noCache || asks.maxAge == 0)
 }
 
 // satisfies reports whether a response that no invalidation killed may be sent now: fresh enough for the request, or stale
@@ -223,7 +225,7 @@ func (h *wrapped) fill(w http.ResponseWriter, r *http.Request, key, variant stri
 // exchange returns one that is not registered yet.
 func (h *wrapped) exchange(r *http.Request, key, variant string, prior *Entry) *exchange {
 	now := time.Now().UnixNano()
-	x := &exchange{key: key, variant: variant, stamp: h.cache.generations.clock.stamp(now), asked: now}
+	x := &exchange{key: key, variant: variant, stamp: h.cache.generations.clock.stamp(now), asked: now, patience: h.cache.refreshTimeout}
 	x.changed.L = &x.mu
 	if prior == nil {
 		x.stated = stated(r)
@@ -250,10 +252,11 @@ func stated(r *http.Request) string {
 func (h *wrapped) start(r *http.Request, x *exchange, prior *Entry) bool {
 	c := h.cache
 	if !c.begin() {
-		x.mu.Lock()
-		x.closed = true
-		x.mu.Unlock()
 		c.exchanges.remove(x)
+		x.mu.Lock()
+		x.phase, x.done, x.closed = standing, true, true // whoever joined meanwhile asks by itself
+		x.changed.Broadcast()
+		x.mu.Unlock()
 		return false
 	}
 	col := &collector{stamp: x.stamp}
@@ -307,6 +310,12 @@ func (h *wrapped) refresh(r *http.Request, key, variant string, e *Entry, valida
 	}
 	x := h.exchange(r, key, variant, e)
 	x.alone = true
+	x.after = func(failed bool) {
+		c.refresh.leave(name, failed)
+		if failed {
+			c.counters.refreshErrors.Add(1)
+		}
+	}
 	x, first := c.exchanges.join(x, c.generations.fresh.Load(), nil)
 	if !first {
 		c.refresh.cancel()
@@ -324,18 +333,6 @@ func (h *wrapped) refresh(r *http.Request, key, variant string, e *Entry, valida
 		return
 	}
 	c.counters.refreshes.Add(1)
-	go func() {
-		x.mu.Lock()
-		for !x.done {
-			x.changed.Wait()
-		}
-		failed := x.panicked != nil || x.status >= 500
-		x.mu.Unlock()
-		c.refresh.leave(name, failed)
-		if failed {
-			c.counters.refreshErrors.Add(1)
-		}
-	}()
 }
 
 // follow answers from an exchange. again means that it cannot: the caller asks under the key next, or by itself where next is empty.
@@ -357,6 +354,12 @@ func (h *wrapped) follow(ctx context.Context, w http.ResponseWriter, r *http.Req
 	x.mu.Lock()
 	ph, status, header, share, names, e, note, panicked := x.phase, x.status, x.header, x.policy.share, x.vary, x.entry, x.note, x.panicked
 	x.mu.Unlock()
+	if !me.leader && len(names) > 0 { // it may vary by more than was known when this reader joined
+		mine := h.responses.selecting(names, r)
+		if mine != h.responses.selecting(names, x.request) {
+			return x.key + "\n\n" + mine, true
+		}
+	}
 	switch {
 	case ph == standing && e == nil:
 		return "", true
@@ -370,11 +373,6 @@ func (h *wrapped) follow(ctx context.Context, w http.ResponseWriter, r *http.Req
 	if !me.leader {
 		if !share {
 			return "", true
-		}
-		if len(names) > 0 && x.variant == "" {
-			if h.responses.selecting(names, r) != h.responses.selecting(names, x.request) {
-				return x.key + "\n\n" + h.responses.selecting(names, r), true
-			}
 		}
 		why = "fwd=uri-miss; collapsed"
 	}
