@@ -5,10 +5,15 @@ import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
+	"crypto/hmac"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/asn1"
+	"encoding/base64"
+	"encoding/pem"
 	"math/big"
 	"sync"
 	"testing"
@@ -78,3 +83,47 @@ func certificatePEM(t testing.TB, key crypto.Signer) string {
 	}
 	return pemOf("CERTIFICATE", der)
 }
+
+// parsedPrivate reads a PEM of PKCS #8.
+func parsedPrivate(t testing.TB, text string) crypto.Signer {
+	t.Helper()
+	block, _ := pem.Decode([]byte(text))
+	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key.(crypto.Signer)
+}
+
+func hmacSHA256(key []byte, text string) []byte {
+	h := hmac.New(sha256.New, key)
+	h.Write([]byte(text))
+	return h.Sum(nil)
+}
+
+// otherForm returns the second valid form of an ECDSA signature: r and n-s.
+func otherForm(t testing.TB, text string, key *ecdsa.PublicKey) string {
+	t.Helper()
+	der, err := base64.StdEncoding.DecodeString(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var signature struct{ R, S *big.Int }
+	if _, err := asn1.Unmarshal(der, &signature); err != nil {
+		t.Fatal(err)
+	}
+	signature.S.Sub(key.Curve.Params().N, signature.S)
+	der, err = asn1.Marshal(signature)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return base64.StdEncoding.EncodeToString(der)
+}
+
+func hmacOver(h crypto.Hash, key, text string) []byte {
+	mac := hmac.New(h.New, []byte(key))
+	mac.Write([]byte(text))
+	return mac.Sum(nil)
+}
+
+func base64URL(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
