@@ -13,10 +13,18 @@ type afterwork struct {
 	slots   chan struct{}
 	timeout time.Duration
 	logger  *slog.Logger
+	quit    context.Context // ends when close gives up waiting
+	giveUp  context.CancelFunc
 
 	mu      sync.Mutex
 	closed  bool // no goroutine begins any more
 	running sync.WaitGroup
+}
+
+func newAfterwork(limit int, timeout time.Duration, logger *slog.Logger) *afterwork {
+	a := &afterwork{slots: make(chan struct{}, limit), timeout: timeout, logger: logger}
+	a.quit, a.giveUp = context.WithCancel(context.Background())
+	return a
 }
 
 // run starts the works of one request, in order and one after the other.
@@ -57,6 +65,7 @@ func (a *afterwork) begin() bool {
 func (a *afterwork) do(ctx context.Context, works []func(context.Context)) {
 	ctx, cancel := context.WithTimeout(ctx, a.timeout)
 	defer cancel()
+	defer context.AfterFunc(a.quit, cancel)()
 	for _, work := range works {
 		a.one(ctx, work)
 	}
@@ -71,7 +80,7 @@ func (a *afterwork) one(ctx context.Context, work func(context.Context)) {
 	work(ctx)
 }
 
-// close waits for the goroutines that run, at most until ctx is done.
+// close waits for the goroutines that run, at most until ctx is done; it then cancels their contexts.
 func (a *afterwork) close(ctx context.Context) error {
 	a.mu.Lock()
 	a.closed = true
@@ -85,6 +94,7 @@ func (a *afterwork) close(ctx context.Context) error {
 	case <-done:
 		return nil
 	case <-ctx.Done():
+		a.giveUp()
 		return ctx.Err()
 	}
 }

@@ -114,7 +114,7 @@ func (up *upstream) RoundTrip(out *http.Request) (*http.Response, error) {
 		f.land()
 		t, wait := up.set.pick(time.Now().UnixNano(), tried)
 		if t == nil {
-			return nil, &unavailableError{wait: wait}
+			return nil, &unavailableError{up.name, wait}
 		}
 		f.target = t
 		up.aim(out, f.to, t)
@@ -196,9 +196,14 @@ func answerForwardError(w http.ResponseWriter, out *http.Request, err error) {
 }
 
 // unavailableError is ErrUnavailable with the time after which a target may be tried again.
-type unavailableError struct{ wait time.Duration }
+type unavailableError struct {
+	upstream string
+	wait     time.Duration
+}
 
-func (e *unavailableError) Error() string { return ErrUnavailable.Error() }
+func (e *unavailableError) Error() string {
+	return ErrUnavailable.Error() + ": " + strconv.Quote(e.upstream)
+}
 func (e *unavailableError) Unwrap() error { return ErrUnavailable }
 
 // forwardError is reason for errors.Is, and keeps the cause for the log.

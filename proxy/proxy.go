@@ -156,7 +156,7 @@ func New(config Config) (*Proxy, error) {
 	if err := c.Err(); err != nil {
 		return nil, err
 	}
-	p.after = &afterwork{slots: make(chan struct{}, config.AfterLimit), timeout: config.AfterTimeout, logger: p.logger}
+	p.after = newAfterwork(config.AfterLimit, config.AfterTimeout, p.logger)
 	p.upstreams.connect(p.logger)
 	p.rules.Store(rules)
 	return p, nil
@@ -215,8 +215,9 @@ func (p *Proxy) SetRules(r Rules) error {
 	return nil
 }
 
-// Close waits, at most until ctx is done, for the work that requests left behind, and closes idle connections to
-// upstreams. Call it after http.Server.Shutdown. The Proxy still serves afterwards; work then runs in its request's goroutine.
+// Close waits for the work that requests left behind, and closes idle connections to upstreams. When ctx is done before the
+// work is, Close cancels the contexts of the work and returns the error of ctx. Call it after http.Server.Shutdown. The Proxy still
+// serves afterwards; work then runs in its request's goroutine.
 func (p *Proxy) Close(ctx context.Context) error {
 	defer p.upstreams.closeIdle()
 	return p.after.close(ctx)

@@ -3,6 +3,7 @@ package proxy_test
 import (
 	"crypto/tls"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -142,7 +143,8 @@ func TestRetryFindsNoTarget(t *testing.T) {
 
 func TestCircuitBreaks(t *testing.T) {
 	up, reached := counting(t, 503)
-	s := front(t, proxy.Config{}, proxy.Upstream{Targets: []string{up.URL}, MaxFails: 2, Cooldown: time.Hour})
+	var log strings.Builder
+	s := front(t, proxy.Config{Logger: slog.New(slog.NewTextHandler(&syncWriter{w: &log}, nil))}, proxy.Upstream{Targets: []string{up.URL}, MaxFails: 2, Cooldown: time.Hour})
 	for range 2 {
 		if res := send(t, "GET", s.URL+"/up/a", ""); res.StatusCode != 503 || res.Header.Get("Content-Type") == "application/problem+json" {
 			t.Errorf("the upstream's own answer: %d %v", res.StatusCode, res.Header)
@@ -152,6 +154,9 @@ func TestCircuitBreaks(t *testing.T) {
 	after, err := strconv.Atoi(res.Header.Get("Retry-After"))
 	if res.StatusCode != 503 || res.Header.Get("Content-Type") != "application/problem+json" || err != nil || after < 1 || after > 3600 {
 		t.Errorf("the broken circuit: %d %v", res.StatusCode, res.Header)
+	}
+	if !strings.Contains(log.String(), `no target of the upstream is available: \"up\"`) {
+		t.Errorf("the log does not name the upstream: %s", log.String())
 	}
 	if n := reached.Load(); n != 2 {
 		t.Errorf("the upstream got %d requests, want 2", n)
