@@ -51,3 +51,10 @@ func BenchmarkDeadlines(b *testing.B) {
 	h := mustDeadlines(b, security.DeadlinesConfig{}).Wrap(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	benchmark(b, h, request("GET", "/"))
 }
+
+func BenchmarkRateLimitRefusal(b *testing.B) {
+	c := tenAMinute(security.ByIP())
+	c.Policies[0].Burst = 1
+	h := mustRateLimit(b, c).Wrap(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	benchmark(b, h, request("GET", "/"))
+}

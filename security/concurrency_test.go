@@ -50,6 +50,7 @@ func TestConcurrencyLimitServesMaxAndQueuesQueue(t *testing.T) {
 			synctest.Wait()
 		}
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		want := map[string]int{"204 after 1s ": 3, "204 after 2s ": 2, "503 after 0s 2": 5}
 		if fmt.Sprint(codes) != fmt.Sprint(want) || most.Load() != 3 {
 			t.Errorf("%v, at most %d at once", codes, most.Load())
@@ -81,6 +82,7 @@ func TestConcurrencyLimitServesInTheOrderOfComing(t *testing.T) {
 		release()
 		release() // the second time it is nobody's place
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		if fmt.Sprint(order) != "[0 1 2 3 4]" {
 			t.Errorf("served in the order %v", order)
 		}
