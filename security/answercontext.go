@@ -2,23 +2,31 @@ package security
 
 import (
 	"context"
+	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
 // answerContext is a context that ends at a deadline unless the answer has begun by then. A request whose handler never waits
 // on it costs no timer.
 type answerContext struct {
-	context.Context // of the request
+	context.Context //nolint:containedctx // it is a context
 
 	deadline time.Time
+	inner    atomic.Pointer[endableContext] // nil until someone asks
 
-	mu     sync.Mutex
-	inner  context.Context // what has a Done of its own; nil until someone asks
+	mu    sync.Mutex
+	begun bool // the answer has begun: the deadline no longer counts
+	over  bool // the handler has returned
+}
+
+// endableContext has what an answerContext needs to end.
+type endableContext struct {
+	context.Context //nolint:containedctx // it is a context
+
 	cancel context.CancelCauseFunc
-	timer  *time.Timer
-	begun  bool // the answer has begun: the deadline no longer counts
-	over   bool // the handler has returned
+	timer  *time.Timer // nil where no deadline counts
 }
 
 // Deadline returns the deadline while it counts, or that of the request.
@@ -39,7 +47,7 @@ func (c *answerContext) Done() <-chan struct{} { return c.live().Done() }
 func (c *answerContext) Err() error {
 	inner := c.live()
 	err := inner.Err()
-	if err != nil && context.Cause(inner) == ErrHandlerTimeout {
+	if err != nil && errors.Is(context.Cause(inner), ErrHandlerTimeout) {
 		return context.DeadlineExceeded
 	}
 	return err
@@ -47,33 +55,35 @@ func (c *answerContext) Err() error {
 
 // Value returns what the request's context has under key.
 func (c *answerContext) Value(key any) any {
-	c.mu.Lock()
-	inner := c.inner
-	c.mu.Unlock()
-	if inner != nil {
+	if inner := c.inner.Load(); inner != nil {
 		return inner.Value(key) // among it, what the context package needs to find the cause
 	}
 	return c.Context.Value(key)
 }
 
 // live returns the inner context, with the timer that ends it.
-func (c *answerContext) live() context.Context {
+func (c *answerContext) live() *endableContext {
+	if inner := c.inner.Load(); inner != nil {
+		return inner
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.inner == nil {
-		c.inner, c.cancel = context.WithCancelCause(c.Context)
-		switch left := time.Until(c.deadline); {
-		case c.over:
-			c.cancel(context.Canceled)
-		case c.begun:
-		case left <= 0:
-			c.cancel(ErrHandlerTimeout)
-		default:
-			cancel := c.cancel
-			c.timer = time.AfterFunc(left, func() { cancel(ErrHandlerTimeout) })
-		}
+	if inner := c.inner.Load(); inner != nil {
+		return inner
 	}
-	return c.inner
+	ctx, cancel := context.WithCancelCause(c.Context)
+	inner := &endableContext{Context: ctx, cancel: cancel}
+	switch left := time.Until(c.deadline); {
+	case c.over:
+		cancel(context.Canceled)
+	case c.begun:
+	case left <= 0:
+		cancel(ErrHandlerTimeout)
+	default:
+		inner.timer = time.AfterFunc(left, func() { cancel(ErrHandlerTimeout) })
+	}
+	c.inner.Store(inner)
+	return inner
 }
 
 // late reports whether the deadline has passed before the answer began.
@@ -84,9 +94,7 @@ func (c *answerContext) answered() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.begun = true
-	if c.timer != nil {
-		c.timer.Stop()
-	}
+	c.stopTimer()
 }
 
 // end ends the context with the request.
@@ -94,10 +102,14 @@ func (c *answerContext) end() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.over = true
-	if c.timer != nil {
-		c.timer.Stop()
+	c.stopTimer()
+	if inner := c.inner.Load(); inner != nil {
+		inner.cancel(context.Canceled)
 	}
-	if c.cancel != nil {
-		c.cancel(context.Canceled)
+}
+
+func (c *answerContext) stopTimer() {
+	if inner := c.inner.Load(); inner != nil && inner.timer != nil {
+		inner.timer.Stop()
 	}
 }

@@ -31,27 +31,39 @@ func (k RateKey) of(r *http.Request) string {
 
 // ByIP keys by the client's address ([ClientAddr]): IPv4 whole, IPv6 by its /64, since a host has all of one to
 // itself. Requests without a readable address share one bucket.
-func ByIP() RateKey {
+func ByIP() RateKey { return ByNetwork(32, 64) }
+
+// ByNetwork keys by the network of the client's address: the first ipv4 or ipv6 bits of it. A second policy with a wider
+// network holds those who have many addresses, such as a customer's whole IPv6 /48. Bits outside of 1 to 32 and 1 to 128
+// count as the nearest of those.
+func ByNetwork(ipv4, ipv6 int) RateKey {
+	ipv4, ipv6 = min(max(ipv4, 1), 32), min(max(ipv6, 1), 128)
 	return func(r *http.Request) (string, error) {
 		addr := ClientAddr(r)
 		if !addr.IsValid() {
 			return "", errNoKey
 		}
-		if addr.Is4() {
-			return noteOf(r.Context()).addressText(addr), nil // as IPKey
+		if addr.Is4() && ipv4 == 32 {
+			return noteOf(r.Context()).addressText(addr), nil // as networkKey
 		}
-		return IPKey(addr), nil
+		return networkKey(addr, ipv4, ipv6), nil
 	}
 }
 
 // IPKey is the key under which [ByIP] counts addr, for use with [RateLimit.Allow]: "192.0.2.1" or "2001:db8::/64".
-func IPKey(addr netip.Addr) string {
+func IPKey(addr netip.Addr) string { return networkKey(addr, 32, 64) }
+
+func networkKey(addr netip.Addr, ipv4, ipv6 int) string {
 	addr = addr.Unmap().WithZone("")
+	bits := ipv4
 	if addr.Is6() {
-		prefix, _ := addr.Prefix(64) // 64 bits fit every IPv6 address
-		return prefix.String()
+		bits = ipv6
 	}
-	return addr.String()
+	if bits == addr.BitLen() {
+		return addr.String()
+	}
+	prefix, _ := addr.Prefix(bits) // fails for more bits than the address has, of which there are none
+	return prefix.String()
 }
 
 // ByHeader keys by the value of a request header field, such as an API key's. Requests without it, and such with

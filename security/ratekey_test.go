@@ -35,6 +35,12 @@ func TestRateKeys(t *testing.T) {
 		{"an address and its IPv4-mapped form are one client", security.ByIP(), a(nil), a(remote("[::ffff:203.0.113.7]:1")), true},
 		{"IPv6 addresses that rotate in their /64 are one client", security.ByIP(), a(remote("[2001:db8::1]:1")), a(remote("[2001:db8::ffff:ffff:ffff:ffff]:1")), true},
 		{"two /64 are two clients", security.ByIP(), a(remote("[2001:db8::1]:1")), a(remote("[2001:db8:0:1::1]:1")), false},
+		{"networks are as wide as one says", security.ByNetwork(24, 48), a(nil), a(remote("203.0.113.200:1")), true},
+		{"wide networks of IPv6", security.ByNetwork(24, 48), a(remote("[2001:db8:0:1::1]:1")), a(remote("[2001:db8:0:ffff::1]:1")), true},
+		{"two wide networks are two", security.ByNetwork(24, 48), a(nil), a(remote("203.0.112.7:1")), false},
+		{"a network of too many bits is one address", security.ByNetwork(99, 999), a(remote("[2001:db8::1]:1")), a(remote("[2001:db8::2]:1")), false},
+		{"a network of no bits is half the internet", security.ByNetwork(-1, 0), a(remote("1.2.3.4:1")), a(remote("101.2.3.4:1")), true},
+		{"an unreadable address has no network", security.ByNetwork(24, 48), a(remote("@")), a(remote("")), true},
 		{"a zone makes no other client", security.ByIP(), a(remote("[fe80::1%eth0]:1")), a(remote("[fe80::1%eth1]:1")), true},
 		{"unreadable addresses are one client", security.ByIP(), a(remote("@")), a(remote("garbage")), true},
 		{"an X-Forwarded-For that nobody trusts makes no other client", security.ByIP(), a(nil), a(func(r *http.Request) { r.Header.Set("X-Forwarded-For", "198.51.100.1") }), true},
@@ -62,6 +68,21 @@ func TestRateKeys(t *testing.T) {
 		first, second := serve(h, row.r).Code, serve(h, row.s).Code
 		if first != 204 || (second == 429) != row.same {
 			t.Errorf("%s: %d, then %d", row.name, first, second)
+		}
+	}
+}
+
+func TestAForwardedListThatRotatesIsOneClient(t *testing.T) {
+	ip, err := security.NewClientIP(security.ClientIPConfig{Header: "X-Forwarded-For", TrustedProxies: prefixes("10.0.0.0/8")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := ip.Wrap(mustRateLimit(t, tenAMinute(security.ByIP())).Wrap(http.HandlerFunc(noContent)))
+	for i := range 20 {
+		r := from("10.0.0.1:1")
+		r.Header.Set("X-Forwarded-For", fmt.Sprintf("192.0.2.%d, 203.0.113.7", i)) // the proxy appended the second
+		if w := serve(h, r); (w.Code == 204) != (i < 10) {
+			t.Errorf("request %d: %d", i, w.Code)
 		}
 	}
 }

@@ -9,16 +9,28 @@ import (
 
 type key struct{}
 
-// With returns a context in which [From] finds addr: what a resolver decided for this request.
-func With(ctx context.Context, addr netip.Addr) context.Context {
-	return context.WithValue(ctx, key{}, addr)
+// resolved is a context that carries an address: one allocation.
+type resolved struct {
+	context.Context //nolint:containedctx // it is a context
+
+	addr netip.Addr
 }
+
+func (c *resolved) Value(k any) any {
+	if k == (key{}) {
+		return &c.addr
+	}
+	return c.Context.Value(k)
+}
+
+// With returns a context in which [From] finds addr: what a resolver decided for this request.
+func With(ctx context.Context, addr netip.Addr) context.Context { return &resolved{ctx, addr} }
 
 // From returns the address of r's client: the one resolved earlier in the chain, else that of r.RemoteAddr, unmapped from
 // IPv4-in-IPv6 and without zone. It is the zero Addr where none can be read: callers treat that as one client, never as none.
 func From(r *http.Request) netip.Addr {
-	if addr, ok := r.Context().Value(key{}).(netip.Addr); ok {
-		return addr
+	if addr, ok := r.Context().Value(key{}).(*netip.Addr); ok {
+		return *addr
 	}
 	return Remote(r)
 }
