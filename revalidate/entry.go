@@ -31,5 +31,5 @@ func (e *Entry) Size() int64 { return e.size }
 // KeepUntil returns the time from which on the entry is of no use. A store drops it then, and may drop it before.
 func (e *Entry) KeepUntil() time.Time { return time.Unix(0, e.keep) }
 
-// Tags returns the entry's tags, for display. The caller owns the slice.
-func (e *Entry) Tags() []string { return splitTags(e.tags) }
+// Tags returns the entry's tags, without the cache groups of RFC 9875, for display. The caller owns the slice.
+func (e *Entry) Tags() []string { return splitTags(publicTags(e.tags)) }

@@ -12,20 +12,20 @@ type counters struct {
 // Metrics are counts since the cache was made. They are read one after the other, so sums may be off by what happened
 // meanwhile.
 type Metrics struct {
-	Hits     int64 // reads answered by a fresh entry
-	Stale    int64 // reads answered by a stale entry
-	Misses   int64 // reads that had to wait for a fill
-	Shared   int64 // of those, the ones that waited for a fill somebody else had begun
-	Bypasses int64 // requests that were handed to the handler because no cache may answer them
+	Hits     int64 `json:"hits"`     // reads answered by a fresh entry
+	Stale    int64 `json:"stale"`    // reads answered by a stale entry
+	Misses   int64 `json:"misses"`   // reads that had to wait for a fill
+	Shared   int64 `json:"shared"`   // of those, the ones that waited for a fill somebody else had begun
+	Bypasses int64 `json:"bypasses"` // requests that were handed to the handler because no cache may answer them
 
-	Fills         int64 // calls of fetch functions and handlers, refreshes included
-	Refreshes     int64 // refreshes begun in the background
-	RefreshErrors int64 // refreshes that failed
-	Invalidations int64 // calls that marked something
-	StoreErrors   int64 // calls of the store that failed
+	Fills         int64 `json:"fills"`         // calls of fetch functions and handlers, refreshes included
+	Refreshes     int64 `json:"refreshes"`     // refreshes begun in the background
+	RefreshErrors int64 `json:"refreshErrors"` // refreshes that failed
+	Invalidations int64 `json:"invalidations"` // calls that marked something
+	StoreErrors   int64 `json:"storeErrors"`   // calls of the store that failed
 
-	Marks int   // invalidated names that are remembered
-	Store Usage // how full the store is
+	Marks int   `json:"marks"` // invalidated names that are remembered
+	Store Usage `json:"store"` // how full the store is
 }
 
 // HitRatio returns which part of the reads did not wait, from 0 to 1; 0 before the first read.

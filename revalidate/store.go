@@ -30,8 +30,8 @@ type Store interface {
 
 // Usage says how full a [Store] is.
 type Usage struct {
-	Entries   int   // entries held
-	Bytes     int64 // sum of their sizes
-	MaxBytes  int64 // the bound, or 0 where there is none
-	Evictions int64 // entries dropped for room since the start
+	Entries   int   `json:"entries"`   // entries held
+	Bytes     int64 `json:"bytes"`     // sum of their sizes
+	MaxBytes  int64 `json:"maxBytes"`  // the bound, or 0 where there is none
+	Evictions int64 `json:"evictions"` // entries dropped for room since the start
 }
