@@ -10,6 +10,7 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -27,7 +28,8 @@ type flight struct {
 	up      *upstream
 	in      *http.Request // as it came to the rules, for onError
 	to      destination
-	target  *target // whose pending count the flight holds
+	set     []headerOp // what Handle set for the request
+	target  *target    // whose pending count the flight holds
 	body    *cappedBody
 	onError func(http.ResponseWriter, *http.Request, error)
 }
@@ -58,22 +60,22 @@ func (up *upstream) connect(logger *slog.Logger) {
 	}
 }
 
-// forward sends r to the upstream, for the path and query of u, and answers with what comes back. onError answers
-// where nothing does.
-func (up *upstream) forward(w http.ResponseWriter, r *http.Request, to destination, final *overlay, onError func(http.ResponseWriter, *http.Request, error)) {
+// forward asks the upstream for to in the name of e's request, and answers with what comes back.
+func (up *upstream) forward(e *exchange, to destination) {
+	r := e.r
 	if r.Method == http.MethodTrace || r.Method == http.MethodConnect {
-		onError(w, r, ErrMethod)
+		e.fail(ErrMethod)
 		return
 	}
 	if passes(r.Header["Via"]) >= maxVia {
-		onError(w, r, ErrLoop)
+		e.fail(ErrLoop)
 		return
 	}
 	if r.ContentLength > up.maxBody {
-		onError(w, r, ErrBodySize)
+		e.fail(ErrBodySize)
 		return
 	}
-	f := &flight{Context: r.Context(), up: up, in: r, to: to, onError: onError}
+	f := &flight{Context: r.Context(), up: up, in: r, to: to, set: e.request, onError: e.p.onError}
 	defer f.land()
 	if up.timeout > 0 {
 		ctx, cancel := context.WithTimeout(f.Context, up.timeout)
@@ -87,11 +89,11 @@ func (up *upstream) forward(w http.ResponseWriter, r *http.Request, to destinati
 		f.body = &cappedBody{ReadCloser: r.Body, left: up.maxBody}
 		out.Body = f.body
 	}
-	if !to.upgrade && r.Header["Upgrade"] != nil {
+	if asked := r.Header["Upgrade"]; asked != nil && !(to.upgrade && len(asked) == 1 && strings.EqualFold(asked[0], "websocket")) {
 		out.Header = r.Header.Clone()
-		out.Header.Del("Upgrade")
+		delete(out.Header, "Upgrade")
 	}
-	up.reverse.ServeHTTP(&upstreamWriter{next: w, final: final}, out)
+	up.reverse.ServeHTTP(&upstreamWriter{next: e.w, final: e.final}, out)
 }
 
 func (f *flight) land() {

@@ -143,6 +143,32 @@ func TestForwardingFields(t *testing.T) {
 	}
 }
 
+// What Handle says of a user cannot be taken away or said by the client.
+func TestFieldsOfHandleReachTheUpstream(t *testing.T) {
+	up := serve(t, tell)
+	p := newProxy(t, proxy.Config{
+		Upstreams: map[string]proxy.Upstream{"up": {Targets: []string{up.URL}}},
+		Handle: func(*proxy.Request) proxy.Response {
+			return proxy.Next().SetRequestHeader("X-User", "ann").SetRequestHeader("X-Forwarded-User", "ann").DelRequestHeader("X-Admin")
+		},
+		Rewrites: proxy.RewriteRules{Before: []proxy.RewriteRule{{Source: "/:path*", Destination: "http://up/:path*"}}},
+	})
+	inner := newProxy(t, proxy.Config{
+		Upstreams: map[string]proxy.Upstream{"up": {Targets: []string{up.URL}}},
+		Rewrites:  proxy.RewriteRules{Before: []proxy.RewriteRule{{Source: "/:path*", Destination: "http://up/:path*"}}},
+	})
+	outer := newProxy(t, proxy.Config{Handle: func(*proxy.Request) proxy.Response { return proxy.Next().SetRequestHeader("X-User", "ann") }})
+	for name, h := range map[string]http.Handler{"one proxy": p.Wrap(echo), "one in front of another": outer.Wrap(inner.Wrap(echo))} {
+		a := told(t, send(t, "GET", serve(t, h).URL+"/", "", "Connection: keep-alive, x-user, X-Forwarded-User, X-Other", "Connection: X-USER", "X-User: root", "X-Forwarded-User: root", "X-Admin: 1", "X-Other: 1"))
+		if a.Header.Get("X-User") != "ann" || a.Header.Get("X-Other") != "" {
+			t.Errorf("%s: %v", name, a.Header)
+		}
+		if name == "one proxy" && (a.Header.Get("X-Forwarded-User") != "ann" || a.Header.Get("X-Admin") != "") {
+			t.Errorf("%s: %v", name, a.Header)
+		}
+	}
+}
+
 func TestHostChoice(t *testing.T) {
 	up := serve(t, tell)
 	for _, row := range []struct {
@@ -236,10 +262,13 @@ func TestUpstreamFailures(t *testing.T) {
 		{"the whole time is up", proxy.Upstream{Targets: []string{silent.URL}, Timeout: 20 * time.Millisecond}, 504},
 	} {
 		var log strings.Builder
-		s := front(t, proxy.Config{Logger: slog.New(slog.NewTextHandler(&syncWriter{w: &log}, nil))}, row.up)
+		s := front(t, proxy.Config{
+			Logger:  slog.New(slog.NewTextHandler(&syncWriter{w: &log}, nil)),
+			Headers: []proxy.HeaderRule{{Source: "/:p*", Headers: []proxy.HeaderField{{Key: "X-Frame-Options", Value: "DENY"}}}},
+		}, row.up)
 		res := send(t, "GET", s.URL+"/up/a", "")
 		b := body(t, res)
-		if res.StatusCode != row.status || res.Header.Get("Content-Type") != "application/problem+json" {
+		if res.StatusCode != row.status || res.Header.Get("Content-Type") != "application/problem+json" || res.Header.Get("X-Frame-Options") != "DENY" {
 			t.Errorf("%s: got %d %v", row.name, res.StatusCode, res.Header)
 		}
 		address := strings.TrimPrefix(strings.TrimPrefix(row.up.Targets[0], "https://"), "http://")

@@ -36,6 +36,9 @@ func rewriteOutgoing(pr *httputil.ProxyRequest) {
 	out, in := pr.Out, pr.In
 	dropForwarding(out.Header)
 	setForwarding(out.Header, in)
+	for _, op := range flightOf(out.Context()).set { // again: it may be a field that clients must not send, such as X-Forwarded-User
+		op.apply(out.Header)
+	}
 	proto := "1.1 "
 	if in.ProtoMajor == 2 {
 		proto = "2.0 "

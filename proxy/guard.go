@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 )
 
 // guard calls Handle where a matcher takes the request, again for each path that Handle rewrites to. It reports whether the request is
@@ -79,7 +80,9 @@ func (e *exchange) note(response *Response) {
 		}
 		for _, op := range response.request {
 			op.apply(e.r.Header)
+			unlist(e.r.Header, op.name)
 		}
+		e.request = append(e.request, response.request...)
 	}
 	if len(response.values) > 0 {
 		ctx := e.r.Context()
@@ -87,6 +90,23 @@ func (e *exchange) note(response *Response) {
 			ctx = context.WithValue(ctx, v.key, v.value)
 		}
 		e.r = e.r.WithContext(ctx)
+	}
+}
+
+// unlist takes a field's name out of Connection. A client that lists it there would otherwise have the next hop drop what
+// Handle set (RFC 9110, section 7.6.1).
+func unlist(h http.Header, name string) {
+	for i, line := range h["Connection"] {
+		if !strings.Contains(strings.ToLower(line), strings.ToLower(name)) {
+			continue
+		}
+		var kept []string
+		for token := range strings.SplitSeq(line, ",") {
+			if token = strings.TrimSpace(token); !strings.EqualFold(token, name) {
+				kept = append(kept, token)
+			}
+		}
+		h["Connection"][i] = strings.Join(kept, ", ") // the header is a copy of ours
 	}
 }
 

@@ -80,7 +80,8 @@ func Respond(status int, contentType string, body []byte) Response {
 //
 // The location is a path from the root with an optional query and fragment, such as "/login?next=%2Fa", or an absolute http or
 // https URL whose host is in Config.RedirectHosts. Anything else, such as "//other.example", is answered 500 and
-// logged: a location pasted together from a request cannot become an open redirect.
+// logged: a location pasted together from a request cannot become an open redirect. Parts of the request's path are taken
+// from its EscapedPath: the decoded one can hold a "?".
 func Redirect(location string, status int) Response {
 	switch status {
 	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
@@ -168,8 +169,8 @@ func (r Response) WithValue(key, value any) Response {
 	return r
 }
 
-// AllowUpgrade lets a Rewrite to an upstream change the protocol of the connection, as a WebSocket does. Without it, the
-// request's Upgrade field is dropped.
+// AllowUpgrade lets a Rewrite to an upstream turn the connection into a WebSocket (RFC 6455). Without it, and for every other
+// protocol, the request's Upgrade field is dropped: through an h2c connection a client would reach all of the upstream, past the rules.
 func (r Response) AllowUpgrade() Response {
 	r.upgrade = true
 	return r

@@ -43,7 +43,8 @@ type RewriteRule struct {
 	// Has and Missing are conditions beside the path.
 	Has     []Condition `json:"has,omitempty"`
 	Missing []Condition `json:"missing,omitempty"`
-	// Upgrade lets an upstream change the protocol of the connection, as a WebSocket does. It is not a part of next.config.
+	// Upgrade lets an upstream turn the connection into a WebSocket. Other protocols are never upgraded to. It is not a part of
+	// next.config.
 	Upgrade bool `json:"-"`
 	// NoBasePath applies the rule outside of the base path ("basePath": false).
 	NoBasePath bool `json:"-"`

@@ -74,6 +74,7 @@ type exchange struct {
 	r        *http.Request // as rewritten so far
 	next     http.Handler
 	final    *overlay
+	request  []headerOp // what Handle set for the request
 	rewrites int
 	after    []func(context.Context)
 	cloned   bool // r.Header is a copy of our own
@@ -266,5 +267,5 @@ func (e *exchange) forward(up *upstream, path, query string, upgrade bool) {
 		e.fail(err)
 		return
 	}
-	up.forward(e.w, e.r, destination{path: u.Path, rawPath: u.RawPath, query: u.RawQuery, upgrade: upgrade}, e.final, e.p.onError)
+	up.forward(e, destination{path: u.Path, rawPath: u.RawPath, query: u.RawQuery, upgrade: upgrade})
 }

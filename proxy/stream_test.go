@@ -117,6 +117,32 @@ func TestUpgradeThatUpstreamDeclinesOrTwists(t *testing.T) {
 	}
 }
 
+// An upgrade to h2c is a tunnel through which a client asks the upstream for anything, past every rule.
+func TestUpgradeIsForWebSocketsOnly(t *testing.T) {
+	up := serve(t, tell)
+	p := newProxy(t, proxy.Config{
+		Upstreams: map[string]proxy.Upstream{"up": {Targets: []string{up.URL}}},
+		Rewrites:  proxy.RewriteRules{Before: []proxy.RewriteRule{{Source: "/:path*", Destination: "http://up/:path*", Upgrade: true}}},
+	})
+	s := serve(t, p.Wrap(http.NotFoundHandler()))
+	for _, row := range []struct {
+		name   string
+		fields []string
+		want   string
+	}{
+		{"a WebSocket", []string{"Connection: Upgrade", "Upgrade: WebSocket"}, "WebSocket"},
+		{"h2c", []string{"Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQAAP__"}, ""},
+		{"either", []string{"Connection: Upgrade", "Upgrade: websocket, h2c"}, ""},
+		{"both", []string{"Connection: Upgrade", "Upgrade: websocket", "Upgrade: h2c"}, ""},
+		{"another", []string{"Connection: Upgrade", "Upgrade: TLS/1.2"}, ""},
+	} {
+		a := told(t, send(t, "GET", s.URL+"/a", "", row.fields...))
+		if got := a.Header.Get("Upgrade"); got != row.want || a.Header.Get("Http2-Settings") != "" {
+			t.Errorf("%s: the upstream got %v", row.name, a.Header)
+		}
+	}
+}
+
 func TestEventStreamIsFlushed(t *testing.T) {
 	more := make(chan struct{})
 	up := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -67,9 +67,10 @@ func (w *upstreamWriter) early(status int) {
 	}
 }
 
-// abandon returns the writer underneath, for an answer in the upstream's place.
+// abandon returns the writer underneath, for an answer in the upstream's place. It gets what rules and Handle set.
 func (w *upstreamWriter) abandon() http.ResponseWriter {
 	w.header = nil
+	w.final.apply(w.next.Header())
 	return w.next
 }
 
