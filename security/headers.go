@@ -2,13 +2,11 @@ package security
 
 import (
 	"log/slog"
-	"maps"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/gatehouse-go/gatehouse/internal/invalid"
 )
@@ -45,6 +43,9 @@ type HeadersConfig struct {
 	// [Reports] is a handler for them. The endpoint "default" also gets deprecations, interventions and crashes.
 	ReportingEndpoints map[string]string
 
+	// NEL asks browsers to report network errors. It is sent on TLS only. Nil means no such field.
+	NEL *NEL
+
 	// Drop names response fields that never leave, besides those that tell what the server runs on (Server, X-Powered-By,
 	// X-AspNet-Version, X-AspNetMvc-Version) and those that only a request has (Authorization, Proxy-Authorization, Cookie).
 	Drop []string
@@ -59,14 +60,6 @@ type HeadersConfig struct {
 
 	// Logger is told of each dropped field that held a credential or secret, by its name. Nil means slog.Default().
 	Logger *slog.Logger
-}
-
-// HSTS is Strict-Transport-Security (RFC 6797). The zero value is a year for this host alone.
-type HSTS struct {
-	MaxAge            time.Duration // whole seconds are sent; zero means a year
-	IncludeSubDomains bool          // also for all hosts below this one
-	Preload           bool          // consents to the browsers' built-in list; needs IncludeSubDomains and a year
-	InsecureOff       bool          // no such field
 }
 
 // APIHeaders returns the configuration for a server whose answers are data: it is the zero HeadersConfig.
@@ -99,7 +92,7 @@ func HTMLHeaders() HeadersConfig {
 type Headers struct {
 	names       []string // canonical, in the order of values
 	values      []string
-	hsts        int // index of HSTS in names, or -1; it is sent on TLS only
+	tlsOnly     int // fields from this index on are sent on TLS only
 	csp         cspText
 	cspReport   cspText
 	drop        []string
@@ -113,7 +106,7 @@ type Headers struct {
 // NewHeaders returns a Headers, or every mistake in c.
 func NewHeaders(c HeadersConfig) (*Headers, error) {
 	bad := invalid.Config{Package: "security"}
-	h := &Headers{hsts: -1, behindTLS: c.BehindTLS, secrets: c.Secrets, logger: c.Logger, echoAllowed: map[string]bool{}}
+	h := &Headers{behindTLS: c.BehindTLS, secrets: c.Secrets, logger: c.Logger, echoAllowed: map[string]bool{}}
 	if h.logger == nil {
 		h.logger = slog.Default()
 	}
@@ -147,8 +140,13 @@ func NewHeaders(c HeadersConfig) (*Headers, error) {
 		}
 		h.add(f.name, value)
 	}
+	h.tlsOnly = len(h.names)
+	if c.NEL != nil {
+		policy, group := c.NEL.write(&bad, c.ReportingEndpoints)
+		h.add("Nel", policy)
+		h.add("Report-To", group)
+	}
 	if !c.HSTS.InsecureOff {
-		h.hsts = len(h.names)
 		h.add("Strict-Transport-Security", c.HSTS.write(&bad))
 	}
 	for i, name := range c.Drop {
@@ -204,43 +202,6 @@ func (h *Headers) add(name, value string) {
 		h.names = append(h.names, name)
 		h.values = append(h.values, value)
 	}
-}
-
-const year = 365 * 24 * time.Hour
-
-func (s HSTS) write(bad *invalid.Config) string {
-	if s.MaxAge < 0 || s.MaxAge > 0 && s.MaxAge < time.Second {
-		bad.Field("HeadersConfig.HSTS.MaxAge", s.MaxAge, "must be at least a second")
-	}
-	if s.MaxAge == 0 {
-		s.MaxAge = year
-	}
-	value := "max-age=" + strconv.FormatInt(int64(s.MaxAge/time.Second), 10)
-	if s.IncludeSubDomains {
-		value += "; includeSubDomains"
-	}
-	if s.Preload {
-		if !s.IncludeSubDomains || s.MaxAge < year {
-			bad.Field("HeadersConfig.HSTS.Preload", true, "needs IncludeSubDomains and a MaxAge of a year")
-		}
-		value += "; preload"
-	}
-	return value
-}
-
-// writeEndpoints writes Reporting-Endpoints, a Dictionary of strings (Reporting API, section 3.2).
-func writeEndpoints(bad *invalid.Config, endpoints map[string]string) string {
-	var members []string
-	for _, name := range slices.Sorted(maps.Keys(endpoints)) {
-		if !isFeature(name) {
-			bad.Field("HeadersConfig.ReportingEndpoints", name, "must have names of lower-case letters, digits and hyphens")
-		}
-		if !isEndpoint(endpoints[name]) {
-			bad.Field("HeadersConfig.ReportingEndpoints["+strconv.Quote(name)+"]", endpoints[name], "must be an absolute https URL or a path")
-		}
-		members = append(members, name+`="`+endpoints[name]+`"`)
-	}
-	return strings.Join(members, ", ")
 }
 
 // Wrap returns a handler that answers as next does, with the fields.

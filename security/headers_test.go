@@ -118,6 +118,29 @@ func TestHeadersOfAllKinds(t *testing.T) {
 	}
 }
 
+func TestNELGoesOverTLSOnly(t *testing.T) {
+	c := security.HeadersConfig{
+		ReportingEndpoints: map[string]string{"net": "https://reports.example.com/nel"},
+		NEL:                &security.NEL{ReportTo: "net", IncludeSubDomains: true, Fraction: 0.05, MaxAge: time.Hour},
+	}
+	h := mustHeaders(t, c).Wrap(http.HandlerFunc(noContent))
+	w := serve(h, overTLS("GET", "https://example.com/"))
+	if got := w.Header().Get("NEL"); got != `{"report_to":"net","max_age":3600,"failure_fraction":0.05,"include_subdomains":true}` {
+		t.Error(got)
+	}
+	if got := w.Header().Get("Report-To"); got != `{"group":"net","max_age":3600,"include_subdomains":true,"endpoints":[{"url":"https://reports.example.com/nel"}]}` {
+		t.Error(got)
+	}
+	if w := serve(h, request("GET", "/")); w.Header().Get("NEL") != "" || w.Header().Get("Report-To") != "" || w.Header().Get("Reporting-Endpoints") == "" {
+		t.Errorf("over a plain connection: %v", w.Header())
+	}
+	c.NEL = &security.NEL{ReportTo: "net"}
+	w = serve(mustHeaders(t, c).Wrap(http.HandlerFunc(noContent)), overTLS("GET", "https://example.com/"))
+	if got := w.Header().Get("NEL"); got != `{"report_to":"net","max_age":2592000,"failure_fraction":1}` || w.Header().Get("Strict-Transport-Security") == "" {
+		t.Error(got)
+	}
+}
+
 func TestHeadersAreOnRefusals(t *testing.T) {
 	c := tenAMinute(security.ByEveryone())
 	c.Policies[0].Burst = 1
@@ -369,8 +392,8 @@ func TestNewHeadersReportsEveryMistake(t *testing.T) {
 		},
 		{
 			"values that the fields do not have",
-			security.HeadersConfig{ReferrerPolicy: "never", OpenerPolicy: "none", EmbedderPolicy: "x", ResourcePolicy: "same-origin\r\nX: y", HSTS: security.HSTS{MaxAge: -1, Preload: true}, Drop: []string{"a b"}, EchoAllowed: []string{""}},
-			[]string{"ReferrerPolicy = \"never\" must be one of", "OpenerPolicy", "EmbedderPolicy", "ResourcePolicy", "HSTS.MaxAge", "HSTS.Preload", "Drop[0]", "EchoAllowed[0]"},
+			security.HeadersConfig{ReferrerPolicy: "never", OpenerPolicy: "none", EmbedderPolicy: "x", ResourcePolicy: "same-origin\r\nX: y", HSTS: security.HSTS{MaxAge: -1, Preload: true}, NEL: &security.NEL{ReportTo: "x", MaxAge: 1, Fraction: 2}, Drop: []string{"a b"}, EchoAllowed: []string{""}},
+			[]string{"ReferrerPolicy = \"never\" must be one of", "OpenerPolicy", "EmbedderPolicy", "ResourcePolicy", "HSTS.MaxAge", "HSTS.Preload", "NEL.ReportTo", "NEL.MaxAge", "NEL.Fraction", "Drop[0]", "EchoAllowed[0]"},
 		},
 	} {
 		_, err := security.NewHeaders(row.c)

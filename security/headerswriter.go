@@ -39,8 +39,8 @@ func (hw *headersWriter) begin(w http.ResponseWriter, r *http.Request) {
 	h := hw.headers
 	header := w.Header()
 	for i, name := range h.names {
-		if i == h.hsts && r.TLS == nil && !h.behindTLS {
-			continue
+		if i >= h.tlsOnly && r.TLS == nil && !h.behindTLS {
+			break
 		}
 		header[name] = hw.values[i : i+1 : i+1]
 	}
