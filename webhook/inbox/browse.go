@@ -17,6 +17,10 @@ type Browser interface {
 	// Stats returns what the ledger counts. It is quick at any size.
 	Stats(ctx context.Context) (Stats, error)
 
+	// Activity returns what happened from the given time until now, minute by minute, oldest first. Minutes in which nothing happened are
+	// left out. Engines remember at least [ActivityKept]; the newest minutes may lag behind by a few seconds.
+	Activity(ctx context.Context, from time.Time) ([]Minute, error)
+
 	// Export writes the deliveries that f selects to w as JSON Lines, oldest first, with header and body (in base64). f.Limit does not count.
 	Export(ctx context.Context, w io.Writer, f Filter) error
 
@@ -56,6 +60,9 @@ type TypeStats struct {
 	Type       string
 	ByStatus   map[Status]int64
 	Duplicates int64 // deliveries that were sent again
+
+	// OldestPending is the age of the oldest delivery that is due and not done; zero where there is none.
+	OldestPending time.Duration
 }
 
 // Total returns how many deliveries have a status.
@@ -65,6 +72,19 @@ func (s Stats) Total(status Status) int64 {
 		n += t.ByStatus[status]
 	}
 	return n
+}
+
+// ActivityKept is how far back [Browser.Activity] can look.
+const ActivityKept = 8 * 24 * time.Hour
+
+// A Minute counts what happened in one minute.
+type Minute struct {
+	Start      time.Time
+	Accepted   int64 // events that were stored
+	Duplicates int64 // events that were there already
+	Done       int64 // attempts that ended well
+	Failed     int64 // attempts that did not, dead letters among them
+	Dead       int64 // deliveries that became dead letters
 }
 
 // PausedType is a type whose deliveries are stored and not handled.

@@ -57,6 +57,7 @@ func Run[T any](t *testing.T, e Engine[T]) {
 		{"a type's rate is held", rates[T]},
 		{"lists, cursors and filters", lists[T]},
 		{"a delivery comes back as it was", fidelity[T]},
+		{"what happened is counted by the minute", activity[T]},
 		{"export as JSON lines", exports[T]},
 		{"a restart goes on", restarts[T]},
 		{"a drain interrupts what takes too long", drains[T]},

@@ -3,6 +3,7 @@ package inboxtest
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -208,5 +209,62 @@ func exports[T any](t *testing.T, e Engine[T]) {
 	}
 	if err := box.Export(t.Context(), &out, inbox.Filter{Status: "x"}); !errors.Is(err, inbox.ErrSelection) {
 		t.Errorf("a status that is none: %v", err)
+	}
+}
+
+func activity[T any](t *testing.T, e Engine[T]) {
+	t.Helper()
+	l := e.New(t)
+	c := quick()
+	c.MaxAttempts = 2
+	box := l.Open(t, c)
+	begin := time.Now()
+	must(t, box.Handle("p", "good", credit(l)))
+	must(t, box.Handle("p", "bad", func(context.Context, T, *inbox.Delivery) error { return errors.New("no") }))
+	accept(t, box, Event("p", "good", "1"), Event("p", "good", "2"), Event("p", "bad", "3"))
+	if _, err := box.Accept(t.Context(), Event("p", "good", "1")); err != nil {
+		t.Error(err)
+	}
+	time.Sleep(2 * time.Millisecond)
+	stats, err := box.Stats(t.Context())
+	must(t, err)
+	for _, of := range stats.Types {
+		if of.OldestPending < time.Millisecond || of.OldestPending > stats.OldestPending {
+			t.Errorf("the oldest of %s is due for %v, of all for %v", of.Type, of.OldestPending, stats.OldestPending)
+		}
+	}
+	stop := start(t, box)
+	await(t, box, inbox.Done, 2)
+	await(t, box, inbox.Dead, 1)
+	stop()
+	must(t, box.Close())
+
+	box = open(t, l, c) // a restart forgets nothing
+	want := inbox.Minute{Accepted: 3, Duplicates: 1, Done: 2, Failed: 2, Dead: 1}
+	var got inbox.Minute
+	for end := time.Now().Add(patience); got != want && time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
+		minutes, err := box.Activity(t.Context(), begin)
+		must(t, err)
+		got = inbox.Minute{}
+		for i, m := range minutes {
+			if m.Start.Before(begin.Add(-time.Minute)) || m.Start.After(time.Now()) || m.Start.Nanosecond() != 0 || m.Start.Second() != 0 || i > 0 && !minutes[i-1].Start.Before(m.Start) {
+				t.Errorf("minute %d begins at %v", i, m.Start)
+			}
+			got.Accepted += m.Accepted
+			got.Duplicates += m.Duplicates
+			got.Done += m.Done
+			got.Failed += m.Failed
+			got.Dead += m.Dead
+		}
+	}
+	if got != want {
+		t.Errorf("counted %+v, want %+v", got, want)
+	}
+	if minutes, err := box.Activity(t.Context(), time.Now().Add(time.Hour)); err != nil || len(minutes) != 0 {
+		t.Errorf("to come: %v, %v", minutes, err)
+	}
+	stats, err = box.Stats(t.Context())
+	if err != nil || stats.OldestPending != 0 {
+		t.Errorf("nothing is pending: %+v, %v", stats, err)
 	}
 }

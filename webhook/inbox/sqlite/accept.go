@@ -102,12 +102,14 @@ func (b *Inbox) accept(ctx context.Context, e webhook.Event, now time.Time) (fre
 			if errors.Is(err, sql.ErrNoRows) {
 				fresh = false
 				t.add(l, duplicated, 1)
+				t.minute.Duplicates++
 				_, err = s.exec(ctx, "UPDATE inbox_deliveries SET duplicates = duplicates + 1 WHERE key = ?", key[:])
 				return err
 			}
 			if err == nil {
 				fresh = true
 				t.add(l, status, 1)
+				t.minute.Accepted++
 			}
 			return err
 		},

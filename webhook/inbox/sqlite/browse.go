@@ -190,8 +190,11 @@ func (b *Inbox) Stats(ctx context.Context) (inbox.Stats, error) {
 	if err != nil {
 		return inbox.Stats{}, err
 	}
-	for _, at := range due {
-		stats.OldestPending = max(stats.OldestPending, time.Since(at))
+	for i, t := range stats.Types {
+		if at, ok := due[lane{t.Provider, t.Type}]; ok {
+			stats.Types[i].OldestPending = max(0, time.Since(at))
+			stats.OldestPending = max(stats.OldestPending, stats.Types[i].OldestPending)
+		}
 	}
 	stats.Paused, err = b.paused(ctx)
 	return stats, err

@@ -94,6 +94,7 @@ func settleSuccess(ctx context.Context, s *session, t tally, d row, status inbox
 		return lane{}, false, err
 	}
 	t.move(lane{d.Event.Provider, d.Event.Type}, inbox.Running, status)
+	t.minute.Done++
 	return promote(ctx, s, t, d.OrderKey, now)
 }
 
@@ -120,7 +121,7 @@ func (b *Inbox) effect(ctx context.Context, d row, handler inbox.Handler[*sql.Tx
 	if err != nil {
 		return err
 	}
-	changes := tally{}
+	changes := newTally()
 	// The mark comes first: it takes the lock for writing, and shows at once when the delivery is not ours.
 	woken, wake, err := settleSuccess(ctx, b.handling, changes, d, inbox.Done, start)
 	if err == nil {
@@ -229,6 +230,10 @@ func (b *Inbox) settleFailure(ctx context.Context, s *session, t tally, d *inbox
 		return own, err
 	}
 	t.move(own, inbox.Running, status)
+	t.minute.Failed++
+	if dead {
+		t.minute.Dead++
+	}
 	if err := history.write(ctx, s, d.ID); err != nil || !dead {
 		return own, err
 	}

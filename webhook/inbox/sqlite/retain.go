@@ -32,8 +32,10 @@ func (b *Inbox) purge(ctx context.Context, now time.Time) (more bool) {
 		if bodies, err = purgeBodies(ctx, s, now.Add(-b.config.KeepBodies)); err != nil || bodies > 0 {
 			return err
 		}
-		keys, err = purgeKeys(ctx, s, t, now.Add(-b.config.KeepKeys))
-		return err
+		if keys, err = purgeKeys(ctx, s, t, now.Add(-b.config.KeepKeys)); err != nil || keys > 0 {
+			return err
+		}
+		return purgeMinutes(ctx, s, now)
 	})
 	if err != nil {
 		if ctx.Err() == nil {

@@ -13,15 +13,22 @@ type lane struct{ provider, typ string }
 // duplicated counts repeats among the counters, beside the statuses.
 const duplicated = "duplicated"
 
-// tally collects changes of the counters, to be written once a transaction.
-type tally map[tallyKey]int64
+// tally collects changes of the counters, to be written once a transaction. Copies share what they count.
+type tally struct {
+	counters map[tallyKey]int64
+	minute   *inbox.Minute // Start does not count: it is the minute of the write
+}
+
+func newTally() tally { return tally{map[tallyKey]int64{}, &inbox.Minute{}} }
 
 type tallyKey struct {
 	lane
 	status string
 }
 
-func (t tally) add(l lane, status inbox.Status, n int64) { t[tallyKey{l, string(status)}] += n }
+func (t tally) add(l lane, status inbox.Status, n int64) {
+	t.counters[tallyKey{l, string(status)}] += n
+}
 
 // move notes that one delivery changed its status.
 func (t tally) move(l lane, from, to inbox.Status) {
@@ -31,7 +38,7 @@ func (t tally) move(l lane, from, to inbox.Status) {
 
 // write adds the changes to the counters.
 func (t tally) write(ctx context.Context, s *session) error {
-	for key, n := range t {
+	for key, n := range t.counters {
 		if n == 0 {
 			continue
 		}
@@ -40,7 +47,7 @@ func (t tally) write(ctx context.Context, s *session) error {
 			return err
 		}
 	}
-	return nil
+	return writeMinute(ctx, s, time.Now(), *t.minute)
 }
 
 // attempt is a row to be added to a delivery's history.

@@ -8,7 +8,7 @@ import (
 )
 
 // schemaVersion is the version of the tables that this code reads and writes.
-const schemaVersion = 1
+const schemaVersion = 2
 
 // migrations[i] takes the tables from version i to i+1.
 //
@@ -67,6 +67,15 @@ CREATE TABLE inbox_paused (
 	why      TEXT    NOT NULL,
 	PRIMARY KEY (provider, type)
 ) WITHOUT ROWID;
+`, `
+CREATE TABLE inbox_minutes (
+	minute     INTEGER PRIMARY KEY, -- since 1970
+	accepted   INTEGER NOT NULL,
+	duplicates INTEGER NOT NULL,
+	done       INTEGER NOT NULL,
+	failed     INTEGER NOT NULL,
+	dead       INTEGER NOT NULL
+);
 `}
 
 // migrate brings the tables to schemaVersion, in one transaction, and refuses a ledger that newer code has written.

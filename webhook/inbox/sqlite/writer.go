@@ -171,7 +171,7 @@ func (b *Inbox) commit(ctx context.Context, ops []*op) (err error) {
 	if _, err := b.writer.exec(ctx, "BEGIN IMMEDIATE"); err != nil {
 		return err
 	}
-	changes := tally{}
+	changes := newTally()
 	for _, o := range ops {
 		if err := o.do(ctx, b.writer, changes); err != nil {
 			return err
