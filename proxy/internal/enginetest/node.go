@@ -14,6 +14,9 @@ import (
 // packages cannot be had, the test is skipped; with GATEHOUSE_REQUIRE_ENGINES=1 it fails instead.
 func Node(t *testing.T, script string, packages []string, in [][]byte) [][]byte {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("no JavaScript engine in short mode")
+	}
 	missing := t.Skipf
 	if os.Getenv("GATEHOUSE_REQUIRE_ENGINES") == "1" {
 		missing = t.Fatalf
@@ -27,7 +30,7 @@ func Node(t *testing.T, script string, packages []string, in [][]byte) [][]byte 
 		if err := os.WriteFile(filepath.Join(dir, "package.json"), []byte(`{"private":true}`), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		npm := exec.CommandContext(t.Context(), "npm", append([]string{"install", "--no-audit", "--no-fund"}, packages...)...)
+		npm := exec.CommandContext(t.Context(), "npm", append([]string{"install", "--no-audit", "--no-fund", "--prefer-offline", "--fetch-retries=0", "--fetch-timeout=20000"}, packages...)...)
 		npm.Dir = dir
 		if out, err := npm.CombinedOutput(); err != nil {
 			missing("npm has no %v: %v: %.200s", packages, err, out)

@@ -12,9 +12,11 @@ const (
 	Unsure
 )
 
-// A Run is an expression that only says which units a value has, after which it may say how it must not begin: [^/]+?,
-// \d{1,} or (?!api|static).*. Such a value is matched byte by byte, without a machine.
+// A Run is an expression that only says which units a value has, before which it may say how it must not begin: [^/]+?,
+// \d{1,} or (?!api|static).*. Or it is a choice of words: en|fr. Such a value is matched byte by byte, without a machine.
 type Run struct {
+	// Words are those of a choice, in lower case where case does not matter; Bytes has nothing then.
+	Words []string
 	Bytes [256]Verdict
 	Empty bool // may have no unit
 	Lazy  bool // takes as few units as it can
@@ -23,11 +25,17 @@ type Run struct {
 
 // NewRun returns the run that expr describes, or nil when it says more than a run can.
 func NewRun(expr string, insensitive bool) *Run {
-	n, _, err := parse(expr, insensitive)
-	if err != nil || n.kind != nodeConcat || len(n.subs) == 0 {
+	n, p, err := parse(expr, insensitive)
+	if err != nil {
 		return nil
 	}
 	r := new(Run)
+	if r.Words = words(n); r.Words != nil && p.groups == 0 {
+		return r
+	}
+	if n.kind != nodeConcat || len(n.subs) == 0 {
+		return nil
+	}
 	last := n.subs[len(n.subs)-1]
 	for _, look := range n.subs[:len(n.subs)-1] {
 		if look.kind != nodeLook || !look.negated {
@@ -45,6 +53,26 @@ func NewRun(expr string, insensitive bool) *Run {
 	r.Empty, r.Lazy = last.min == 0, last.lazy
 	r.Bytes = last.subs[0].set.table()
 	return r
+}
+
+// words returns the words that a choice of words takes, or nil for another expression.
+func words(n *node) []string {
+	var out []string
+	for _, l := range expand([]linear{{}}, n) {
+		word := make([]byte, len(l.head))
+		for i, s := range l.head {
+			c, ok := s.letter()
+			if !ok {
+				return nil
+			}
+			word[i] = c
+		}
+		if len(word) == 0 || l.gap != nil || l.end || len(l.not) > 0 {
+			return nil
+		}
+		out = append(out, string(word))
+	}
+	return out
 }
 
 // Guarded says whether the run says how it must not begin.

@@ -2,6 +2,7 @@ package jsregexp_test
 
 import (
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"github.com/gatehouse-go/gatehouse/proxy/internal/jsregexp"
@@ -69,11 +70,23 @@ func TestRunAgreesWithMachine(t *testing.T) {
 }
 
 func TestExpressionsThatAreNoRun(t *testing.T) {
-	for _, expr := range []string{"", "a", "a+b", "(?:a|b)+", "(", "a|b", "(?=a).*", "a{2,}", "a{1,3}", "(?!a)", "(?!a)b", "(?!(?=a)b).*", `(?!\bx).*`, "(?!(?:a|b|c|d){1,9}).*", "(?!a{0,70}).*", "(?!(?:ab)*).*", "(?!a{2,}).*", "(?!$a).*", "(?!.*(?:a(?=b))).*", "(?!(?:(?=x)){2}).*",
+	for _, expr := range []string{"", "a+b", "(?:a|b)+", "(", "a|", "a|(b)", "a|.", "a|b$", "a|b.*", "a|b(?!c)", "[ab]", "(?=a).*", "a{2,}", "(?!a)", "(?!a)b", "(?!(?=a)b).*", `(?!\bx).*`, "(?!(?:a|b|c|d){1,9}).*", "(?!a{0,70}).*", "(?!(?:ab)*).*", "(?!a{2,}).*", "(?!$a).*", "(?!.*(?:a(?=b))).*", "(?!(?:(?=x)){2}).*",
 		`(?!.+\.[\w]+$|_next).*`, "(?!.*a.*b).*", "(?!.*(?!b)a).*", "(?!a(?!b)c).*"} {
 		if jsregexp.NewRun(expr, false) != nil {
 			t.Errorf("%q is taken for a run", expr)
 		}
+	}
+}
+
+func TestWords(t *testing.T) {
+	for expr, want := range map[string]string{"en|fr": "en fr", "a": "a", "A|b(?:c|\\.)?": "a b bc b.", "-": "-", "x{2}": "xx", "[aA]": "a"} {
+		r := jsregexp.NewRun(expr, true)
+		if r == nil || strings.Join(r.Words, " ") != want {
+			t.Errorf("%s: got %+v, want %q", expr, r, want)
+		}
+	}
+	if r := jsregexp.NewRun("A|b", false); r == nil || strings.Join(r.Words, " ") != "A b" {
+		t.Errorf("with case: got %+v", r)
 	}
 }
 

@@ -84,6 +84,22 @@ func (s *set) single() (byte, bool) {
 	return byte(max(found, 0)), found >= 0
 }
 
+// letter returns the only unit of the set, or the lower case of the two that it has when it folds.
+func (s *set) letter() (byte, bool) {
+	if c, ok := s.single(); ok {
+		return c, true
+	}
+	for c := uint16('a'); s.folds && c <= 'z'; c++ {
+		if s.has(c) {
+			without := set{ascii: s.ascii, wide: s.wide, negated: s.negated}
+			without.ascii[1] &^= 1 << (c &^ 0x20 & 63)
+			b, ok := without.single()
+			return b, ok && s.has(c&^0x20)
+		}
+	}
+	return 0, false
+}
+
 // normalise returns list sorted, with overlapping and adjoining intervals joined.
 func normalise(list []interval) []interval {
 	list = slices.Clone(list)

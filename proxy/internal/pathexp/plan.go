@@ -21,8 +21,9 @@ type step struct {
 	run   *jsregexp.Run
 	param int // by capture group, from 0
 
-	optional bool // text and value may be missing; only at the end
-	list     bool // text and value may come several times; only at the end
+	stops    string // the characters that can come behind the value
+	optional bool   // text and value may be missing; only at the end
+	list     bool   // text and value may come several times; only at the end
 }
 
 // newPlan returns the plan for a pattern, or nil where it has none.
@@ -54,7 +55,7 @@ func newPlan(tokens []Token, from, to int, o Options) *plan {
 			}
 			if s.optional || s.list {
 				// The text before belongs to every path, that of the parameter only to its value.
-				if t.Prefix == "" || s.run.Guarded() || s.run.Empty {
+				if t.Prefix == "" || s.run.Guarded() || s.run.Empty || s.run.Words != nil {
 					return nil
 				}
 				p.steps = append(p.steps, step{text: text, param: -1})
@@ -87,29 +88,52 @@ func (p *plan) ready() bool {
 	}
 	for i := range p.steps {
 		s := &p.steps[i]
-		last := i == len(p.steps)-2 && p.steps[i+1].text == ""
+		last := p.isLast(i)
 		if (s.optional || s.list) && (!last || s.run.Bytes[s.text[0]] != jsregexp.Out) {
 			return false
 		}
-		if s.run == nil || last && !s.run.Lazy {
-			continue
+		if s.run == nil || last && !s.run.Lazy && s.run.Words == nil {
+			continue // a greedy value at the end takes all that it can
 		}
-		// What comes next must not be part of the value.
-		next := p.trail
-		if !last {
-			n := p.steps[i+1]
-			if n.text == "" && i+2 < len(p.steps) && (p.steps[i+2].optional || p.steps[i+2].list) {
-				n, next = p.steps[i+2], p.trail+p.steps[i+2].text[:1]
-			} else if n.text == "" {
-				return false
-			} else {
-				next = n.text[:1]
-			}
+		var ok bool
+		if s.stops, ok = p.behind(i); !ok || !s.ends() {
+			return false
 		}
-		for k := range len(next) {
-			if s.run.Bytes[next[k]] != jsregexp.Out || p.fold && s.run.Bytes[upper(next[k])] != jsregexp.Out {
-				return false
-			}
+	}
+	return true
+}
+
+// isLast says whether nothing but the end comes behind a step.
+func (p *plan) isLast(i int) bool { return i == len(p.steps)-2 && p.steps[i+1].text == "" }
+
+// behind returns the characters that can come behind the value of a step. It is not ok where that is another value.
+func (p *plan) behind(i int) (characters string, ok bool) {
+	switch {
+	case p.isLast(i):
+		characters = p.trail
+	case p.steps[i+1].text != "":
+		characters = p.steps[i+1].text[:1]
+	case i+2 < len(p.steps) && (p.steps[i+2].optional || p.steps[i+2].list):
+		characters = p.steps[i+2].text[:1] + p.trail
+	default:
+		return "", false
+	}
+	if p.fold {
+		characters += strings.ToUpper(characters)
+	}
+	return characters, true
+}
+
+// ends says whether the value ends in front of any of its stops, because it holds none.
+func (s *step) ends() bool {
+	for k := range len(s.stops) {
+		if s.run.Bytes[s.stops[k]] != jsregexp.Out {
+			return false
+		}
+	}
+	for _, w := range s.run.Words {
+		if strings.ContainsAny(w, s.stops) {
+			return false
 		}
 	}
 	return true
@@ -126,7 +150,6 @@ func (p *plan) match(path string, spans []int32) (matched, decided bool) {
 	at := 0
 	for i := range p.steps {
 		s := &p.steps[i]
-		matched, decided = true, true
 		if s.optional || s.list {
 			at, matched, decided = p.repeat(s, path, at, spans)
 		} else {
@@ -153,7 +176,12 @@ func (p *plan) once(s *step, path string, at int, spans []int32) (end int, match
 			return at, false, decided
 		}
 	}
-	end, sure := value(s.run, path, at)
+	end, sure := at, true
+	if s.run.Words != nil {
+		end = p.word(s, path, at)
+	} else {
+		end, sure = value(s.run, path, at)
+	}
 	if !sure || end == at && !s.run.Empty {
 		return at, false, sure
 	}
@@ -195,6 +223,18 @@ func value(r *jsregexp.Run, path string, from int) (end int, sure bool) {
 	return end, end == len(path) || r.Bytes[path[end]] == jsregexp.Out
 }
 
+// word returns where the word that begins at from ends: the one behind which a character stands that can come next. There is
+// at most one, since no word holds such a character. Without one it returns from.
+func (p *plan) word(s *step, path string, from int) int {
+	for _, w := range s.run.Words {
+		end := from + len(w)
+		if p.hasText(path, from, w) && (end == len(path) || strings.IndexByte(s.stops, path[end]) >= 0) {
+			return end
+		}
+	}
+	return from
+}
+
 func note(spans []int32, param, from, to int) {
 	if 2*param+1 < len(spans) {
 		spans[2*param], spans[2*param+1] = int32(from), int32(to)
@@ -219,13 +259,6 @@ func (p *plan) hasText(path string, at int, text string) bool {
 		}
 	}
 	return true
-}
-
-func upper(c byte) byte {
-	if c >= 'a' && c <= 'z' {
-		return c &^ 0x20
-	}
-	return c
 }
 
 // Around says which paths may need the patterns before and after the given one; the others match without them.
