@@ -15,7 +15,7 @@ type SessionRecord struct {
 	// ID is the key. It is a hash of what the browser holds: who reads the store cannot take a session over.
 	ID string
 
-	// Links are names the session can be found and ended by: one for its user, more where a provider has its own id for it.
+	// Links are names the session can be found and ended by: first the one of its user, more where a provider has its own id for it.
 	Links []string
 
 	// Data is the session's value as JSON.
@@ -68,8 +68,11 @@ type memoryRecord struct {
 	index int // in the queue
 }
 
-// NewMemoryStore returns a store of at most size sessions, at least 1. When another one begins beyond that, the session that would
-// expire first ends.
+// userMax is how many sessions may have the same first link, which names the user: more would let one user crowd out the others.
+const userMax = 100
+
+// NewMemoryStore returns a store of at most size sessions, at least 1, and 100 of one user. When another one begins beyond that, the
+// session that would expire first ends, of all or of that user.
 func NewMemoryStore(size int) (*MemoryStore, error) {
 	c := invalid.Config{Package: "callback"}
 	if size < 1 {
@@ -87,6 +90,9 @@ func (m *MemoryStore) Put(_ context.Context, rec SessionRecord) error {
 	defer m.mu.Unlock()
 	m.remove(m.byID[rec.ID])
 	m.expire()
+	if len(rec.Links) > 0 && len(m.links[rec.Links[0]]) >= userMax {
+		m.remove(firstToExpire(m.links[rec.Links[0]]))
+	}
 	for len(m.byID) >= m.max {
 		m.remove(m.queue[0])
 	}
@@ -100,6 +106,15 @@ func (m *MemoryStore) Put(_ context.Context, rec SessionRecord) error {
 	}
 	heap.Push(&m.queue, r)
 	return nil
+}
+
+func firstToExpire(records map[string]*memoryRecord) (first *memoryRecord) {
+	for _, r := range records {
+		if first == nil || r.Expires.Before(first.Expires) {
+			first = r
+		}
+	}
+	return first
 }
 
 // Get implements [SessionStore].

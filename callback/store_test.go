@@ -90,6 +90,17 @@ func TestMemoryStoreIsBounded(t *testing.T) {
 	}
 }
 
+func TestOneUserCannotCrowdOutOthers(t *testing.T) {
+	m := memory(t, 150)
+	put(t, m, record("other", time.Minute, "user:ben"))
+	for i := range 300 {
+		put(t, m, record(fmt.Sprint(i), time.Hour+time.Duration(i)*time.Second, "user:ana"))
+	}
+	if !has(t, m, "other") || has(t, m, "199") || !has(t, m, "200") || !has(t, m, "299") {
+		t.Error("ana should have her latest 100 sessions, and ben his")
+	}
+}
+
 func TestMemoryStoreSharesNoMemory(t *testing.T) {
 	m := memory(t, 3)
 	r := record("a", time.Hour, "x")

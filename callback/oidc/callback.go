@@ -145,7 +145,7 @@ func (p *provider) redeem(ctx context.Context, d *discovered, code string, v *vi
 		return Identity{}, err
 	}
 	id.Tokens = p.tokens(id.Subject, token, raw)
-	if p.UserInfo {
+	if p.UserInfo && d.UserInfo != "" {
 		info, err := d.oidc.UserInfo(client, oauth2.StaticTokenSource(token))
 		if err != nil {
 			return Identity{}, because(ErrUnreachable, fmt.Errorf("userinfo: %w", err))

@@ -270,6 +270,18 @@ func TestClaimsOfBothKinds(t *testing.T) {
 	}
 }
 
+func TestProviderWithoutUserInfo(t *testing.T) {
+	op := callbacktest.NewProvider(t, callbacktest.ProviderConfig{})
+	a := startAt(t, op, func(c *oidc.Config[account], _ *callbacktest.Provider) {
+		c.Providers[0].UserInfo = true
+		c.HTTPClient = proxyTo(t, op, func(s string) string { return strings.Replace(s, `"userinfo_endpoint"`, `"x"`, 1) })
+	})
+	a.mustSignIn()
+	if op.Calls("/userinfo") != 0 {
+		t.Error("asked")
+	}
+}
+
 func TestErrorOfTheApplication(t *testing.T) {
 	a := start(t, func(c *oidc.Config[account], _ *callbacktest.Provider) {
 		c.User = func(_ context.Context, id oidc.Identity) (account, error) {

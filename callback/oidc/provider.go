@@ -55,7 +55,7 @@ type Provider struct {
 	// Algorithms are those with which ID tokens may be signed. Empty means every asymmetric one. HS256 and "none" are never allowed.
 	Algorithms []string
 
-	// UserInfo fetches the claims of the userinfo endpoint too, whose subject must be the ID token's.
+	// UserInfo fetches the claims of the userinfo endpoint too, where the provider has one. Its subject must be the ID token's.
 	UserInfo bool
 
 	// OAuth2, if not nil, makes this a provider without ID tokens, such as GitHub.

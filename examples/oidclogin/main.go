@@ -99,9 +99,10 @@ func newApp(ctx context.Context, o options) (http.Handler, error) {
 	}
 	login, err := oidc.New(ctx, oidc.Config[account]{
 		Providers: []oidc.Provider{{
-			Issuer: o.issuer, ClientID: o.clientID, ClientSecret: oidc.Secret(o.clientSecret), InsecureHTTP: o.insecureHTTP,
+			Issuer: o.issuer, ClientID: o.clientID, ClientSecret: oidc.Secret(o.clientSecret), UserInfo: true, InsecureHTTP: o.insecureHTTP,
 		}},
 		BaseURL: o.baseURL, Keys: keys, Sessions: sessions, InsecureHTTP: insecureCookies,
+		AllowUnreachable: true, // the provider may start after the application
 		User: func(_ context.Context, id oidc.Identity) (account, error) {
 			return account{Subject: id.Subject, IDToken: id.Tokens.ID}, nil
 		},
