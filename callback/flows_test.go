@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -191,6 +193,30 @@ func TestUsedStatesAreForgottenWithTheirFlow(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+func TestOneOfManyFinishesAtOnceWins(t *testing.T) {
+	f, j := flows(t), jar{}
+	for range 50 {
+		state := j.begin(t, f, "data")
+		var won atomic.Int32
+		var wg sync.WaitGroup
+		for range 8 {
+			r := j.request()
+			wg.Go(func() {
+				_, err := f.Finish(httptest.NewRecorder(), r, state)
+				if err == nil {
+					won.Add(1)
+				} else if !errors.Is(err, callback.ErrUsed) {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		if won.Load() != 1 {
+			t.Fatalf("%d won", won.Load())
+		}
+	}
 }
 
 func TestNewFlowsReportsEveryMistake(t *testing.T) {

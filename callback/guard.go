@@ -101,20 +101,20 @@ func (s *Sessions[U]) loginFor(r *http.Request) string {
 	if r.URL.RawQuery != "" {
 		page += "?" + r.URL.RawQuery
 	}
+	var local ReturnTo
+	if _, err := local.Resolve(page); err != nil { // it would be refused as a return target later
+		return s.config.Login
+	}
 	return withParam(s.config.Login, s.config.ReturnToParam, page)
 }
 
-// withParam returns path with one more parameter, left out where target is no safe return target.
-func withParam(path, name, target string) string {
-	var local ReturnTo
-	if _, err := local.Resolve(target); err != nil {
-		return path
-	}
+// withParam returns path with one more parameter.
+func withParam(path, name, value string) string {
 	separator := "?"
 	if strings.Contains(path, "?") {
 		separator = "&"
 	}
-	return path + separator + url.QueryEscape(name) + "=" + url.QueryEscape(target)
+	return path + separator + url.QueryEscape(name) + "=" + url.QueryEscape(value)
 }
 
 func (s *Sessions[U]) refuse(w http.ResponseWriter, r *http.Request, err error) {

@@ -222,7 +222,7 @@ func (h *Handler[U]) query(raw string) (url.Values, error) {
 
 // ServeHTTP takes the return.
 func (h *Handler[U]) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Referrer-Policy", "no-referrer")
+	noStore(w.Header()) // also where OnError answers
 	visit, err := h.read(w, r)
 	if err == nil {
 		if h.config.Confirm != nil && r.Method != http.MethodPost {
@@ -375,7 +375,7 @@ func (h *Handler[U]) refuse(w http.ResponseWriter, r *http.Request, v visit, err
 		return
 	}
 	retry := h.config.Retry
-	if retry != "" {
+	if retry != "" && v.target != "" {
 		retry = withParam(retry, h.config.ReturnToParam, v.target)
 	}
 	Refuse(w, r, err, retry, h.config.Page)

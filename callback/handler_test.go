@@ -575,6 +575,14 @@ func TestOwnPageAndOwnAnswer(t *testing.T) {
 	}
 }
 
+func TestRetryKeepsATargetOnAnotherOrigin(t *testing.T) {
+	b := site(t, config(t, &tickets{}))
+	got := b.Open(begin(t, b, "/login?redirect_url=https://app.example.com/x", "unknown"))
+	if got.StatusCode != 400 || !strings.Contains(got.Text, `"/login?redirect_url=https%3A%2F%2Fapp.example.com%2Fx"`) {
+		t.Errorf("%d %s", got.StatusCode, got.Text)
+	}
+}
+
 func TestStartRefusesHostileTargets(t *testing.T) {
 	b := site(t, config(t, &tickets{}))
 	for _, path := range []string{"/login?redirect_url=//evil.example", "/login?redirect_url=/&redirect_url=/", "/login?redirect_url=%zz", "/login?redirect_url=" + strings.Repeat("a", 3000)} {

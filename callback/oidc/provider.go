@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -66,6 +67,16 @@ type Provider struct {
 
 	// InsecureHTTP allows endpoints with plain HTTP on a loopback address, for development.
 	InsecureHTTP bool
+}
+
+// Format prints which provider it is, and no secret or key, whatever the verb.
+func (p Provider) Format(s fmt.State, _ rune) {
+	_, _ = io.WriteString(s, fmt.Sprintf("oidc.Provider(%q %s %s)", p.ID, p.Issuer, p.ClientID))
+}
+
+// LogValue is for log/slog.
+func (p Provider) LogValue() slog.Value {
+	return slog.GroupValue(slog.String("id", p.ID), slog.String("issuer", p.Issuer), slog.String("client_id", p.ClientID))
 }
 
 // OAuth2 describes a provider that speaks OAuth 2.0 alone.

@@ -2,6 +2,7 @@ package oidc_test
 
 import (
 	"context"
+	"crypto/ed25519"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -205,7 +206,11 @@ func TestNothingPrintsASecret(t *testing.T) {
 	tokens := oidc.Tokens{Access: "hush", Refresh: "hush", ID: "hush"}
 	id := oidc.Identity{Provider: "p", Issuer: "i", Subject: "s", Claims: []byte(`{"email":"hush"}`), Tokens: tokens}
 	var log strings.Builder
-	for _, v := range []any{oidc.Secret("hush"), tokens, id, &id, []oidc.Secret{"hush"}, oidc.Provider{ClientSecret: "hush"}} {
+	provider := oidc.Provider{ID: "p", ClientSecret: "hush", PrivateKey: ed25519.PrivateKey("hush")}
+	if got := fmt.Sprint(provider); got != `oidc.Provider("p"  )` {
+		t.Errorf("a provider prints as %s", got)
+	}
+	for _, v := range []any{oidc.Secret("hush"), tokens, id, &id, []oidc.Secret{"hush"}, provider, []oidc.Provider{provider}} {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x"} {
 			fmt.Fprintf(&log, verb, v)
 		}
@@ -215,7 +220,7 @@ func TestNothingPrintsASecret(t *testing.T) {
 	if text, err := json.Marshal(oidc.Secret("hush")); err != nil || string(text) != `"[redacted]"` {
 		t.Errorf("JSON: %s, %v", text, err)
 	}
-	if strings.Contains(log.String(), "hush") || strings.Contains(log.String(), "68757368") {
+	if strings.Contains(log.String(), "hush") || strings.Contains(log.String(), "68757368") || strings.Contains(log.String(), "104 117") {
 		t.Errorf("%s", log.String())
 	}
 	var back oidc.Tokens
