@@ -2,6 +2,9 @@ package revalidate
 
 import (
 	"context"
+	"errors"
+	"maps"
+	"slices"
 	"time"
 )
 
@@ -25,28 +28,33 @@ func (c *Cache) Delete(ctx context.Context, key string) error {
 	return c.store.Delete(ctx, key)
 }
 
-// GetMany returns the values of keys: those that are stored and good, and the rest from one call of fetch, which gets the missing
-// keys in their order and returns what it found; a key it leaves out has no value and is not in the result. What it
+// GetMany returns the values of keys: those that are stored and good, and the rest from one call of fetch, which gets the
+// missing keys in their order and returns what it found; a key it leaves out has no value and is not in the result. What it
 // returns beyond the keys it was asked for is ignored.
 //
 // Stale values are fetched together with the missing ones, in the foreground: one call more costs less than many
-// refreshes. Callers that overlap in time each fetch what they miss. An error of fetch is returned together with the
-// values that were stored; Options.Negative does not apply.
+// refreshes. A key that somebody else is fetching already is waited for and not fetched again. An error of fetch is returned
+// together with the values that were had without it; Options.Negative does not apply. fetch runs in the caller's goroutine
+// and context; readers who wait for one of its keys fetch for themselves when it fails.
 func GetMany[T any](ctx context.Context, c *Cache, keys []string, o Options, fetch func(ctx context.Context, missing []string) (map[string]T, error)) (map[string]T, error) {
 	found := make(map[string]T, len(keys))
-	var missing []string
 	seen := make(map[string]bool, len(keys))
-	var p plan
+	var batch batch[T]
 	now := time.Now().UnixNano()
+	stamp := c.generations.clock.stamp(now)
+	fresh := c.generations.fresh.Load()
+	for _, key := range keys { // before anything is begun
+		p, err := c.plan(key, &o)
+		if err != nil {
+			return nil, err
+		}
+		batch.plan = p
+	}
 	for _, key := range keys {
 		if seen[key] {
 			continue
 		}
 		seen[key] = true
-		var err error
-		if p, err = c.plan(key, &o); err != nil {
-			return nil, err
-		}
 		if e := c.load(ctx, key); e != nil && c.usable(e, now) == valid {
 			if d, ok := decode[T](e); ok && d.err == nil {
 				c.counters.hits.Add(1)
@@ -56,34 +64,97 @@ func GetMany[T any](ctx context.Context, c *Cache, keys []string, o Options, fet
 			}
 		}
 		c.counters.misses.Add(1)
-		missing = append(missing, key)
+		if fl, first := c.flights.join(key, stamp, fresh, true); first {
+			batch.keys, batch.flights = append(batch.keys, key), append(batch.flights, fl)
+		} else {
+			c.counters.shared.Add(1)
+			batch.others = append(batch.others, waited{key, fl})
+		}
 	}
-	if len(missing) == 0 {
-		return found, nil
+	err := batch.fill(ctx, c, stamp, found, fetch)
+	return found, errors.Join(err, batch.wait(ctx, c, found, o, fetch))
+}
+
+// A batch is what one call of GetMany has to fetch or to wait for.
+type batch[T any] struct {
+	plan    plan
+	keys    []string
+	flights []*flight
+	others  []waited
+}
+
+type waited struct {
+	key string
+	fl  *flight
+}
+
+// errLeftOut tells those who wait for a key of a batch that they must fetch it themselves.
+var errLeftOut = errors.New("revalidate: a batch did not find the key")
+
+// fill fetches the keys of the batch and lands each of its flights, whatever happens.
+func (b *batch[T]) fill(ctx context.Context, c *Cache, stamp int64, found map[string]T, fetch func(context.Context, []string) (map[string]T, error)) error {
+	if len(b.keys) == 0 {
+		return nil
 	}
-	col := &collector{stamp: c.generations.clock.stamp(now)}
-	col.add(splitTags(p.tags)...)
+	defer func() {
+		for i, fl := range b.flights {
+			c.flights.land(b.keys[i], fl)
+			if fl.entry == nil {
+				fl.err = errLeftOut
+			}
+			close(fl.done)
+		}
+	}()
+	col := &collector{stamp: stamp}
+	col.add(splitTags(b.plan.tags)...)
 	c.counters.fills.Add(1)
-	fetched, err := fetch(context.WithValue(ctx, collectorKey{}, col), missing)
+	fetched, err := fetch(context.WithValue(ctx, collectorKey{}, col), slices.Clone(b.keys))
 	if err != nil {
-		return found, err
+		return err
 	}
-	tags, stamp, violation := col.result()
-	if violation != nil {
-		return found, violation
+	tags, stamp, err := col.result()
+	if err != nil {
+		return err
 	}
-	now = time.Now().UnixNano()
-	for _, key := range missing {
+	now := time.Now().UnixNano()
+	for i, key := range b.keys {
 		value, ok := fetched[key]
 		if !ok {
 			continue
 		}
 		found[key] = value
-		e := p.entry(key, &data[T]{value: value}, tags, stamp, now)
-		c.save(ctx, key, e)
+		e := b.plan.entry(key, &data[T]{value: value}, tags, stamp, now)
+		b.flights[i].entry = e
+		b.flights[i].store(func() { c.save(ctx, key, e) })
 		inherit(ctx, e)
 	}
-	return found, nil
+	return nil
+}
+
+// wait takes over what others fetched, and fetches what they did not find.
+func (b *batch[T]) wait(ctx context.Context, c *Cache, found map[string]T, o Options, fetch func(context.Context, []string) (map[string]T, error)) error {
+	var again []string
+	for _, w := range b.others {
+		select {
+		case <-w.fl.done:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		if w.fl.err == nil {
+			if d, ok := decode[T](w.fl.entry); ok && d.err == nil {
+				inherit(ctx, w.fl.entry)
+				found[w.key] = d.value
+				continue
+			}
+		}
+		again = append(again, w.key)
+	}
+	if len(again) == 0 {
+		return nil
+	}
+	rest, err := GetMany(ctx, c, again, o, fetch)
+	maps.Copy(found, rest)
+	return err
 }
 
 // entry makes the entry of a value.

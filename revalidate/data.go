@@ -120,7 +120,26 @@ func Get[T any](ctx context.Context, c *Cache, key string, o Options, fetch func
 		return zero, err
 	}
 	c.counters.misses.Add(1)
-	fl, first := c.flights.join(key, c.generations.clock.stamp(now), c.generations.fresh.Load(), false)
+	for {
+		e, err := wait(ctx, c, key, p, fetch)
+		if errors.Is(err, errLeftOut) {
+			continue // a batch was to fetch the key, and did not
+		}
+		if err != nil {
+			return zero, err
+		}
+		inherit(ctx, e)
+		d, ok := decode[T](e)
+		if !ok { // somebody else is filling the key with another type
+			return fetch(ctx)
+		}
+		return d.value, d.err
+	}
+}
+
+// wait returns what the flight for key makes, one that is under way if there is one.
+func wait[T any](ctx context.Context, c *Cache, key string, p plan, fetch func(context.Context) (T, error)) (*Entry, error) {
+	fl, first := c.flights.join(key, c.generations.clock.stamp(time.Now().UnixNano()), c.generations.fresh.Load(), false)
 	if first {
 		fillCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 		fl.cancel = cancel
@@ -136,19 +155,11 @@ func Get[T any](ctx context.Context, c *Cache, key string, o Options, fetch func
 	}
 	select {
 	case <-fl.done:
+		return fl.entry, fl.err
 	case <-ctx.Done():
 		c.flights.leave(key, fl)
-		return zero, context.Cause(ctx)
+		return nil, context.Cause(ctx)
 	}
-	if fl.err != nil {
-		return zero, fl.err
-	}
-	inherit(ctx, fl.entry)
-	d, ok := decode[T](fl.entry)
-	if !ok { // somebody else is filling the key with another type
-		return fetch(ctx)
-	}
-	return d.value, d.err
 }
 
 // usable combines what time and what invalidations say about e.

@@ -585,6 +585,96 @@ func TestGetMany(t *testing.T) {
 	}
 }
 
+func TestBatchesThatOverlap(t *testing.T) {
+	ctx := context.Background()
+	synctest.Test(t, func(t *testing.T) {
+		cache := newCache(t, revalidate.Config{})
+		var calls atomic.Int64
+		slow := func(ctx context.Context, missing []string) (map[string]string, error) {
+			calls.Add(int64(len(missing)))
+			time.Sleep(time.Second)
+			return fetchMany(nil)(ctx, missing)
+		}
+		got := crowd(3, func(i int) string {
+			time.Sleep(time.Duration(i) * 100 * time.Millisecond)
+			keys := [][]string{{"a", "b"}, {"b", "c"}, {"c", "a"}}[i]
+			found, err := revalidate.GetMany(ctx, cache, keys, revalidate.Options{}, slow)
+			return fmt.Sprint(found, err)
+		})
+		if fmt.Sprint(got) != "[map[a:A b:B] <nil> map[b:B c:C] <nil> map[a:A c:C] <nil>]" || calls.Load() != 3 {
+			t.Errorf("%v, %d keys fetched", got, calls.Load())
+		}
+	})
+}
+
+func TestABatchThatFailsFailsNobodyElse(t *testing.T) {
+	ctx := context.Background()
+	for _, row := range []struct {
+		name  string
+		fetch func(context.Context, []string) (map[string]string, error)
+	}{
+		{"an error", func(context.Context, []string) (map[string]string, error) { return nil, errors.New("down") }},
+		{"a key that is left out", func(context.Context, []string) (map[string]string, error) { return nil, nil }},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			cache := newCache(t, revalidate.Config{})
+			go func() {
+				_, _ = revalidate.GetMany(ctx, cache, []string{"a"}, revalidate.Options{}, func(ctx context.Context, missing []string) (map[string]string, error) {
+					time.Sleep(time.Second)
+					return row.fetch(ctx, missing)
+				})
+			}()
+			synctest.Wait()
+			go func() {
+				short, cancel := context.WithTimeout(ctx, time.Millisecond)
+				defer cancel()
+				if _, err := revalidate.GetMany(short, cache, []string{"a"}, revalidate.Options{}, fetchMany(nil)); !errors.Is(err, context.DeadlineExceeded) {
+					t.Errorf("%s: who gave up: %v", row.name, err)
+				}
+				if _, err := revalidate.Get(short, cache, "a", revalidate.Options{}, func(context.Context) (string, error) { return "A", nil }); !errors.Is(err, context.DeadlineExceeded) {
+					t.Errorf("%s: who gave up: %v", row.name, err)
+				}
+			}()
+			crowd(4, func(i int) string {
+				var got string
+				var err error
+				if i%2 == 0 {
+					got, err = revalidate.Get(ctx, cache, "a", revalidate.Options{}, func(context.Context) (string, error) { return "A", nil })
+				} else {
+					var found map[string]string
+					found, err = revalidate.GetMany(ctx, cache, []string{"a"}, revalidate.Options{}, fetchMany(nil))
+					got = found["a"]
+				}
+				if got != "A" || err != nil {
+					t.Errorf("%s: reader %d: %q, %v", row.name, i, got, err)
+				}
+				return ""
+			})
+		})
+	}
+}
+
+func TestADeleteDuringABatchIsNotLost(t *testing.T) {
+	ctx := context.Background()
+	synctest.Test(t, func(t *testing.T) {
+		cache := newCache(t, revalidate.Config{})
+		go func() {
+			_, _ = revalidate.GetMany(ctx, cache, []string{"a", "b"}, revalidate.Options{}, func(context.Context, []string) (map[string]string, error) {
+				time.Sleep(time.Second)
+				return map[string]string{"a": "old", "b": "old"}, nil
+			})
+		}()
+		synctest.Wait()
+		_ = cache.Delete(ctx, "a")
+		_ = revalidate.Set(ctx, cache, "b", revalidate.Options{}, "set")
+		time.Sleep(2 * time.Second)
+		found, err := revalidate.GetMany(ctx, cache, []string{"a", "b"}, revalidate.Options{}, fetchMany(nil))
+		if found["a"] != "A" || found["b"] != "set" || err != nil {
+			t.Errorf("%v, %v", found, err)
+		}
+	})
+}
+
 func TestAValueIsReadAsTheTypeItWasStoredAs(t *testing.T) {
 	ctx := context.Background()
 	cache := newCache(t, revalidate.Config{})

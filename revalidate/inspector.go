@@ -167,16 +167,14 @@ func (c *Cache) show(key string, e *Entry, now int64) InspectedEntry {
 		shown.Age = time.Duration(max(0, now-v.born)).Seconds()
 	}
 	if shown.Kind != "data" {
-		shown.Key, key, _ = strings.Cut(strings.TrimPrefix(key, "\x00"), "\n")
-		path, fields, varies := strings.Cut(key, "\n")
-		if path != "" { // without the mark of raw or decoded
-			base, query, hasQuery := strings.Cut(shown.Key, "?")
-			shown.Key = base + path[1:]
-			if hasQuery {
-				shown.Key += "?" + query
-			}
+		key, fields, _ := strings.Cut(strings.TrimPrefix(key, "\x00"), "\n")
+		path, fields, _ := strings.Cut(fields, "\n")
+		base, query, _ := strings.Cut(key, "?")
+		shown.Key = base + strings.TrimLeft(path, "rp")
+		if query != "" {
+			shown.Key += "?" + query
 		}
-		if _, fields, ok := strings.Cut(fields, "\n"); varies && ok {
+		if _, fields, ok := strings.Cut(fields, "\n"); ok { // after the id of the variants
 			shown.Variant = selected(fields)
 		}
 	}

@@ -137,6 +137,12 @@ func TestInspection(t *testing.T) {
 	if got := few.Inspect(context.Background()); len(got.Entries) != 2 || !got.More {
 		t.Errorf("%d entries, more %v", len(got.Entries), got.More)
 	}
+	_ = cache.ExpireTag(context.Background(), "posts")
+	for _, e := range i.Inspect(context.Background()).Entries {
+		if want := map[bool]string{true: "fresh", false: "expired"}[e.Kind == "variants"]; e.State != want {
+			t.Errorf("%s after ExpireTag: %s", e.Key, e.State)
+		}
+	}
 	_ = cache.PurgeAll(context.Background())
 	if got := i.Inspect(context.Background()); len(got.Entries) != 0 {
 		t.Errorf("%v", got.Entries)

@@ -149,20 +149,23 @@ func (w *failing) FlushError() error {
 
 func TestABrokenConnectionHarmsNobodyElse(t *testing.T) {
 	for writes := range 3 {
-		cache := newCache(t, revalidate.Config{})
-		var calls atomic.Int64
-		h := cache.Wrap(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			calls.Add(1)
-			w.Header().Set("Cache-Control", "max-age=60")
-			for range 3 {
-				_, _ = io.WriteString(w, "part ")
-				w.(http.Flusher).Flush()
+		synctest.Test(t, func(t *testing.T) {
+			cache := newCache(t, revalidate.Config{})
+			var calls atomic.Int64
+			h := cache.Wrap(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				calls.Add(1)
+				w.Header().Set("Cache-Control", "max-age=60")
+				for range 3 {
+					_, _ = io.WriteString(w, "part ")
+					w.(http.Flusher).Flush()
+					time.Sleep(time.Second)
+				}
+			}))
+			h.ServeHTTP(&failing{httptest.NewRecorder(), writes}, httptest.NewRequest("GET", "http://example.com/page", nil))
+			if got := text(t, ask{}.do(h)); got != "part part part " || calls.Load() != 1 {
+				t.Errorf("%d writes: %q after %d calls", writes, got, calls.Load())
 			}
-		}))
-		h.ServeHTTP(&failing{httptest.NewRecorder(), writes}, httptest.NewRequest("GET", "http://example.com/page", nil))
-		if got := text(t, ask{}.do(h)); got != "part part part " || calls.Load() != 1 {
-			t.Errorf("%d writes: %q after %d calls", writes, got, calls.Load())
-		}
+		})
 	}
 }
 

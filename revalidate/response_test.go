@@ -524,6 +524,7 @@ func TestHeadFreshensOrDrops(t *testing.T) {
 				}
 				counting(&calls, "Cache-Control", "max-age=10", "Etag", `"a"`).ServeHTTP(w, r)
 			}))
+			ask{method: "HEAD"}.do(h) // of what is not stored
 			ask{}.do(h)
 			ask{method: "HEAD", after: 11 * time.Second}.do(h)
 			if got := text(t, ask{}.do(h)); got != row.calls {
