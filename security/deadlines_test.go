@@ -163,13 +163,13 @@ func TestReverseProxyTellsASlowBodyFromABadUpstream(t *testing.T) {
 }
 
 func TestABodyReadInTimeLeavesNoDeadline(t *testing.T) {
-	d := mustDeadlines(t, security.DeadlinesConfig{Body: 100 * time.Millisecond, Grace: 50 * time.Millisecond, Write: 50 * time.Millisecond})
+	d := mustDeadlines(t, security.DeadlinesConfig{Body: time.Second, Grace: time.Second, Write: time.Second})
 	addr := listen(t, d.Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		select {
 		case <-r.Context().Done():
 			http.Error(w, "the context ended: "+context.Cause(r.Context()).Error(), 500)
-		case <-time.After(300 * time.Millisecond):
+		case <-time.After(1500 * time.Millisecond):
 			_, _ = fmt.Fprint(w, string(body), " ", err)
 		}
 	})))

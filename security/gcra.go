@@ -83,7 +83,7 @@ func (q quota) ask(tat, now, cost int64, take bool) (cell, int64) {
 }
 
 // cells keeps the tats of one quota's keys in a bounded table with open addressing, 16 bytes a place, in shards that each have a
-// lock. Keys are kept as 64-bit hashes under a random seed: two share a bucket by a chance of 2^-64, which nobody can steer.
+// lock. Keys are kept as 63-bit hashes under a random seed: two share a bucket by a chance of 2^-63, which nobody can steer.
 type cells struct {
 	quota
 	full   WhenFull

@@ -274,6 +274,33 @@ func TestHeadersDropWhatMustNotLeave(t *testing.T) {
 	}
 }
 
+func TestAPlantedCookieTakesNoFieldAway(t *testing.T) {
+	h := mustHeaders(t, security.HTMLHeaders()).Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Permissions-Policy", "camera=(self), microphone=(self)")
+		w.Header().Set("Vary", "Accept-Language, Origin")
+		_, _ = io.WriteString(w, security.Nonce(r.Context()))
+	}))
+	for _, planted := range []string{
+		"application/json", "max-age=31536000", "default-src 'self'", "frame-ancestors 'none'", "strict-origin-when-cross-origin",
+		"camera=(self), microphone=(self)", "Accept-Language, Origin", "microphone=(self)",
+	} {
+		r := overTLS("GET", "https://example.com/")
+		r.Header["Cookie"] = []string{"planted=" + planted}
+		w := serve(h, r)
+		for _, name := range []string{"Content-Type", "Permissions-Policy", "Vary", "Content-Security-Policy", "Strict-Transport-Security", "Referrer-Policy", "X-Content-Type-Options"} {
+			if w.Header().Get(name) == "" {
+				t.Errorf("a cookie of %q takes %s away", planted, name)
+			}
+		}
+	}
+	r := overTLS("GET", "https://example.com/")
+	r.Header["Authorization"] = []string{"e"}
+	if w := serve(h, r); w.Header().Get("Vary") == "" || w.Header().Get("Content-Type") == "" {
+		t.Errorf("credentials of one byte take fields away: %v", w.Header())
+	}
+}
+
 func TestADroppedEchoIsLoggedByName(t *testing.T) {
 	var log strings.Builder
 	h := mustHeaders(t, security.HeadersConfig{Logger: slog.New(slog.NewTextHandler(&log, nil))}).Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -2,11 +2,8 @@ package security
 
 import (
 	"context"
-	"log/slog"
 	"net/http"
 	"slices"
-	"strconv"
-	"strings"
 
 	"github.com/gatehouse-go/gatehouse/internal/respwriter"
 )
@@ -76,14 +73,14 @@ func (hw *headersWriter) beforeHeader(status int) int {
 	for _, name := range hw.headers.drop {
 		delete(header, name)
 	}
+	in := hw.request.Header
+	if auth, proxyAuth, cookie := in["Authorization"], in["Proxy-Authorization"], in["Cookie"]; len(auth)+len(proxyAuth)+len(cookie) > 0 || hw.headers.secrets != nil {
+		hw.dropEchoes(header, echoes{auth: [2][]string{auth, proxyAuth}, cookie: cookie})
+	}
 	if hw.nonce != nil {
 		if nonce := hw.nonce.close(); nonce != "" {
 			hw.applyNonce(header, nonce)
 		}
-	}
-	in := hw.request.Header
-	if auth, proxyAuth, cookie := in["Authorization"], in["Proxy-Authorization"], in["Cookie"]; len(auth)+len(proxyAuth)+len(cookie) > 0 || hw.headers.secrets != nil {
-		hw.dropEchoes(header, echoes{auth: [2][]string{auth, proxyAuth}, cookie: cookie})
 	}
 	return status
 }
@@ -103,72 +100,4 @@ func (hw *headersWriter) applyNonce(header http.Header, nonce string) {
 	for _, name := range [...]string{"Cdn-Cache-Control", "Surrogate-Control", "Expires", "Etag", "Last-Modified"} {
 		delete(header, name) // each could make a cache keep the answer or take it for a stored one
 	}
-}
-
-// echoes are the credentials of a request that must not come back in its answer.
-type echoes struct {
-	auth   [2][]string
-	cookie []string
-}
-
-// leastCookie is the length from which a cookie's value is taken for a credential: shorter ones, such as a language, are
-// rightly found in answers.
-const leastCookie = 16
-
-// dropEchoes removes the fields whose value holds a credential of the request or a secret of the application.
-func (hw *headersWriter) dropEchoes(header http.Header, in echoes) {
-	h := hw.headers
-	for name, values := range header {
-		cookies := name != "Set-Cookie" && !h.echoAllowed[name] // a session's cookie may be set again
-		holds := func(v string) bool { return in.within(v, cookies) || h.secrets.Contains(v) }
-		if slices.ContainsFunc(values, func(v string) bool {
-			return holds(v) || strings.IndexByte(v, '%') >= 0 && holds(percentDecode(v))
-		}) {
-			delete(header, name)
-			h.logger.LogAttrs(hw.request.Context(), slog.LevelError, "response field held a credential and was dropped", slog.String("field", name))
-		}
-	}
-}
-
-// percentDecode decodes what is percent-encoded in s and leaves the rest as it is, so that one stray percent sign hides
-// nothing.
-func percentDecode(s string) string {
-	b := make([]byte, 0, len(s))
-	for i := 0; i < len(s); i++ {
-		if s[i] == '%' && i+2 < len(s) {
-			if n, err := strconv.ParseUint(s[i+1:i+3], 16, 8); err == nil && s[i+1] != '+' {
-				b = append(b, byte(n))
-				i += 2
-				continue
-			}
-		}
-		b = append(b, s[i])
-	}
-	return string(b)
-}
-
-// within reports whether value holds a credential of the request.
-func (in *echoes) within(value string, cookies bool) bool {
-	for _, lines := range in.auth {
-		for _, line := range lines {
-			if _, credentials, ok := strings.Cut(line, " "); ok && len(credentials) >= 8 {
-				line = trimOWS(credentials)
-			}
-			if line != "" && strings.Contains(value, line) {
-				return true
-			}
-		}
-	}
-	if !cookies {
-		return false
-	}
-	for _, line := range in.cookie {
-		for pair := range strings.SplitSeq(line, ";") {
-			_, v, _ := strings.Cut(pair, "=")
-			if v = strings.Trim(v, ` "`); len(v) >= leastCookie && strings.Contains(value, v) {
-				return true
-			}
-		}
-	}
-	return false
 }

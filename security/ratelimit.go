@@ -65,7 +65,8 @@ type RateLimitConfig struct {
 	// StoreTimeout bounds one question to Store. Zero means 100 ms.
 	StoreTimeout time.Duration
 
-	// OnDegraded, if not nil, is called with the error when Store begins to fail, and with nil when it answers again.
+	// OnDegraded, if not nil, is called with the error when Store begins to fail, and with nil when it answers again. A
+	// request waits for it to return.
 	OnDegraded func(error)
 
 	// HideFields leaves the RateLimit and RateLimit-Policy fields out. Retry-After is sent all the same.
@@ -176,11 +177,10 @@ func newRatePolicy(bad *invalid.Config, field string, p RatePolicy, names map[st
 type verdict struct {
 	cells    [maxPolicies]cell
 	allowed  bool
-	unknown  bool          // the store is out, and nothing is known of the quotas
 	never    bool          // the cost is above a burst
 	wait     time.Duration // until the request is within every policy
 	failed   error         // the store is out, and requests are refused for it
-	policies int
+	policies int           // how many of cells are filled: none while the store is out and nothing is known
 }
 
 // judge takes cost units from the bucket of each key, or from none, and fills v, which is zero.
