@@ -137,15 +137,17 @@ func isPchar(c byte) bool {
 }
 
 // expand returns where the hit leads. rawQuery is the request's.
-func (h *hit) expand(rawQuery string) (Target, string, error) {
-	t, err := h.dest.Expand(h.params, rawQuery)
-	if err != nil {
-		return Target{}, "", err
+func (h *hit) expand(rawQuery string) (t Target, query string, err error) {
+	asWritten := len(h.dest.query) == 0 && !h.dest.append // the client's query goes along as it is
+	if t.Origin = h.dest.origin; !asWritten || h.dest.host != nil {
+		if t, err = h.dest.Expand(h.params, rawQuery); err != nil {
+			return Target{}, "", err
+		}
 	}
 	path := escapeUnsafe(expandTokens(h.dest.path, h.escaped, func(s string) string { return s }))
 	t.Path, t.Fragment, _ = strings.Cut(path, "#")
-	if len(h.dest.query) == 0 && !h.dest.append {
-		return t, rawQuery, nil // as the client wrote it
+	if asWritten {
+		return t, rawQuery, nil
 	}
 	return t, t.Query.Encode(), nil
 }
