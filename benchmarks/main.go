@@ -22,6 +22,7 @@ var parts = []struct {
 	cases func() []measure.Case
 }{
 	{"webhook", webhookCases},
+	{"proxy", proxyCases},
 }
 
 func main() {

@@ -93,7 +93,7 @@ func (up *upstream) forward(e *exchange, to destination) {
 		out.Header = r.Header.Clone()
 		delete(out.Header, "Upgrade")
 	}
-	up.reverse.ServeHTTP(&upstreamWriter{next: e.w, final: e.final}, out)
+	up.reverse.ServeHTTP(newUpstreamWriter(e.w, e.final), out)
 }
 
 func (f *flight) land() {

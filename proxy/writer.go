@@ -11,16 +11,20 @@ import (
 type upstreamWriter struct {
 	next   http.ResponseWriter
 	final  *overlay
-	header http.Header // of the upstream; nil once it went into the answer's own
-	sent   bool
+	header http.Header // of the upstream; nil while it is the answer's own
+}
+
+func newUpstreamWriter(next http.ResponseWriter, final *overlay) *upstreamWriter {
+	w := &upstreamWriter{next: next, final: final}
+	if len(next.Header()) > 0 { // else there is nothing to keep it apart from
+		w.header = make(http.Header, 8)
+	}
+	return w
 }
 
 func (w *upstreamWriter) Header() http.Header {
-	if w.sent {
-		return w.next.Header() // trailers
-	}
 	if w.header == nil {
-		w.header = make(http.Header, 8)
+		return w.next.Header()
 	}
 	return w.header
 }
@@ -28,8 +32,8 @@ func (w *upstreamWriter) Header() http.Header {
 // additive are the fields of which each handler on the way may have something of its own to say.
 var additive = map[string]bool{"Link": true, "Server-Timing": true, "Set-Cookie": true, "Vary": true}
 
+// merge puts the upstream's header into the answer's own, which what comes later, trailers, goes to directly.
 func (w *upstreamWriter) merge() {
-	w.sent = true
 	h := w.next.Header()
 	for name, values := range w.header {
 		if had := h[name]; len(had) > 0 && additive[name] {
@@ -37,6 +41,7 @@ func (w *upstreamWriter) merge() {
 		}
 		h[name] = values
 	}
+	w.header = nil
 	w.final.apply(h)
 }
 
@@ -51,6 +56,10 @@ func (w *upstreamWriter) WriteHeader(status int) {
 
 // early sends a 1xx answer with the upstream's fields alone, and takes them out again: net/http has one header map for all.
 func (w *upstreamWriter) early(status int) {
+	if w.header == nil {
+		w.next.WriteHeader(status)
+		return
+	}
 	h := w.next.Header()
 	kept := make(http.Header, len(h))
 	for name, values := range h {

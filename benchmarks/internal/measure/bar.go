@@ -37,6 +37,8 @@ func reach(q Quantity, ours Result, all []Result) float64 {
 		return math.Round(ours.Allocs)
 	case ExtraAllocs:
 		return math.Round(ours.Allocs - limit.Allocs)
+	case ExtraBytes:
+		return math.Round(ours.Bytes - peer.Bytes)
 	case Nanoseconds:
 		return ours.Median
 	case ExtraTime:

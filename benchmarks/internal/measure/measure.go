@@ -48,6 +48,7 @@ const (
 	TimesPeer   Quantity = "x best peer" // median time over that of the fastest peer
 	Allocs      Quantity = "allocations" // a job
 	ExtraAllocs Quantity = "allocs more" // a job, more than the limit
+	ExtraBytes  Quantity = "bytes more"  // allocated for a job, more than by the fastest peer
 	Nanoseconds Quantity = "ns"          // median time
 	ExtraTime   Quantity = "ns more"     // median time more than that of the limit
 )

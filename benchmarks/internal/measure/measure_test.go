@@ -49,21 +49,21 @@ func TestRunCountsEachContenderAlone(t *testing.T) {
 func TestJudge(t *testing.T) {
 	results := []measure.Result{
 		{Name: "bare", Kind: measure.Limit, Median: 100, Allocs: 1},
-		{Name: "gatehouse", Kind: measure.Ours, Median: 150, Allocs: 3.02},
+		{Name: "gatehouse", Kind: measure.Ours, Median: 150, Allocs: 3.02, Bytes: 50},
 		{Name: "slow", Kind: measure.Peer, Median: 600},
-		{Name: "fast", Kind: measure.Peer, Median: 300},
+		{Name: "fast", Kind: measure.Peer, Median: 300, Bytes: 80},
 	}
 	var got []float64
 	var met []bool
 	for _, v := range measure.Judge([]measure.Bar{
-		{measure.TimesLimit, 1.4}, {measure.TimesPeer, 0.5}, {measure.Allocs, 3}, {measure.ExtraAllocs, 1}, {measure.Nanoseconds, 150}, {measure.ExtraTime, 49}, {"charm", 1},
+		{measure.TimesLimit, 1.4}, {measure.TimesPeer, 0.5}, {measure.Allocs, 3}, {measure.ExtraAllocs, 1}, {measure.ExtraBytes, -20}, {measure.Nanoseconds, 150}, {measure.ExtraTime, 49}, {"charm", 1},
 	}, results) {
 		got, met = append(got, v.Reached), append(met, v.Met)
 	}
-	if diff := cmp.Diff([]float64{1.5, 0.5, 3, 2, 150, 50, math.Inf(1)}, got); diff != "" {
+	if diff := cmp.Diff([]float64{1.5, 0.5, 3, 2, -30, 150, 50, math.Inf(1)}, got); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff([]bool{false, true, true, false, true, false, false}, met); diff != "" {
+	if diff := cmp.Diff([]bool{false, true, true, false, true, true, false, false}, met); diff != "" {
 		t.Error(diff)
 	}
 	if v := measure.Judge([]measure.Bar{{measure.TimesPeer, 1}}, results[:2]); v[0].Reached != 0 || !v[0].Met {
