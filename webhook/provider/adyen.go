@@ -221,7 +221,7 @@ func (Adyen) Sign(r *http.Request, body []byte, _ time.Time, key webhook.Secret)
 	}
 	return edit(prepared, func(object map[string]any) {
 		for i, element := range objectsIn(object, "notificationItems") {
-			item := element["NotificationRequestItem"].(map[string]any)
+			item, _ := element["NotificationRequestItem"].(map[string]any) // which it was made above
 			data, ok := item["additionalData"].(map[string]any)
 			if !ok {
 				data = map[string]any{}

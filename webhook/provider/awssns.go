@@ -4,7 +4,6 @@ import (
 	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
-	_ "crypto/sha1" // signature version 1
 	"encoding/base64"
 	"fmt"
 	"net/http"

@@ -99,7 +99,7 @@ func (v *cloudEventsVerifier) Handshake(r *http.Request, _ []byte) (*webhook.Rep
 		return nil, fmt.Errorf("%w: origin %.80q is not one of Origins", webhook.ErrHandshake, origin)
 	}
 	return &webhook.Reply{Header: http.Header{
-		"Allow":                  {"POST"},
+		"Allow":                  {http.MethodPost},
 		"Webhook-Allowed-Origin": {origin},
 		"Webhook-Allowed-Rate":   {v.rate},
 	}}, nil

@@ -46,7 +46,7 @@ func (Contentful) Provider() string { return "contentful" }
 func (s Contentful) Prepare(setup webhook.Setup) (webhook.Verifier, error) {
 	c := invalid.Config{Package: "provider"}
 	v := &contentfulVerifier{window: newWindow(setup, contentfulTolerance)}
-	requirePublicURL(setup, c.Hidden)
+	requirePublicURL(setup, &c)
 	v.keys = contentfulKeys(setup, s.Secrets, &c)
 	if err := c.Err(); err != nil {
 		return nil, err

@@ -4,6 +4,7 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -155,7 +156,7 @@ func (Discord) Sign(r *http.Request, body []byte, now time.Time, key webhook.Sec
 		}
 		var ok bool
 		if signer, ok = private.(ed25519.PrivateKey); !ok {
-			return nil, fmt.Errorf("provider: key must be an Ed25519 key")
+			return nil, errors.New("provider: key must be an Ed25519 key")
 		}
 	}
 	setMethod(r, webhook.Contract{})

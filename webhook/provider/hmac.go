@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -124,7 +125,7 @@ func (s HMAC) prepare(setup webhook.Setup) (*hmacVerifier, error) {
 	v.template = t
 	v.checkTemplate(&c)
 	if t.has(partURL) || t.has(partTarget) {
-		v.url = requirePublicURL(setup, c.Hidden)
+		v.url = requirePublicURL(setup, &c)
 		v.url.decode = s.decodeTarget
 	}
 	if v.Hash.Available() {
@@ -168,6 +169,10 @@ func (s HMAC) withDefaults() HMAC {
 	if s.IDHeader != "" && s.EventID.Header == "" && s.EventID.JSON == nil {
 		s.EventID.Header = s.IDHeader
 	}
+	s.EventType, s.EventID = s.EventType.clone(), s.EventID.clone()
+	s.Contract.Methods, s.Contract.HandshakeMethods = slices.Clone(s.Contract.Methods), slices.Clone(s.Contract.HandshakeMethods)
+	s.Contract.MediaTypes, s.Contract.ContentEncodings = slices.Clone(s.Contract.MediaTypes), slices.Clone(s.Contract.ContentEncodings)
+	s.Contract.SecretHeaders, s.Contract.SecretQuery = slices.Clone(s.Contract.SecretHeaders), slices.Clone(s.Contract.SecretQuery)
 	s.Header, s.TimestampHeader, s.IDHeader = canonical(s.Header), canonical(s.TimestampHeader), canonical(s.IDHeader)
 	return s
 }
@@ -279,9 +284,6 @@ type hmacVerifier struct {
 	url      publicURL
 	window   window
 }
-
-// Provider returns the provider's id.
-func (v *hmacVerifier) Provider() string { return v.Name }
 
 // Contract returns what the provider promises and expects.
 func (v *hmacVerifier) Contract() webhook.Contract { return v.HMAC.Contract }

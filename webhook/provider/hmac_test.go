@@ -224,3 +224,55 @@ func TestContractsSayHowLongAProviderWaits(t *testing.T) {
 		t.Error("WebSub wants forged deliveries answered as if accepted")
 	}
 }
+
+func TestATimeInTheBody(t *testing.T) {
+	for _, row := range []struct {
+		name   string
+		format provider.TimeFormat
+		body   string
+		want   error
+	}{
+		{"a number", provider.UnixSeconds, `{"t":1764000000}`, nil},
+		{"a string", provider.UnixSeconds, `{"t":"1764000000"}`, nil},
+		{"deeper", provider.UnixSeconds, `{"t":{"t":1764000000}}`, webhook.ErrTimestamp},
+		{"a date", provider.RFC3339, `{"t":"2025-11-24T16:00:00Z"}`, nil},
+		{"a date with an escape", provider.RFC3339, `{"t":"2025-11-24T16:00:00\u005a"}`, nil},
+		{"a date that is none", provider.RFC3339, `{"t":1764000000}`, webhook.ErrTimestamp},
+		{"none", provider.UnixSeconds, `{}`, webhook.ErrTimestamp},
+		{"null", provider.UnixSeconds, `{"t":null}`, webhook.ErrTimestamp},
+		{"too old", provider.UnixSeconds, `{"t":1763990000}`, webhook.ErrTooOld},
+		{"no JSON", provider.UnixSeconds, `t`, webhook.ErrTimestamp},
+	} {
+		s := provider.HMAC{Name: "acme", Header: "X-Signature", TimestampJSON: "t", TimestampFormat: row.format, Secrets: secret("s")}
+		d := delivery{scheme: s, body: row.body}
+		r := d.request(t)
+		if _, err := s.Sign(r, []byte(row.body), now, webhook.NewSecret("s")); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := d.prepared(t).Verify(r, []byte(row.body), now); !errors.Is(err, row.want) {
+			t.Errorf("%s: %v, want %v", row.name, err, row.want)
+		}
+	}
+}
+
+func TestTheCallersSlicesAreNotKept(t *testing.T) {
+	s := provider.HMAC{
+		Name: "acme", Header: "X-Signature", Secrets: secret("s"), EventType: provider.Source{JSON: []string{"type"}},
+		Contract: webhook.Contract{Methods: []string{"PUT"}},
+	}
+	d := delivery{scheme: s}
+	v := d.prepared(t)
+	s.EventType.JSON[0], s.Contract.Methods[0], s.Secrets[0] = "other", "GET", webhook.NewSecret("other")
+	if e := describe(v, d.request(t), []byte(`{"type":"paid"}`), webhook.Proof{}); e.Type != "paid" {
+		t.Errorf("type %q", e.Type)
+	}
+	if got := v.Contract().Methods; len(got) != 1 || got[0] != "PUT" {
+		t.Errorf("methods %q", got)
+	}
+	timed := delivery{scheme: provider.StandardWebhooks{Secrets: good(t, "standardwebhooks")}}
+	v = timed.prepared(t)
+	describe(v, timed.request(t), nil, webhook.Proof{}).SignedHeaders[0] = "changed"
+	if e := describe(v, timed.request(t), nil, webhook.Proof{}); e.SignedHeaders[0] == "changed" {
+		t.Error("an event's handler can change the next event")
+	}
+}

@@ -24,6 +24,12 @@ type Source struct {
 	Form []string
 }
 
+// clone returns s with lists of its own.
+func (s Source) clone() Source {
+	s.JSON, s.Form = slices.Clone(s.JSON), slices.Clone(s.Form)
+	return s
+}
+
 // identity says how a provider's deliveries name themselves. It is the Describe half of a Verifier.
 type identity struct {
 	provider string
@@ -53,7 +59,7 @@ type identity struct {
 
 // Describe fills in what e says of itself.
 func (i *identity) Describe(_ *http.Request, e *webhook.Event) {
-	e.SignedHeaders = i.signedHeaders
+	e.SignedHeaders = slices.Clone(i.signedHeaders)
 	e.Type, e.TypeSigned, _ = i.find(i.typ, e, true)
 	var many bool
 	e.ID, e.IDSigned, many = i.find(i.id, e, false)

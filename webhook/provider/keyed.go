@@ -100,7 +100,7 @@ func newKeyed(index int, id string, h crypto.Hash, key []byte) *keyed {
 
 // begin returns a state that has seen nothing. It is given back with end.
 func (k *keyed) begin() *state {
-	s := k.states.Get().(*state)
+	s, _ := k.states.Get().(*state) // which New alone makes
 	s.hash.Reset()
 	s.buf = s.buf[:0]
 	return s

@@ -3,6 +3,7 @@ package provider
 import (
 	"bytes"
 	stdjson "encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/go-json-experiment/json"
@@ -26,7 +27,7 @@ func edit(body []byte, change func(object map[string]any)) ([]byte, error) {
 		d := stdjson.NewDecoder(bytes.NewReader(body))
 		d.UseNumber()
 		if err := d.Decode(&object); err != nil || object == nil {
-			return nil, fmt.Errorf("provider: the body must be a JSON object, to carry the signature")
+			return nil, errors.New("provider: the body must be a JSON object, to carry the signature")
 		}
 	}
 	change(object)
@@ -70,7 +71,7 @@ type stringOrNumber string
 func (s *stringOrNumber) UnmarshalJSON(raw []byte) error {
 	*s = stringOrNumber(text(raw))
 	if *s == "" && len(raw) > 0 && (raw[0] == '{' || raw[0] == '[') {
-		return fmt.Errorf("neither a string nor a number")
+		return errors.New("neither a string nor a number")
 	}
 	return nil
 }

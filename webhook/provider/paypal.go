@@ -150,8 +150,8 @@ func (v *paypalVerifier) Verify(r *http.Request, body []byte, now time.Time) (we
 }
 
 // paypalSigned returns what PayPal signs.
-func paypalSigned(id, time, webhookID string, body []byte) []byte {
-	return []byte(id + "|" + time + "|" + webhookID + "|" + strconv.FormatUint(uint64(crc32.ChecksumIEEE(body)), 10))
+func paypalSigned(id, sent, webhookID string, body []byte) []byte {
+	return []byte(id + "|" + sent + "|" + webhookID + "|" + strconv.FormatUint(uint64(crc32.ChecksumIEEE(body)), 10))
 }
 
 // Describe fills in what e says of itself.

@@ -114,6 +114,14 @@ func TestStandardWebhooksWithPublicKeys(t *testing.T) {
 		h[name] = value
 		return h
 	}
+	r = delivery{}.request(t)
+	if _, err := (provider.StandardWebhooks{}).Sign(r, []byte("{}"), now, webhook.NewSecret(shared)); err != nil {
+		t.Fatal(err)
+	}
+	sharedHeader := map[string]string{}
+	for name := range r.Header {
+		sharedHeader[name] = r.Header.Get(name)
+	}
 	other := "whpk_JrQLj5P/89iXES9+vFgrIy29clF9CC/oPPsw3c5D0bs="
 	for _, row := range []struct {
 		name    string
@@ -137,6 +145,7 @@ func TestStandardWebhooksWithPublicKeys(t *testing.T) {
 		{"under another id", []string{public}, with("Webhook-Id", "msg_2"), now, webhook.ErrSignature, 0},
 		{"with a time that is none", []string{public}, with("Webhook-Timestamp", "NaN"), now, webhook.ErrSignature, 0},
 		{"too old", []string{public}, header, now.Add(time.Hour), webhook.ErrTooOld, 0},
+		{"too old by a shared secret, beside a public key", []string{shared, other}, sharedHeader, now.Add(time.Hour), webhook.ErrTooOld, 0},
 		{"too new", []string{public}, header, now.Add(-time.Hour), webhook.ErrTooNew, 0},
 	} {
 		d := delivery{scheme: provider.StandardWebhooks{Secrets: secret(row.secrets...)}, header: row.header, body: "{}", at: row.at.Unix()}

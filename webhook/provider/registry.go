@@ -2,6 +2,7 @@ package provider
 
 import (
 	"fmt"
+	"net/http"
 	"slices"
 
 	"github.com/gatehouse-go/gatehouse/webhook"
@@ -120,7 +121,7 @@ func Inspect(id string, secrets ...webhook.Secret) (webhook.Scheme, error) {
 		return s, nil
 	case Token:
 		s.Bearer, s.Header = true, "X-Webhook-Token"
-		s.Methods = []string{"POST", "GET"}
+		s.Methods = []string{http.MethodPost, http.MethodGet}
 		return s, nil
 	case RFC9421:
 		s.rawSecrets = true

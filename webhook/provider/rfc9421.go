@@ -10,6 +10,7 @@ import (
 	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"math/big"
 	"net/http"
@@ -70,7 +71,7 @@ type signatureKey struct {
 // Prepare returns a Verifier, or every mistake in s.
 func (s RFC9421) Prepare(setup webhook.Setup) (webhook.Verifier, error) {
 	c := invalid.Config{Package: "provider"}
-	requirePublicURL(setup, c.Hidden)
+	requirePublicURL(setup, &c)
 	v := &rfc9421Verifier{scheme: s, window: newWindow(setup, defaultTolerance), public: setup.PublicURL}
 	v.scheme.Components = slices.Clone(s.Components)
 	for i, secret := range secretsOf(setup, s.Secrets, &c) {
@@ -378,7 +379,7 @@ func (s RFC9421) signature(key webhook.Secret, base []byte) ([]byte, error) {
 	if err != nil {
 		shared, rule := s.key(key.Reveal())
 		if rule != "" || shared.shared == nil {
-			return nil, fmt.Errorf("provider: key must be a shared secret as base64 of at least 16 bytes, or a private key as PEM or base64 of DER")
+			return nil, errors.New("provider: key must be a shared secret as base64 of at least 16 bytes, or a private key as PEM or base64 of DER")
 		}
 		st := shared.shared.begin()
 		defer shared.shared.end(st)
@@ -405,7 +406,7 @@ func (s RFC9421) signature(key webhook.Secret, base []byte) ([]byte, error) {
 		size := (private.Curve.Params().BitSize + 7) / 8
 		return append(r.FillBytes(make([]byte, size)), s.FillBytes(make([]byte, size))...), nil
 	}
-	return nil, fmt.Errorf("provider: key must be an RSA, ECDSA or Ed25519 key")
+	return nil, errors.New("provider: key must be an RSA, ECDSA or Ed25519 key")
 }
 
 // GenerateSecret returns a new shared secret.

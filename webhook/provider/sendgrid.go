@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -62,7 +63,7 @@ func (s SendGrid) Prepare(setup webhook.Setup) (webhook.Verifier, error) {
 			continue
 		}
 		k.index, k.id = i, secret.ID()
-		v.keys = append(v.keys, k)
+		v.keys = append(v.keys, ecKey{k, key})
 	}
 	if err := c.Err(); err != nil {
 		return nil, err
@@ -70,10 +71,16 @@ func (s SendGrid) Prepare(setup webhook.Setup) (webhook.Verifier, error) {
 	return v, nil
 }
 
+// ecKey is an ECDSA public key and its place among the secrets.
+type ecKey struct {
+	publicKey
+	public *ecdsa.PublicKey
+}
+
 // sendgridVerifier is SendGrid made ready.
 type sendgridVerifier struct {
 	identity
-	keys   []publicKey
+	keys   []ecKey
 	window window
 }
 
@@ -102,7 +109,7 @@ func (v *sendgridVerifier) Verify(r *http.Request, body []byte, now time.Time) (
 	}
 	digest := sendgridDigest(timestamp, body)
 	for _, k := range v.keys {
-		if !k.validAt(now) || !ecdsa.VerifyASN1(k.key.(*ecdsa.PublicKey), digest, signature) {
+		if !k.validAt(now) || !ecdsa.VerifyASN1(k.public, digest, signature) {
 			continue
 		}
 		if err := v.window.check(sent, now); err != nil {
@@ -128,7 +135,7 @@ func (SendGrid) Sign(r *http.Request, body []byte, now time.Time, key webhook.Se
 	}
 	signer, ok := private.(*ecdsa.PrivateKey)
 	if !ok {
-		return nil, fmt.Errorf("provider: key must be an ECDSA key")
+		return nil, errors.New("provider: key must be an ECDSA key")
 	}
 	setMethod(r, webhook.Contract{})
 	timestamp := string(UnixSeconds.appendTo(nil, now))

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/gatehouse-go/gatehouse/internal/invalid"
 	"github.com/gatehouse-go/gatehouse/webhook"
 )
 
@@ -218,10 +219,10 @@ func (p publicURL) appendTarget(b []byte, r *http.Request) []byte {
 }
 
 // requirePublicURL returns the public URL where needed, and notes a mistake where there is none.
-func requirePublicURL(setup webhook.Setup, note func(field, rule string)) publicURL {
+func requirePublicURL(setup webhook.Setup, c *invalid.Config) publicURL {
 	p, rule := newPublicURL(setup.PublicURL)
 	if rule != "" {
-		note("PublicURL", rule)
+		c.Hidden("PublicURL", rule)
 	}
 	return p
 }

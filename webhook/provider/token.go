@@ -54,7 +54,7 @@ func (s Token) Prepare(setup webhook.Setup) (webhook.Verifier, error) {
 		c.Field("Header", s.Header, "must be a header field")
 	}
 	v := &tokenVerifier{
-		identity: identity{provider: "token", typ: s.EventType, id: s.EventID, bearer: true, unique: true},
+		identity: identity{provider: "token", typ: s.EventType.clone(), id: s.EventID.clone(), bearer: true, unique: true},
 		contract: webhook.Contract{Methods: append([]string(nil), s.Methods...)},
 		tokens:   tokensOf(setup, s.Secrets, &c),
 	}

@@ -43,7 +43,7 @@ func (Twilio) Provider() string { return "twilio" }
 func (s Twilio) Prepare(setup webhook.Setup) (webhook.Verifier, error) {
 	c := invalid.Config{Package: "provider"}
 	v := &twilioVerifier{}
-	v.url = requirePublicURL(setup, c.Hidden)
+	v.url = requirePublicURL(setup, &c)
 	v.keys = rawKeys(setup, s.Secrets, crypto.SHA1, &c)
 	if err := c.Err(); err != nil {
 		return nil, err
@@ -188,7 +188,7 @@ func (v *twilioVerifier) Describe(r *http.Request, e *webhook.Event) {
 func (s Twilio) Sign(r *http.Request, body []byte, _ time.Time, key webhook.Secret) ([]byte, error) {
 	c := invalid.Config{Package: "provider"}
 	setup := webhook.Setup{PublicURL: r.URL, Secrets: []webhook.Secret{key}}
-	u := requirePublicURL(setup, c.Hidden)
+	u := requirePublicURL(setup, &c)
 	keys := rawKeys(setup, nil, crypto.SHA1, &c)
 	if err := c.Err(); err != nil {
 		return nil, err
