@@ -148,7 +148,7 @@ func (s HMAC) prepare(setup webhook.Setup) (*hmacVerifier, error) {
 	v.size = v.Hash.Size()
 	v.window = newWindow(setup, v.HMAC.Contract.Tolerance)
 	v.identity = identity{
-		provider: s.Name, typ: s.EventType, id: v.EventID,
+		provider: s.Name, typ: v.EventType, id: v.EventID,
 		bodySigned: true, signedHeaders: v.signedHeaders(),
 		batch: s.batch, beside: s.beside, unique: s.unique, timeInKey: s.timeInKey,
 	}
