@@ -50,7 +50,22 @@ type Cookie struct {
 	keys     *Keyring
 	name     string
 	lifetime time.Duration
-	template http.Cookie
+	attributes
+}
+
+// attributes are what the cookies of one kind have in common.
+type attributes struct {
+	insecureHTTP bool
+	sameSite     http.SameSite
+	partitioned  bool
+}
+
+// cookie returns a cookie for the whole host that no script reads.
+func (a attributes) cookie(name, value string, maxAge int) *http.Cookie {
+	return &http.Cookie{ //nolint:gosec // Secure is left out only where InsecureHTTP asks for it
+		Name: name, Value: value, Path: "/", MaxAge: maxAge,
+		HttpOnly: true, Secure: !a.insecureHTTP, SameSite: a.sameSite, Partitioned: a.partitioned,
+	}
 }
 
 // NewCookie returns a Cookie, or every mistake in c at once.
@@ -80,9 +95,10 @@ func NewCookie(c CookieConfig) (*Cookie, error) {
 	if err := bad.Err(); err != nil {
 		return nil, err
 	}
-	k := &Cookie{keys: c.Keys, name: cookieName(c.Name, c.InsecureHTTP), lifetime: c.Lifetime}
-	k.template = http.Cookie{Name: k.name, Path: "/", HttpOnly: true, Secure: !c.InsecureHTTP, SameSite: c.SameSite, Partitioned: c.Partitioned}
-	return k, nil
+	return &Cookie{
+		keys: c.Keys, name: cookieName(c.Name, c.InsecureHTTP), lifetime: c.Lifetime,
+		attributes: attributes{c.InsecureHTTP, c.SameSite, c.Partitioned},
+	}, nil
 }
 
 func cookieName(name string, insecureHTTP bool) string {
@@ -118,26 +134,22 @@ func (k *Cookie) Name() string { return k.name }
 //
 // An answer that sets a cookie must not be cached: send "Cache-Control: no-store" with it.
 func (k *Cookie) Set(w http.ResponseWriter, value []byte) error {
-	return k.setUntil(w, value, time.Now().Add(k.lifetime), 0)
+	return k.setUntil(w, value, time.Now().Add(k.lifetime))
 }
 
-// setUntil sets the cookie so that its value opens until expires, and the browser keeps it for grace longer, to be told so.
-func (k *Cookie) setUntil(w http.ResponseWriter, value []byte, expires time.Time, grace time.Duration) error {
-	c := k.template
-	c.Value = k.keys.Seal(cookiePurpose, k.name, value, expires)
-	if len(c.Name)+len("=")+len(c.Value) > maxCookie {
+// setUntil sets the cookie so that its value opens until expires.
+func (k *Cookie) setUntil(w http.ResponseWriter, value []byte, expires time.Time) error {
+	sealed := k.keys.Seal(cookiePurpose, k.name, value, expires)
+	if len(k.name)+len("=")+len(sealed) > maxCookie {
 		return ErrCookieTooLarge
 	}
-	c.MaxAge = max(1, int((time.Until(expires)+grace)/time.Second))
-	setCookie(w, &c)
+	setCookie(w, k.cookie(k.name, sealed, max(1, int(time.Until(expires)/time.Second))))
 	return nil
 }
 
 // Clear tells the browser to drop the cookie.
 func (k *Cookie) Clear(w http.ResponseWriter) {
-	c := k.template
-	c.MaxAge = -1
-	setCookie(w, &c)
+	setCookie(w, k.cookie(k.name, "", -1))
 }
 
 // Get returns the value of r's cookie. The error is [ErrCookieMissing], [ErrSealInvalid] or [ErrSealExpired].
@@ -162,7 +174,7 @@ func (k *Cookie) get(r *http.Request) (value []byte, expires time.Time, err erro
 	return nil, time.Time{}, err
 }
 
-// setCookie is http.SetCookie, but leaves one Set-Cookie for each name in the answer (RFC 6265, section 4.1.1).
+// setCookie is [http.SetCookie], but leaves one Set-Cookie for each name in the answer (RFC 6265, section 4.1.1).
 func setCookie(w http.ResponseWriter, c *http.Cookie) {
 	h := w.Header()
 	kept := h["Set-Cookie"][:0:0]

@@ -13,10 +13,10 @@ import (
 	"github.com/gatehouse-go/gatehouse/callback"
 )
 
-func cookie(t testing.TB, c callback.CookieConfig) *callback.Cookie {
-	t.Helper()
+func cookie(tb testing.TB, c callback.CookieConfig) *callback.Cookie {
+	tb.Helper()
 	if c.Keys == nil {
-		c.Keys = keyring(t, secret(1))
+		c.Keys = keyring(tb, secret(1))
 	}
 	if c.Lifetime == 0 {
 		c.Lifetime = time.Hour
@@ -26,7 +26,7 @@ func cookie(t testing.TB, c callback.CookieConfig) *callback.Cookie {
 	}
 	k, err := callback.NewCookie(c)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return k
 }

@@ -55,8 +55,8 @@ type Flows struct {
 	keys     *Keyring
 	prefix   string
 	lifetime time.Duration
-	template http.Cookie
 	spent    *once.Set
+	attributes
 }
 
 // NewFlows returns Flows, or every mistake in c at once.
@@ -80,8 +80,8 @@ func NewFlows(c FlowsConfig) (*Flows, error) {
 	}
 	return &Flows{
 		keys: c.Keys, prefix: cookieName(c.Name, c.InsecureHTTP) + "-", lifetime: c.Lifetime,
-		template: http.Cookie{Path: "/", HttpOnly: true, Secure: !c.InsecureHTTP, SameSite: http.SameSiteLaxMode},
-		spent:    once.New(c.Lifetime+flowGrace, flowsSpent),
+		spent:      once.New(c.Lifetime+flowGrace, flowsSpent),
+		attributes: attributes{insecureHTTP: c.InsecureHTTP, sameSite: http.SameSiteLaxMode},
 	}, nil
 }
 
@@ -94,16 +94,14 @@ func (f *Flows) Begin(w http.ResponseWriter, r *http.Request, data []byte) (stat
 	_, _ = rand.Read(raw[:]) // never fails (crypto/rand)
 	state = base64.RawURLEncoding.EncodeToString(raw[:])
 
-	c := f.template
-	c.Name = f.cookieOf(state)
-	c.Value = f.keys.Seal(flowPurpose, c.Name, append(raw[:], data...), time.Now().Add(f.lifetime))
-	c.MaxAge = int((f.lifetime + flowGrace) / time.Second)
-	size := len(c.Name) + len(c.Value)
+	name := f.cookieOf(state)
+	sealed := f.keys.Seal(flowPurpose, name, append(raw[:], data...), time.Now().Add(f.lifetime))
+	size := len(name) + len(sealed)
 	if size > maxFlowBytes {
 		return "", ErrCookieTooLarge
 	}
 	f.makeRoom(w, r, size)
-	setCookie(w, &c)
+	setCookie(w, f.cookie(name, sealed, int((f.lifetime+flowGrace)/time.Second)))
 	noStore(w.Header())
 	return state, nil
 }
@@ -185,8 +183,5 @@ func (f *Flows) cookieOf(state string) string {
 }
 
 func (f *Flows) clear(w http.ResponseWriter, name string) {
-	c := f.template
-	c.Name = name
-	c.MaxAge = -1
-	setCookie(w, &c)
+	setCookie(w, f.cookie(name, "", -1))
 }

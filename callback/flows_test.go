@@ -3,6 +3,7 @@ package callback_test
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -15,11 +16,11 @@ import (
 	"github.com/gatehouse-go/gatehouse/callback"
 )
 
-func flows(t testing.TB) *callback.Flows {
-	t.Helper()
-	f, err := callback.NewFlows(callback.FlowsConfig{Keys: keyring(t, secret(1))})
+func flows(tb testing.TB) *callback.Flows {
+	tb.Helper()
+	f, err := callback.NewFlows(callback.FlowsConfig{Keys: keyring(tb, secret(1))})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return f
 }
@@ -80,10 +81,7 @@ func TestFlowFinishesOnceInItsBrowser(t *testing.T) {
 	if data, err := f.Peek(mine.request(), state); string(data) != "data" || err != nil {
 		t.Errorf("Peek = %q, %v", data, err)
 	}
-	kept := jar{}
-	for k, v := range mine {
-		kept[k] = v
-	}
+	kept := maps.Clone(mine)
 	if data, err := mine.finish(f, state); data != "data" || err != nil || len(mine) != 0 {
 		t.Errorf("Finish = %q, %v, cookies left: %v", data, err, mine)
 	}

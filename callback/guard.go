@@ -84,7 +84,7 @@ func (s *Sessions[U]) renew(w http.ResponseWriter, r *http.Request, n session[U]
 	}
 	end := s.idleEnd(n.ends)
 	if s.config.Store == nil {
-		return s.seen.setUntil(w, n.id[:], end, 0)
+		return s.seen.setUntil(w, n.id[:], end)
 	}
 	if err := s.config.Store.Extend(r.Context(), storeID(n.id), end); err != nil {
 		return s.unavailable(r.Context(), err)
@@ -125,7 +125,7 @@ func (s *Sessions[U]) refuse(w http.ResponseWriter, r *http.Request, err error) 
 	Refuse(w, r, err, s.loginFor(r), s.config.Page)
 }
 
-// seeOther answers 303 to target, which is written as it is: http.Redirect would clean its path once more.
+// seeOther answers 303 to target, which is written as it is: [http.Redirect] would clean its path once more.
 func seeOther(w http.ResponseWriter, target string) {
 	h := w.Header()
 	noStore(h)

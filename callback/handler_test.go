@@ -47,12 +47,12 @@ func (t *tickets) redeem(_ context.Context, ticket string) (user, error) {
 	return user{name}, nil
 }
 
-func config(t testing.TB, third *tickets) callback.Config[user] {
-	t.Helper()
+func config(tb testing.TB, third *tickets) callback.Config[user] {
+	tb.Helper()
 	return callback.Config[user]{
 		Redeem:   third.redeem,
-		ReturnTo: returnTo(t, "https://app.example.com"),
-		Keys:     keyring(t, secret(1)),
+		ReturnTo: returnTo(tb, "https://app.example.com"),
+		Keys:     keyring(tb, secret(1)),
 		Retry:    "/login",
 		Home:     "/home",
 		Logger:   logTo(new(strings.Builder)),
@@ -85,12 +85,12 @@ func site(t *testing.T, c callback.Config[user]) *testbrowser.Browser {
 }
 
 // begin starts a flow and returns the callback URL for ticket.
-func begin(t testing.TB, b *testbrowser.Browser, login, ticket string) string {
-	t.Helper()
+func begin(tb testing.TB, b *testbrowser.Browser, login, ticket string) string {
+	tb.Helper()
 	got := b.Open(login)
 	params, err := url.ParseQuery(got.Text)
 	if err != nil || got.StatusCode != 200 {
-		t.Fatalf("%s: %d %s", login, got.StatusCode, got.Text)
+		tb.Fatalf("%s: %d %s", login, got.StatusCode, got.Text)
 	}
 	params.Set("session_token", ticket)
 	return "/callback?" + params.Encode()

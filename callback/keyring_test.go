@@ -22,11 +22,11 @@ func secret(n byte) []byte {
 	return b
 }
 
-func keyring(t testing.TB, newest []byte, older ...[]byte) *callback.Keyring {
-	t.Helper()
+func keyring(tb testing.TB, newest []byte, older ...[]byte) *callback.Keyring {
+	tb.Helper()
 	k, err := callback.NewKeyring(newest, older...)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return k
 }

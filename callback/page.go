@@ -147,7 +147,7 @@ func WantsPage(r *http.Request) bool {
 	}
 	html, json := 0.0, 0.0
 	for _, line := range r.Header["Accept"] {
-		for _, item := range strings.Split(line, ",") {
+		for item := range strings.SplitSeq(line, ",") {
 			media, params, _ := strings.Cut(item, ";")
 			switch lower(strings.TrimSpace(media)) {
 			case "text/html", "application/xhtml+xml":
@@ -162,7 +162,7 @@ func WantsPage(r *http.Request) bool {
 
 // quality returns the weight among the parameters of a media range, 1 where none is given.
 func quality(params string) float64 {
-	for _, p := range strings.Split(params, ";") {
+	for p := range strings.SplitSeq(params, ";") {
 		name, value, _ := strings.Cut(p, "=")
 		if lower(strings.TrimSpace(name)) == "q" {
 			q, err := strconv.ParseFloat(strings.TrimSpace(value), 64)

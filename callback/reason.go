@@ -8,8 +8,8 @@ import (
 )
 
 // A Reason is why a return was refused: an error with a status, and with words for the person in front of the browser.
-// Reasons are compared by identity with errors.Is. An application may make its own and return them from its Redeem func.
-type Reason struct {
+// Reasons are compared by identity with [errors.Is]. An application may make its own and return them from its Redeem func.
+type Reason struct { //nolint:errname // a reason is more than an error: callers make them, and the person reads them
 	// Text is the error's text, for logs. It names no secret.
 	Text string
 
@@ -139,8 +139,7 @@ var unexpected = &Reason{
 
 // reasonOf returns the reason in err's tree, with the status that err asks for.
 func reasonOf(err error) Reason {
-	var r *Reason
-	if errors.As(err, &r) {
+	if r, ok := errors.AsType[*Reason](err); ok {
 		out := *r
 		out.Status = refusal.Status(err)
 		return out

@@ -18,11 +18,11 @@ import (
 	"github.com/gatehouse-go/gatehouse/internal/sample"
 )
 
-func returnTo(t testing.TB, origins ...string) *callback.ReturnTo {
-	t.Helper()
+func returnTo(tb testing.TB, origins ...string) *callback.ReturnTo {
+	tb.Helper()
 	r, err := callback.NewReturnTo(origins...)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return r
 }

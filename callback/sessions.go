@@ -177,12 +177,12 @@ func (s *Sessions[U]) Update(w http.ResponseWriter, r *http.Request, user U) err
 		}
 		return nil
 	}
-	return s.cookie.setUntil(w, s.sealed(n, data), n.ends, 0)
+	return s.cookie.setUntil(w, s.sealed(n, data), n.ends)
 }
 
 // sealed returns what the cookie of a session without store contains.
 func (s *Sessions[U]) sealed(n session[U], data []byte) []byte {
-	value := binary.BigEndian.AppendUint64(n.id[:], uint64(n.created.Unix()))
+	value := binary.BigEndian.AppendUint64(n.id[:], uint64(max(0, n.created.Unix())))
 	return append(value, data...)
 }
 
@@ -204,7 +204,7 @@ func (s *Sessions[U]) begin(w http.ResponseWriter, r *http.Request, n session[U]
 	} else {
 		value = s.sealed(n, data)
 	}
-	if err := s.cookie.setUntil(w, value, n.ends, 0); err != nil {
+	if err := s.cookie.setUntil(w, value, n.ends); err != nil {
 		return err
 	}
 	if s.seen != nil {
@@ -247,7 +247,7 @@ func (s *Sessions[U]) read(r *http.Request) (n session[U], err error) {
 	}
 	n.id = [sessionIDSize]byte(value)
 	n.ends, n.expires = ends, ends
-	data := value
+	var data []byte
 	if s.config.Store != nil {
 		rec, found, err := s.config.Store.Get(r.Context(), storeID(n.id))
 		if err != nil {
@@ -291,7 +291,7 @@ func (s *Sessions[U]) End(w http.ResponseWriter, r *http.Request) error {
 func (s *Sessions[U]) drop(r *http.Request) error {
 	value, err := s.cookie.Get(r)
 	if s.config.Store == nil || err != nil || len(value) < sessionIDSize {
-		return nil
+		return nil //nolint:nilerr // a cookie that does not open names no session
 	}
 	if err := s.config.Store.Delete(r.Context(), storeID([sessionIDSize]byte(value))); err != nil {
 		return s.unavailable(r.Context(), err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -14,10 +15,10 @@ import (
 	"github.com/gatehouse-go/gatehouse/callback"
 )
 
-func sessions(t testing.TB, c callback.SessionsConfig[user]) *callback.Sessions[user] {
-	t.Helper()
+func sessions(tb testing.TB, c callback.SessionsConfig[user]) *callback.Sessions[user] {
+	tb.Helper()
 	if c.Keys == nil {
-		c.Keys = keyring(t, secret(1))
+		c.Keys = keyring(tb, secret(1))
 	}
 	if c.Store != nil && c.Subject == nil {
 		c.Subject = func(u user) string { return u.Name }
@@ -25,26 +26,26 @@ func sessions(t testing.TB, c callback.SessionsConfig[user]) *callback.Sessions[
 	c.Logger = logTo(new(strings.Builder))
 	s, err := callback.NewSessions(c)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return s
 }
 
-func memory(t testing.TB, size int) *callback.MemoryStore {
-	t.Helper()
+func memory(tb testing.TB, size int) *callback.MemoryStore {
+	tb.Helper()
 	m, err := callback.NewMemoryStore(size)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return m
 }
 
 // signIn starts a session in the browser whose cookies j holds.
-func signIn(t testing.TB, s *callback.Sessions[user], j jar, name string, links ...string) {
-	t.Helper()
+func signIn(tb testing.TB, s *callback.Sessions[user], j jar, name string, links ...string) {
+	tb.Helper()
 	w := httptest.NewRecorder()
 	if err := s.Start(w, j.request(), user{name}, links...); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	j.take(w)
 }
@@ -63,6 +64,7 @@ func visit(s *callback.Sessions[user], j jar) (int, string) {
 
 // both runs a test with sealed-cookie sessions and with a store.
 func both(t *testing.T, test func(t *testing.T, c callback.SessionsConfig[user])) {
+	t.Helper()
 	t.Run("sealed", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) { test(t, callback.SessionsConfig[user]{}) })
 	})
@@ -73,6 +75,7 @@ func both(t *testing.T, test func(t *testing.T, c callback.SessionsConfig[user])
 
 func TestSessionLivesAndEnds(t *testing.T) {
 	both(t, func(t *testing.T, c callback.SessionsConfig[user]) {
+		t.Helper()
 		s, j := sessions(t, c), jar{}
 		if _, err := s.Session(j.request()); !errors.Is(err, callback.ErrNoSession) {
 			t.Errorf("before: %v", err)
@@ -94,6 +97,7 @@ func TestSessionLivesAndEnds(t *testing.T) {
 
 func TestSessionEndsWithItsLifetime(t *testing.T) {
 	both(t, func(t *testing.T, c callback.SessionsConfig[user]) {
+		t.Helper()
 		c.Lifetime = time.Hour
 		s, j := sessions(t, c), jar{}
 		signIn(t, s, j, "Ana")
@@ -110,6 +114,7 @@ func TestSessionEndsWithItsLifetime(t *testing.T) {
 
 func TestIdleSessionEnds(t *testing.T) {
 	both(t, func(t *testing.T, c callback.SessionsConfig[user]) {
+		t.Helper()
 		c.Lifetime, c.Idle = time.Hour, 10*time.Minute
 		s, j := sessions(t, c), jar{}
 		signIn(t, s, j, "Ana")
@@ -152,6 +157,7 @@ func TestRenewalIsRare(t *testing.T) {
 // TestRenewalDoesNotReviveAnEndedSession lets a slow page's answer arrive after the logout of another tab.
 func TestRenewalDoesNotReviveAnEndedSession(t *testing.T) {
 	both(t, func(t *testing.T, c callback.SessionsConfig[user]) {
+		t.Helper()
 		c.Idle = 10 * time.Minute
 		s, j := sessions(t, c), jar{}
 		signIn(t, s, j, "Ana")
@@ -186,6 +192,7 @@ func TestSeenCookieOfAnotherSessionKeepsNothingAlive(t *testing.T) {
 
 func TestSessionGetsANewIDAtLoginAndChange(t *testing.T) {
 	both(t, func(t *testing.T, c callback.SessionsConfig[user]) {
+		t.Helper()
 		c.Lifetime = time.Hour
 		s, j := sessions(t, c), jar{}
 		id := func() string {
@@ -197,10 +204,7 @@ func TestSessionGetsANewIDAtLoginAndChange(t *testing.T) {
 			return id
 		}
 		signIn(t, s, j, "Ana")
-		first, planted := id(), jar{}
-		for k, v := range j {
-			planted[k] = v
-		}
+		first, planted := id(), maps.Clone(j)
 		signIn(t, s, j, "Ana")
 		second := id()
 		time.Sleep(30 * time.Minute)
@@ -232,6 +236,7 @@ func TestSessionGetsANewIDAtLoginAndChange(t *testing.T) {
 
 func TestUpdateKeepsTheID(t *testing.T) {
 	both(t, func(t *testing.T, c callback.SessionsConfig[user]) {
+		t.Helper()
 		c.Lifetime = time.Hour
 		s, j := sessions(t, c), jar{}
 		signIn(t, s, j, "Ana")

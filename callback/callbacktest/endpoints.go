@@ -22,7 +22,7 @@ func answer(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(v) // the client is gone if this fails
+	_ = json.NewEncoder(w).Encode(v) //nolint:errchkjson // the client is gone if this fails
 }
 
 func refuse(w http.ResponseWriter, status int, code, description string) {
@@ -159,7 +159,7 @@ func (p *Provider) token(w http.ResponseWriter, r *http.Request) {
 	p.access[access], p.refresh[refresh] = g, g
 	out := map[string]any{"access_token": access, "token_type": "Bearer", "expires_in": 300, "refresh_token": refresh}
 	refreshing := r.PostForm.Get("grant_type") == "refresh_token"
-	if !p.faults.IDTokenMissing && !(refreshing && p.faults.RefreshNoIDToken) {
+	if !p.faults.IDTokenMissing && (!refreshing || !p.faults.RefreshNoIDToken) {
 		id, err := p.idToken(g, access, refreshing)
 		if err != nil {
 			refuse(w, http.StatusInternalServerError, "server_error", "")

@@ -73,8 +73,8 @@ type grant struct {
 }
 
 // NewProvider returns a Provider that serves until the test ends.
-func NewProvider(t testing.TB, c ProviderConfig) *Provider {
-	t.Helper()
+func NewProvider(tb testing.TB, c ProviderConfig) *Provider {
+	tb.Helper()
 	if c.ClientID == "" {
 		c.ClientID = "client"
 	}
@@ -82,7 +82,7 @@ func NewProvider(t testing.TB, c ProviderConfig) *Provider {
 		c.ClientSecret = "client-secret-of-32-bytes-or-more"
 	}
 	p := &Provider{
-		ClientID: c.ClientID, ClientSecret: c.ClientSecret, config: c, subject: "ana", claims: map[string]any{"name": "Ana"}, key: newKey(t, "key-1"),
+		ClientID: c.ClientID, ClientSecret: c.ClientSecret, config: c, subject: "ana", claims: map[string]any{"name": "Ana"}, key: newKey(tb, "key-1"),
 		pushed: map[string]url.Values{}, codes: map[string]*grant{}, spentCodes: map[string]*grant{}, refresh: map[string]*grant{},
 		spentRefresh: map[string]bool{},
 		access:       map[string]*grant{}, revoked: map[*grant]bool{}, calls: map[string]int{},
@@ -109,16 +109,16 @@ func NewProvider(t testing.TB, c ProviderConfig) *Provider {
 	} else {
 		p.server = httptest.NewTLSServer(p)
 	}
-	t.Cleanup(p.server.Close)
+	tb.Cleanup(p.server.Close)
 	p.Issuer = p.server.URL
 	return p
 }
 
-func newKey(t testing.TB, id string) signingKey {
-	t.Helper()
+func newKey(tb testing.TB, id string) signingKey {
+	tb.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return signingKey{id, key}
 }
@@ -147,9 +147,9 @@ func (p *Provider) SetSubject(subject string, claims map[string]any) {
 }
 
 // RotateKey signs with a new key from now on, and publishes it alone.
-func (p *Provider) RotateKey(t testing.TB) {
-	t.Helper()
-	key := newKey(t, rand.Text())
+func (p *Provider) RotateKey(tb testing.TB) {
+	tb.Helper()
+	key := newKey(tb, rand.Text())
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.key = key
@@ -177,13 +177,13 @@ func (p *Provider) SessionID() string {
 }
 
 // Sign returns a JWT of claims with the given "typ", signed with the provider's key: a logout token, say.
-func (p *Provider) Sign(t testing.TB, typ string, claims map[string]any) string {
-	t.Helper()
+func (p *Provider) Sign(tb testing.TB, typ string, claims map[string]any) string {
+	tb.Helper()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	token, err := p.sign(p.key, typ, claims)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return token
 }

@@ -81,6 +81,7 @@ func (p *provider) oauth(d *discovered) (*oauth2.Config, url.Values, error) {
 		c.ClientSecret = string(p.ClientSecret)
 	case AuthPost:
 		c.ClientSecret = string(p.ClientSecret)
+	case AuthNone:
 	case AuthPrivateKey:
 		audience := p.AssertionAudience
 		if audience == "" {

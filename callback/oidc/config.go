@@ -116,8 +116,10 @@ func New[U any](ctx context.Context, c Config[U]) (*Login[U], error) {
 		field, standard string
 		path            *string
 	}{
-		{"CallbackPath", "/auth/callback", &c.CallbackPath}, {"LoginPath", "/login", &c.LoginPath},
-		{"Home", "/", &c.Home}, {"AfterLogout", "/", &c.AfterLogout},
+		{"CallbackPath", "/auth/callback", &c.CallbackPath},
+		{"LoginPath", "/login", &c.LoginPath},
+		{"Home", "/", &c.Home},
+		{"AfterLogout", "/", &c.AfterLogout},
 	} {
 		if *p.path == "" {
 			*p.path = p.standard

@@ -43,29 +43,29 @@ type app struct {
 	log   *strings.Builder
 }
 
-func keyring(t testing.TB) *callback.Keyring {
-	t.Helper()
+func keyring(tb testing.TB) *callback.Keyring {
+	tb.Helper()
 	k, err := callback.NewKeyring([]byte("Xq3#pN8!vT5^kZ1&mB7*rL4(wD9)yG2@"))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return k
 }
 
 // config returns the configuration of an application at base that signs people in at op.
-func config(t testing.TB, base string, op *callbacktest.Provider, store callback.SessionStore, log *strings.Builder) oidc.Config[account] {
-	t.Helper()
+func config(tb testing.TB, base string, op *callbacktest.Provider, store callback.SessionStore, log *strings.Builder) oidc.Config[account] {
+	tb.Helper()
 	logger := slog.New(slog.NewTextHandler(log, nil))
 	sessions, err := callback.NewSessions(callback.SessionsConfig[account]{
-		Keys: keyring(t), Store: store, Subject: func(a account) string { return a.Subject }, Login: "/login", Logger: logger,
+		Keys: keyring(tb), Store: store, Subject: func(a account) string { return a.Subject }, Login: "/login", Logger: logger,
 	})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return oidc.Config[account]{
 		Providers:  []oidc.Provider{{Issuer: op.Issuer, ClientID: op.ClientID, ClientSecret: oidc.Secret(op.ClientSecret)}},
 		BaseURL:    base,
-		Keys:       keyring(t),
+		Keys:       keyring(tb),
 		Sessions:   sessions,
 		HTTPClient: op.Client(),
 		User:       accountOf,
@@ -142,11 +142,11 @@ func (a *app) signedIn(b *testbrowser.Browser) string {
 }
 
 // with returns the URL with one parameter set, or taken away where value is empty.
-func with(t testing.TB, raw, name, value string) string {
-	t.Helper()
+func with(tb testing.TB, raw, name, value string) string {
+	tb.Helper()
 	u, err := url.Parse(raw)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	q := u.Query()
 	q.Set(name, value)
@@ -158,11 +158,11 @@ func with(t testing.TB, raw, name, value string) string {
 }
 
 // param returns a parameter of the URL.
-func param(t testing.TB, raw, name string) string {
-	t.Helper()
+func param(tb testing.TB, raw, name string) string {
+	tb.Helper()
 	u, err := url.Parse(raw)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return u.Query().Get(name)
 }

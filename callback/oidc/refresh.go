@@ -5,11 +5,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"net/url"
 	"strconv"
 	"sync"
 	"time"
-
-	"net/url"
 )
 
 const (

@@ -20,11 +20,11 @@ import (
 	"github.com/gatehouse-go/gatehouse/callback/oidc"
 )
 
-func readAll(t testing.TB, res *http.Response) string {
-	t.Helper()
+func readAll(tb testing.TB, res *http.Response) string {
+	tb.Helper()
 	b, err := io.ReadAll(res.Body)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return string(b)
 }

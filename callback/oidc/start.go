@@ -32,7 +32,7 @@ func (f pending) encode() []byte {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
-	_ = e.Encode(f) // strings and numbers always encode
+	_ = e.Encode(f) //nolint:errchkjson // strings and numbers always encode
 	return b.Bytes()
 }
 
@@ -164,7 +164,7 @@ func query(raw string, names ...string) (url.Values, error) {
 	return q, nil
 }
 
-// seeOther answers 303; http.Redirect would clean the path of target once more.
+// seeOther answers 303; [http.Redirect] would clean the path of target once more.
 func seeOther(w http.ResponseWriter, target string) {
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")

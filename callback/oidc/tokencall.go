@@ -36,7 +36,7 @@ func (p *provider) post(ctx context.Context, endpoint string, config *oauth2.Con
 	if err != nil {
 		return err
 	}
-	defer res.Body.Close()
+	defer func() { _ = res.Body.Close() }() // nothing is written through it
 	body, err := io.ReadAll(res.Body)
 	if err != nil {
 		return err
@@ -71,8 +71,7 @@ func errorCode(code string) string {
 
 // plainError takes what an answer said out of an error of x/oauth2.
 func plainError(err error) error {
-	var failure *oauth2.RetrieveError
-	if errors.As(err, &failure) {
+	if failure, ok := errors.AsType[*oauth2.RetrieveError](err); ok {
 		return &callError{failure.Response.StatusCode, failure.ErrorCode}
 	}
 	return err
@@ -80,8 +79,8 @@ func plainError(err error) error {
 
 // refusedGrant reports whether the provider refused the code or refresh token itself.
 func refusedGrant(err error) bool {
-	var failure *callError
-	return errors.As(err, &failure) && failure.code == "invalid_grant"
+	failure, ok := errors.AsType[*callError](err)
+	return ok && failure.code == "invalid_grant"
 }
 
 // because returns a reason with its cause, for the log.

@@ -42,19 +42,20 @@ func run(in io.Reader, out, reasons io.Writer) error {
 	answers.SetEscapeHTML(false)
 	for number := 1; ; number++ {
 		line, err := lines.ReadBytes('\n')
-		if err != nil && !errors.Is(err, io.EOF) {
+		last := errors.Is(err, io.EOF)
+		if err != nil && !last {
 			return err
 		}
 		if len(line) > 0 {
 			location, refused := resolve(line)
 			if refused != nil {
-				fmt.Fprintf(reasons, "line %d: %v\n", number, refused)
+				_, _ = fmt.Fprintf(reasons, "line %d: %v\n", number, refused) // the answer says that it was refused
 			}
 			if err := answers.Encode(answer{OK: refused == nil, Location: location}); err != nil {
 				return err
 			}
 		}
-		if err != nil {
+		if last {
 			return nil
 		}
 	}

@@ -22,20 +22,20 @@ type Browser struct {
 }
 
 // Serve starts h on TLS until the test ends, and returns a first browser for it. The browser trusts every server of httptest.
-func Serve(t testing.TB, h http.Handler) *Browser {
-	t.Helper()
+func Serve(tb testing.TB, h http.Handler) *Browser {
+	tb.Helper()
 	s := httptest.NewTLSServer(h)
-	t.Cleanup(s.Close)
-	return newBrowser(t, s.URL, s.Client().Transport)
+	tb.Cleanup(s.Close)
+	return newBrowser(tb, s.URL, s.Client().Transport)
 }
 
-func newBrowser(t testing.TB, url string, transport http.RoundTripper) *Browser {
-	t.Helper()
+func newBrowser(tb testing.TB, url string, transport http.RoundTripper) *Browser {
+	tb.Helper()
 	jar, err := cookiejar.New(nil)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	return &Browser{t, url, &http.Client{Jar: jar, Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
+	return &Browser{tb, url, &http.Client{Jar: jar, Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
 }
 
 // Another returns a second browser on the same server.
@@ -56,7 +56,7 @@ func (b *Browser) Send(r *http.Request) Answer {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	defer res.Body.Close()
+	defer func() { _ = res.Body.Close() }()
 	body, err := io.ReadAll(res.Body)
 	if err != nil {
 		b.t.Fatal(err)
@@ -87,7 +87,7 @@ func (b *Browser) Request(method, path, body string, header ...string) *http.Req
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	for i := 0; i < len(header); i += 2 {
+	for i := 0; i+1 < len(header); i += 2 {
 		r.Header.Set(header[i], header[i+1])
 	}
 	return r
