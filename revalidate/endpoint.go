@@ -47,6 +47,11 @@ type EndpointConfig struct {
 	// the log and nothing of it to the client.
 	Signed func(r *http.Request, body []byte) error
 
+	// Decode reads the body of a POST whose signature is good, such as the delivery of a CMS (package cms). What it names is
+	// invalidated by the rules of [Cache.Invalidate], in the endpoint's Mode unless it returns Expire; where it names
+	// nothing, nothing is done and the answer is the same. Nil means the object that the [Endpoint] describes.
+	Decode func(r *http.Request, body []byte) (Invalidation, error)
+
 	// Mode is what a GET does. The zero value is StaleWhileRevalidate, where the next reader still gets what is stored; Expire is what
 	// the article's revalidateTag(tag) does. A POST says its own mode and has this one where it says none.
 	Mode Mode
@@ -84,6 +89,7 @@ type Endpoint struct {
 	cache   *Cache
 	tokens  [][sha256.Size]byte
 	signed  func(*http.Request, []byte) error
+	decode  func(*http.Request, []byte) (Invalidation, error)
 	mode    Mode
 	allow   func(string) bool
 	limit   func(*http.Request) error
@@ -103,7 +109,7 @@ func NewEndpoint(c EndpointConfig) (*Endpoint, error) {
 		mistakes.Hidden("Tokens", "or Signed is required")
 	}
 	e := &Endpoint{
-		cache: c.Cache, signed: c.Signed, mode: c.Mode, allow: c.Allow, limit: c.Limit, onError: c.OnError, log: c.Logger,
+		cache: c.Cache, signed: c.Signed, decode: c.Decode, mode: c.Mode, allow: c.Allow, limit: c.Limit, onError: c.OnError, log: c.Logger,
 		body: reqbody.Limits{Max: or(c.MaxBody, defaultMaxBody), Timeout: or(c.ReadTimeout, defaultReadTimeout)},
 	}
 	for i, token := range c.Tokens {
@@ -224,12 +230,31 @@ func (e *Endpoint) post(w http.ResponseWriter, r *http.Request) ([]byte, error) 
 	if err := e.signed(r, body); err != nil {
 		return nil, &causeError{reason: ErrSignature, cause: err}
 	}
-	var o order
-	dec := bytes.NewReader(body)
-	if err := json.UnmarshalRead(dec, &o, json.RejectUnknownMembers(true)); err != nil {
-		return nil, &causeError{reason: ErrBody, cause: err}
+	var inv Invalidation
+	dry := false
+	if e.decode != nil {
+		if inv, err = e.decode(r, body); err != nil {
+			return nil, err
+		}
+		inv.Mode = max(inv.Mode, e.mode)
+	} else if inv, dry, err = e.order(body); err != nil {
+		return nil, err
 	}
-	inv := Invalidation{Tags: o.Tags, Paths: o.Paths, Mode: e.mode}
+	if e.decode == nil || len(inv.Tags)+len(inv.TagPrefixes)+len(inv.Paths) > 0 {
+		if err := e.invalidate(r, inv, dry); err != nil {
+			return nil, err
+		}
+	}
+	return json.Marshal(receipt{Success: true, Mode: inv.Mode.String(), Tags: inv.Tags, Paths: inv.Paths, DryRun: dry})
+}
+
+// order reads the endpoint's own body.
+func (e *Endpoint) order(body []byte) (inv Invalidation, dry bool, err error) {
+	var o order
+	if err := json.Unmarshal(body, &o, json.RejectUnknownMembers(true)); err != nil {
+		return inv, false, &causeError{reason: ErrBody, cause: err}
+	}
+	inv = Invalidation{Tags: o.Tags, Paths: o.Paths, Mode: e.mode}
 	switch o.Mode {
 	case "":
 	case "fresh":
@@ -237,12 +262,9 @@ func (e *Endpoint) post(w http.ResponseWriter, r *http.Request) ([]byte, error) 
 	case "stale":
 		inv.Mode = StaleWhileRevalidate
 	default:
-		return nil, &causeError{reason: ErrBody, cause: errors.New(`mode is neither "fresh" nor "stale"`)}
+		return inv, false, &causeError{reason: ErrBody, cause: errors.New(`mode is neither "fresh" nor "stale"`)}
 	}
-	if err := e.invalidate(r, inv, o.DryRun); err != nil {
-		return nil, err
-	}
-	return json.Marshal(receipt{Success: true, Mode: inv.Mode.String(), Tags: o.Tags, Paths: o.Paths, DryRun: o.DryRun})
+	return inv, o.DryRun, nil
 }
 
 func (e *Endpoint) invalidate(r *http.Request, inv Invalidation, dry bool) error {
@@ -250,7 +272,7 @@ func (e *Endpoint) invalidate(r *http.Request, inv Invalidation, dry bool) error
 		return err
 	}
 	if e.allow != nil {
-		for _, names := range [...][]string{inv.Tags, inv.Paths} {
+		for _, names := range [...][]string{inv.Tags, inv.TagPrefixes, inv.Paths} {
 			for _, name := range names {
 				if !e.allow(name) {
 					return ErrForbidden
