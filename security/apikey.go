@@ -37,6 +37,7 @@ type APIKey struct {
 }
 
 const (
+	maxKeyPrefix    = 16
 	keyIDLength     = 12 // characters of base32: 60 bits
 	keySecretLength = 32 // 160 bits
 	keyCheckLength  = 7  // CRC-32 of all before it, so that a mistyped or made-up key costs no look-up
@@ -127,7 +128,7 @@ func hashKey(key string) string {
 }
 
 func isKeyPrefix(s string) bool {
-	if len(s) < 2 || len(s) > 16 {
+	if len(s) < 2 || len(s) > maxKeyPrefix {
 		return false
 	}
 	return strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789") == ""

@@ -172,6 +172,9 @@ func (c *compiledBasic) Authenticate(r *http.Request) (Principal, error) {
 // verify hashes the password when a processor is free for it. A flood of passwords waits in a short line, and the rest is refused: hashing
 // is made to be expensive.
 func (c *compiledBasic) verify(ctx context.Context, h passwordHash, password string) (bool, error) {
+	if ctx.Err() != nil { // nobody waits for the answer
+		return false, errors.Join(ErrBusy, context.Cause(ctx))
+	}
 	select {
 	case c.waiting <- struct{}{}:
 	default:

@@ -25,6 +25,9 @@ const (
 	jwt    = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
 )
 
+// apiKey is a key that this package made.
+var apiKey, _, _ = security.NewAPIKey("acme", "ann")
+
 func newRedactor(t testing.TB, next slog.Handler) *security.Redactor {
 	t.Helper()
 	h, err := security.NewRedactor(next, security.RedactConfig{Secrets: newSecrets(t, listed), Keys: []string{"iban"}})
@@ -174,6 +177,31 @@ func TestRedactorLeaksNoShape(t *testing.T) {
 		{"WithGroup with a secret name", func(l *slog.Logger) { l.WithGroup("secrets").With("a", hidden).Info("m", "b", hidden) }},
 		{"a value cut at the bound", func(l *slog.Logger) { l.Info(strings.Repeat("x", 16<<10-5) + listed) }},
 		{"bytes cut at the bound", func(l *slog.Logger) { l.Info("m", "v", []byte(strings.Repeat("x", 16<<10-5)+listed)) }},
+		{"a command line", func(l *slog.Logger) {
+			l.Info("run --password "+hidden+" -token '"+hidden+"' x", "args", []string{"--db-password", hidden, "-x"}, "any", []any{"-token", hidden, 7, "x"})
+		}},
+		{"an element of XML", func(l *slog.Logger) {
+			l.Info("<login><ns:password a='b'>"+hidden+"</ns:password><token>"+hidden, "x", "<password>"+hidden)
+		}},
+		{"a data source name", func(l *slog.Logger) {
+			l.Info("open ann:"+hidden+"@tcp(127.0.0.1:3306)/db", "u", "ann:"+hidden+"@unix(/tmp/x)/db")
+		}},
+		{"an authorization code", func(l *slog.Logger) {
+			l.Info("GET /cb?code="+hidden+"&state=1 and /cb?state=1&code="+hidden, "q", url.Values{"code": {hidden}, "state": {"1"}})
+		}},
+		{"an API key of this package", func(l *slog.Logger) {
+			l.Info("sent "+apiKey+" and "+apiKey, "x", apiKey)
+		}},
+		{"YAML, TOML and an environment", func(l *slog.Logger) {
+			l.Info("password: "+hidden+"\nuser: ann\napiKey: '"+hidden+" x'\n", "toml", "secret = \""+hidden+"\"", "env", "export DB_PASSWORD="+hidden+" X=1")
+		}},
+		{"brackets that never close", func(l *slog.Logger) {
+			l.Info("map[password:["+hidden, "v", "password={a "+hidden, "w", "password=("+hidden+")")
+		}},
+		{"a quote that never closes", func(l *slog.Logger) {
+			l.Info(`password="`+hidden, "v", "password=`"+hidden+" x`", "w", `password=\\"`+hidden+`\\" y`)
+		}},
+		{"a header line that ends as Go quotes it", func(l *slog.Logger) { l.Info(`dump "Cookie: a=` + hidden + `\r\nHost: x"`) }},
 		{"a pair after many others", func(l *slog.Logger) { l.Info(strings.Repeat("a=b&", 2000) + "token=" + hidden) }},
 	} {
 		for _, format := range []string{"json", "text"} {
@@ -184,7 +212,7 @@ func TestRedactorLeaksNoShape(t *testing.T) {
 			}
 			row.log(slog.New(newRedactor(t, next)))
 			line := out.String()
-			for _, secret := range []string{hidden, "hunter2", listed, listed[:12], "77012345", jwt, jwt[25:40], "16C7e42F292c"} {
+			for _, secret := range []string{hidden, "hunter2", listed, listed[:12], "77012345", apiKey[20:40], jwt, jwt[25:40], "16C7e42F292c"} {
 				if strings.Contains(line, secret) {
 					t.Errorf("%s (%s): %s in %s", row.name, format, secret, line)
 					break
@@ -230,6 +258,16 @@ func TestRedactorKeepsOrdinaryValues(t *testing.T) {
 		{"a group", []any{slog.Group("g", "a", 1)}, `"g":{"a":1}`},
 		{"a time in a map", []any{"m", map[string]any{"t": time.Unix(0, 0).UTC(), "tokens": 3}}, `"m":{"t":"1970-01-01T00:00:00Z","tokens":3}`},
 		{"a prefix in a sentence", []any{"v", "keys begin with sk_live_ or ghp_"}, `"v":"keys begin with sk_live_ or ghp_"`},
+		{"counts in text", []any{"v", "tokens=12 used, token_count=3"}, `"v":"tokens=12 used, token_count=3"`},
+		{"a status code in a query", []any{"v", "code=200 and ?errorcode=3"}, `"v":"code=200 and ?errorcode=3"`},
+		{"options that are no secrets", []any{"v", "run --verbose yes -x", "args", []string{"--user", "ann", "--password=", "x", "-"}}, `"v":"run --verbose yes -x","args":["--user","ann","--password=","x","-"]`},
+		{"elements that are no secrets", []any{"v", "a > b <user>ann</user> <x>y"}, `"v":"a > b <user>ann</user> <x>y"`},
+		{"an at sign without a password", []any{"v", "ann@tcp(127.0.0.1)/db @tcp(x"}, `"v":"ann@tcp(127.0.0.1)/db @tcp(x"`},
+		{"the shape of an API key without its check", []any{"v", "acme_abcdefghijkl_abcdefghijklmnopqrstuvwxyz234567abcdefg"}, `"v":"acme_abcdefghijkl_abcdefghijklmnopqrstuvwxyz234567abcdefg"`},
+		{"the beginning of an API key", []any{"v", "acme_abcdefghijkl_x"}, `"v":"acme_abcdefghijkl_x"`},
+		{"a name at the very end", []any{"v", "password="}, `"v":"password="`},
+		{"nil values of a query", []any{"v", url.Values(nil)}, `"v":null`},
+		{"a JWT that is too short to be one", []any{"v", "eyJ.x eyJhbGciOiJIUzI1NiJ9"}, `"v":"eyJ.x eyJhbGciOiJIUzI1NiJ9"`},
 		{"an address", []any{"v", "mail ann@example.org or see http://x/@b"}, `"v":"mail ann@example.org or see http://x/@b"`},
 	} {
 		var out bytes.Buffer

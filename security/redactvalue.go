@@ -89,6 +89,8 @@ func (w *walk) any(x any, depth int) (plain any) {
 		return w.cookie(&v)
 	case *http.Cookie:
 		return w.cookie(v)
+	case url.Values:
+		return w.query(v)
 	case url.URL:
 		return w.scrub.text(v.String())
 	case *url.URL:
@@ -154,6 +156,26 @@ func (w *walk) request(r *http.Request) any {
 		return nil
 	}
 	return r.Method + " " + w.scrub.text(r.URL.String())
+}
+
+// query prints the parameters of a query or a form. An authorization code is a secret there, and "code" nowhere else.
+func (w *walk) query(q url.Values) any {
+	if q == nil {
+		return nil
+	}
+	tree := make(map[string]any, min(len(q), max(w.nodes, 0)+1))
+	for name, values := range q {
+		if w.nodes--; w.nodes < 0 {
+			tree["..."] = left
+			break
+		}
+		if name == "code" {
+			tree[name] = redacted
+			continue
+		}
+		w.member(tree, name, values, 0)
+	}
+	return tree
 }
 
 func (w *walk) cookie(c *http.Cookie) any {
@@ -240,9 +262,25 @@ func (w *walk) list(v reflect.Value, depth int) any {
 			out = append(out, left)
 			break
 		}
+		if i > 0 && w.isFlag(v.Index(i-1)) {
+			out = append(out, redacted)
+			continue
+		}
 		out = append(out, w.any(v.Index(i).Interface(), depth+1))
 	}
 	return out
+}
+
+// isFlag reports whether an element of a command line is the name of a secret, which the next one holds.
+func (w *walk) isFlag(v reflect.Value) bool {
+	if v.Kind() == reflect.Interface {
+		v = v.Elem()
+	}
+	if v.Kind() != reflect.String {
+		return false
+	}
+	name := strings.TrimLeft(v.String(), "-")
+	return len(name) < v.Len() && !strings.Contains(name, "=") && w.scrub.keys.secret(name)
 }
 
 func (w *walk) table(v reflect.Value, depth int) any {

@@ -91,6 +91,20 @@ func (c *scrubber) scan(s string, found *spans) {
 			if end := pemAt(s, i); end > i {
 				found.add(i, end)
 				i = end - 1
+			} else if start, end := c.flag(s, i); end > start {
+				found.add(start, end)
+				i = end - 1
+			}
+		case b == '>':
+			inWord = false
+			if end := c.element(s, i); end > i+1 {
+				found.add(i+1, end)
+				i = end - 1
+			}
+		case b == '@':
+			inWord = false
+			if start := dsnPassword(s, i); start >= 0 {
+				found.add(start, i)
 			}
 		default:
 			inWord = b == '_'
@@ -126,7 +140,7 @@ func userinfo(s string, start int) int {
 // named looks at the separator s[at]: where the name before it is one of a secret, it returns the place of the value.
 func (c *scrubber) named(s string, at int) (start, end int, ok bool) {
 	name, quoted := nameBefore(s, at)
-	if name == "" || !c.keys.secret(name) {
+	if name == "" || !c.keys.secret(name) && !isCode(s, at, name) {
 		return 0, 0, false
 	}
 	i := at + 1
@@ -160,7 +174,73 @@ func (c *scrubber) named(s string, at int) (start, end int, ok bool) {
 	default:
 		end = wordEnd(s, i)
 	}
+	if c.keys.describes(name) && strings.Trim(s[start:end], "0123456789") == "" {
+		return 0, 0, false // tokens=12
+	}
 	return start, end, end > start
+}
+
+// isCode reports whether the parameter before at is an authorization code (RFC 6749, section 4.1.2): "code" is a secret in a
+// query only.
+func isCode(s string, at int, name string) bool {
+	before := at - len(name) - 1
+	return name == "code" && s[at] == '=' && before >= 0 && (s[before] == '?' || s[before] == '&')
+}
+
+// flag returns the place of the value after a command line's "--password value" at i, or an empty one.
+func (c *scrubber) flag(s string, i int) (start, end int) {
+	if i > 0 && s[i-1] != ' ' && s[i-1] != '"' && s[i-1] != '[' && s[i-1] != '\'' {
+		return i, i
+	}
+	begin := i
+	for begin < len(s) && s[begin] == '-' && begin-i < 2 {
+		begin++
+	}
+	stop := begin
+	for stop < len(s) && stop-begin < maxKeyName && isNameByte(s[stop]) {
+		stop++
+	}
+	if stop >= len(s) || s[stop] != ' ' || !c.keys.secret(s[begin:stop]) {
+		return i, i
+	}
+	start = stop + 1
+	if end = quotedEnd(s, start); end > start {
+		return start + 1, end
+	}
+	return start, wordEnd(s, start)
+}
+
+// element returns the end of the content of an XML element whose start tag ends at i, where its name is that of a secret; else i.
+func (c *scrubber) element(s string, i int) int {
+	open := strings.LastIndexByte(s[max(0, i-2*maxKeyName):i], '<')
+	if open < 0 {
+		return i
+	}
+	tag := s[max(0, i-2*maxKeyName)+open+1 : i]
+	stop := 0
+	for stop < len(tag) && (isNameByte(tag[stop]) || tag[stop] == ':') {
+		stop++
+	}
+	if !c.keys.secret(tag[:stop]) {
+		return i
+	}
+	if end := strings.IndexByte(s[i:], '<'); end > 0 {
+		return i + end
+	}
+	return len(s)
+}
+
+// dsnPassword returns where the password begins in "user:password@tcp(host)", as Go's MySQL driver writes it, whose @ is at i; -1 for none.
+func dsnPassword(s string, i int) int {
+	if !strings.HasPrefix(s[i:], "@tcp(") && !strings.HasPrefix(s[i:], "@unix(") {
+		return -1
+	}
+	for j := i - 1; j >= 0 && i-j < 256 && strings.IndexByte(" \t\n\"'`/", s[j]) < 0; j-- {
+		if s[j] == ':' {
+			return j + 1
+		}
+	}
+	return -1
 }
 
 // nameBefore returns the name that ends just before the separator at, without quotes, and whether it was quoted.

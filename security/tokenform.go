@@ -29,6 +29,9 @@ func tokenAt(s string, i int) (start, end int) {
 			return start, end
 		}
 	}
+	if start, end = apiKeyAt(s, i); end > start {
+		return start, end
+	}
 	for _, prefix := range tokenPrefixes {
 		if prefix[0] != s[i] || !strings.HasPrefix(s[i:], prefix) {
 			continue
@@ -42,6 +45,20 @@ func tokenAt(s string, i int) (start, end int) {
 		}
 	}
 	return i, i
+}
+
+// apiKeyAt returns the place of the secret of one of this package's API keys at i, which their check tells from all else; the prefix
+// and the id may be seen.
+func apiKeyAt(s string, i int) (start, end int) {
+	mark := strings.IndexByte(s[i:min(len(s), i+maxKeyPrefix+1)], '_')
+	end = i + mark + keyIDLength + keySecretLength + keyCheckLength + 2
+	if mark < 2 || end > len(s) {
+		return i, i
+	}
+	if _, _, whole := parseKey(s[i:i+mark], s[i:end]); !whole {
+		return i, i
+	}
+	return end - keySecretLength - keyCheckLength, end
 }
 
 // jwtEnd returns the end of a JSON Web Token in compact form at i (RFC 7515, section 7.1), or i: a base64url object followed
