@@ -12,13 +12,13 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"math/big"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/gatehouse-go/gatehouse/internal/httpsig"
 	"github.com/gatehouse-go/gatehouse/internal/invalid"
 	"github.com/gatehouse-go/gatehouse/webhook"
 )
@@ -143,7 +143,7 @@ func (v *rfc9421Verifier) Verify(r *http.Request, body []byte, now time.Time) (w
 	if err := v.window.check(sent, now); err != nil {
 		return webhook.Proof{}, err
 	}
-	if _, ok := input.params.get("expires"); ok {
+	if _, ok := input.Params.Get("expires"); ok {
 		expires, err := timeParam(input, "expires")
 		if err != nil {
 			return webhook.Proof{}, err
@@ -156,45 +156,48 @@ func (v *rfc9421Verifier) Verify(r *http.Request, body []byte, now time.Time) (w
 		return webhook.Proof{}, fmt.Errorf("%w: the certificate is not valid now", webhook.ErrSignature)
 	}
 	proof := webhook.Proof{Secret: key.index, KeyID: key.id, SentAt: sent}
-	if id, ok := input.params.get("keyid"); ok && id.kind == sfString {
-		proof.KeyID = id.text
+	if id, ok := input.Params.Get("keyid"); ok && id.Kind == httpsig.String {
+		proof.KeyID = id.Text
 	}
 	return proof, nil
 }
 
+// malformed is webhook.ErrSignatureFormat with what is wrong.
+func malformed(err error) error { return fmt.Errorf("%w: %w", webhook.ErrSignatureFormat, err) }
+
 // timeParam returns the time in a parameter, in whole seconds since 1970.
-func timeParam(input sfMember, name string) (time.Time, error) {
-	value, ok := input.params.get(name)
-	if !ok || value.kind != sfInteger || value.num < 0 || value.num > maxSeconds {
+func timeParam(input httpsig.Member, name string) (time.Time, error) {
+	value, ok := input.Params.Get(name)
+	if !ok || value.Kind != httpsig.Integer || value.Num < 0 || value.Num > maxSeconds {
 		return time.Time{}, fmt.Errorf("%w: parameter %s", webhook.ErrTimestamp, name)
 	}
-	return time.Unix(value.num, 0), nil
+	return time.Unix(value.Num, 0), nil
 }
 
 // match returns the first signature that covers enough and verifies, whatever its time, and its key.
-func (v *rfc9421Verifier) match(r *http.Request, body []byte) (sfMember, signatureKey, error) {
-	fail := func(err error) (sfMember, signatureKey, error) { return sfMember{}, signatureKey{}, err }
+func (v *rfc9421Verifier) match(r *http.Request, body []byte) (httpsig.Member, signatureKey, error) {
+	fail := func(err error) (httpsig.Member, signatureKey, error) { return httpsig.Member{}, signatureKey{}, err }
 	if len(r.Header["Signature"]) == 0 || len(r.Header["Signature-Input"]) == 0 {
 		return fail(fmt.Errorf("%w: no Signature or Signature-Input", webhook.ErrNoSignature))
 	}
-	inputs, err := parseDictionary(r.Header["Signature-Input"])
+	inputs, err := httpsig.ParseDictionary(r.Header["Signature-Input"])
 	if err != nil {
-		return fail(err)
+		return fail(malformed(err))
 	}
-	signatures, err := parseDictionary(r.Header["Signature"])
+	signatures, err := httpsig.ParseDictionary(r.Header["Signature"])
 	if err != nil {
-		return fail(err)
+		return fail(malformed(err))
 	}
 	if len(inputs) > maxSignatures {
 		return fail(fmt.Errorf("%w: more than %d signatures", webhook.ErrSignatureFormat, maxSignatures))
 	}
 	reason := fmt.Errorf("%w: no Signature of the same label as a Signature-Input", webhook.ErrSignatureFormat)
 	for _, input := range inputs {
-		at := slices.IndexFunc(signatures, func(m sfMember) bool { return m.key == input.key })
-		if at < 0 || !input.isList || signatures[at].isList || signatures[at].item.kind != sfBytes {
+		at := slices.IndexFunc(signatures, func(m httpsig.Member) bool { return m.Key == input.Key })
+		if at < 0 || !input.IsList || signatures[at].IsList || signatures[at].Item.Kind != httpsig.Bytes {
 			continue
 		}
-		key, err := v.verifies(input, signatures[at].item.text, r, body)
+		key, err := v.verifies(input, signatures[at].Item.Text, r, body)
 		if err == nil {
 			return input, key, nil
 		}
@@ -204,21 +207,21 @@ func (v *rfc9421Verifier) match(r *http.Request, body []byte) (sfMember, signatu
 }
 
 // verifies returns the key by which signature is one of input.
-func (v *rfc9421Verifier) verifies(input sfMember, signature string, r *http.Request, body []byte) (signatureKey, error) {
+func (v *rfc9421Verifier) verifies(input httpsig.Member, signature string, r *http.Request, body []byte) (signatureKey, error) {
 	if err := v.covers(input, r, body); err != nil {
 		return signatureKey{}, err
 	}
-	base, err := signatureBase(input, v.public, r, body)
+	base, err := httpsig.Base(input, v.public, r, int64(len(body)))
 	if err != nil {
-		return signatureKey{}, err
+		return signatureKey{}, malformed(err)
 	}
-	keyID, named := input.params.get("keyid")
-	algorithm, _ := input.params.get("alg")
+	keyID, named := input.Params.Get("keyid")
+	algorithm, _ := input.Params.Get("alg")
 	for _, key := range v.keys {
-		if key.id != "" && (!named || key.id != keyID.text) {
+		if key.id != "" && (!named || key.id != keyID.Text) {
 			continue
 		}
-		if key.verify(algorithm.text, base, []byte(signature)) {
+		if key.verify(algorithm.Text, base, []byte(signature)) {
 			return key, nil
 		}
 	}
@@ -226,17 +229,17 @@ func (v *rfc9421Verifier) verifies(input sfMember, signature string, r *http.Req
 }
 
 // covers refuses a signature that leaves out what must be signed.
-func (v *rfc9421Verifier) covers(input sfMember, r *http.Request, body []byte) error {
+func (v *rfc9421Verifier) covers(input httpsig.Member, r *http.Request, body []byte) error {
 	var covered []string
-	for _, component := range input.list {
-		if len(component.params) == 0 {
-			covered = append(covered, component.item.text)
+	for _, component := range input.List {
+		if len(component.Params) == 0 {
+			covered = append(covered, component.Item.Text)
 		}
 	}
 	has := func(names ...string) bool {
 		return slices.ContainsFunc(names, func(name string) bool { return slices.Contains(covered, name) })
 	}
-	if tag, _ := input.params.get("tag"); v.scheme.Tag != "" && tag.text != v.scheme.Tag {
+	if tag, _ := input.Params.Get("tag"); v.scheme.Tag != "" && tag.Text != v.scheme.Tag {
 		return fmt.Errorf("%w: the signature has another tag", webhook.ErrSignatureFormat)
 	}
 	switch {
@@ -254,8 +257,10 @@ func (v *rfc9421Verifier) covers(input sfMember, r *http.Request, body []byte) e
 	digest := r.Header["Content-Digest"]
 	switch {
 	case len(digest) > 0:
-		if err := checkDigest(digest, body); err != nil {
-			return err
+		if err := httpsig.CheckDigest(digest, body); errors.Is(err, httpsig.ErrDigest) {
+			return fmt.Errorf("%w: %w", webhook.ErrSignature, err)
+		} else if err != nil {
+			return malformed(err)
 		}
 	case has("content-digest"):
 		return fmt.Errorf("%w: no Content-Digest", webhook.ErrSignatureFormat)
@@ -268,43 +273,13 @@ func (v *rfc9421Verifier) covers(input sfMember, r *http.Request, body []byte) e
 
 // verify reports whether signature is one of base by k and by algorithm, "" for the key's own.
 func (k signatureKey) verify(algorithm string, base, signature []byte) bool {
-	is := func(name string) bool { return algorithm == "" || algorithm == name }
 	if k.shared != nil {
 		s := k.shared.begin()
 		defer k.shared.end(s)
 		s.hash.Write(base)
-		return is("hmac-sha256") && same(s.hash.Sum(s.sum[:0]), signature)
+		return (algorithm == "" || algorithm == "hmac-sha256") && same(s.hash.Sum(s.sum[:0]), signature)
 	}
-	switch key := k.public.key.(type) {
-	case ed25519.PublicKey:
-		return is("ed25519") && len(signature) == ed25519.SignatureSize && ed25519.Verify(key, base, signature)
-	case *ecdsa.PublicKey:
-		if key.Curve == elliptic.P384() {
-			digest := sha512.Sum384(base)
-			return is("ecdsa-p384-sha384") && verifyECDSA(key, digest[:], signature)
-		}
-		digest := sha256.Sum256(base)
-		return is("ecdsa-p256-sha256") && verifyECDSA(key, digest[:], signature)
-	case *rsa.PublicKey:
-		if is("rsa-pss-sha512") {
-			digest := sha512.Sum512(base)
-			if rsa.VerifyPSS(key, crypto.SHA512, digest[:], signature, &rsa.PSSOptions{SaltLength: 64}) == nil {
-				return true
-			}
-		}
-		digest := sha256.Sum256(base)
-		return is("rsa-v1_5-sha256") && rsa.VerifyPKCS1v15(key, crypto.SHA256, digest[:], signature) == nil
-	}
-	return false
-}
-
-// verifyECDSA verifies a signature that is r and s in a row (section 3.3.4).
-func verifyECDSA(key *ecdsa.PublicKey, digest, signature []byte) bool {
-	size := (key.Curve.Params().BitSize + 7) / 8
-	if len(signature) != 2*size {
-		return false
-	}
-	return ecdsa.Verify(key, digest, new(big.Int).SetBytes(signature[:size]), new(big.Int).SetBytes(signature[size:]))
+	return httpsig.Verify(k.public.key, algorithm, base, signature)
 }
 
 // Describe fills in what e says of itself. It looks only at the signature that verifies: another may say anything.
@@ -314,16 +289,16 @@ func (v *rfc9421Verifier) Describe(r *http.Request, e *webhook.Event) {
 	if err != nil {
 		return
 	}
-	for _, component := range input.list {
-		if name := component.item.text; !strings.HasPrefix(name, "@") {
+	for _, component := range input.List {
+		if name := component.Item.Text; !strings.HasPrefix(name, "@") {
 			i.signedHeaders = append(i.signedHeaders, canonical(name))
 		}
 	}
 	i.bodySigned = slices.Contains(i.signedHeaders, "Content-Digest")
 	i.Describe(r, e)
-	if nonce, ok := input.params.get("nonce"); ok && nonce.text != "" && len(nonce.text) <= maxText {
-		e.ID, e.IDSigned = nonce.text, true
-		e.Key = webhook.NewKey("rfc9421", []byte("nonce"), []byte(nonce.text))
+	if nonce, ok := input.Params.Get("nonce"); ok && nonce.Text != "" && len(nonce.Text) <= maxText {
+		e.ID, e.IDSigned = nonce.Text, true
+		e.Key = webhook.NewKey("rfc9421", []byte("nonce"), []byte(nonce.Text))
 		return
 	}
 	e.Key = webhook.NewKey("rfc9421", []byte("content"), []byte(r.Method), []byte(r.URL.RequestURI()), e.Body)
@@ -333,43 +308,43 @@ func (v *rfc9421Verifier) Describe(r *http.Request, e *webhook.Event) {
 // a private key as PEM or base64 of DER.
 func (s RFC9421) Sign(r *http.Request, body []byte, now time.Time, key webhook.Secret) ([]byte, error) {
 	setMethod(r, (*rfc9421Verifier)(nil).Contract())
-	input := sfMember{key: "sig1", isList: true}
+	input := httpsig.Member{Key: "sig1", IsList: true}
 	cover := func(names ...string) {
 		for _, name := range names {
-			input.list = append(input.list, sfListItem{item: sfItem{text: name}})
+			input.List = append(input.List, httpsig.ListItem{Item: httpsig.Item{Text: name}})
 		}
 	}
 	cover("@method", "@target-uri")
 	if len(body) > 0 {
-		r.Header.Set("Content-Digest", contentDigest(body))
+		r.Header.Set("Content-Digest", httpsig.ContentDigest(body))
 		cover("content-digest")
 	}
 	if r.Header.Get("Content-Type") != "" {
 		cover("content-type")
 	}
 	for _, name := range s.Components {
-		if !slices.ContainsFunc(input.list, func(c sfListItem) bool { return c.item.text == name }) {
+		if !slices.ContainsFunc(input.List, func(c httpsig.ListItem) bool { return c.Item.Text == name }) {
 			cover(name)
 		}
 	}
-	input.params = sfParams{{"created", sfItem{kind: sfInteger, num: now.Unix()}}}
+	input.Params = httpsig.Params{{Key: "created", Value: httpsig.Item{Kind: httpsig.Integer, Num: now.Unix()}}}
 	if key.ID() != "" {
-		input.params = append(input.params, sfParam{"keyid", sfItem{text: key.ID()}})
+		input.Params = append(input.Params, httpsig.Param{Key: "keyid", Value: httpsig.Item{Text: key.ID()}})
 	}
-	input.params = append(input.params, sfParam{"nonce", sfItem{text: rand.Text()}})
+	input.Params = append(input.Params, httpsig.Param{Key: "nonce", Value: httpsig.Item{Text: rand.Text()}})
 	if s.Tag != "" {
-		input.params = append(input.params, sfParam{"tag", sfItem{text: s.Tag}})
+		input.Params = append(input.Params, httpsig.Param{Key: "tag", Value: httpsig.Item{Text: s.Tag}})
 	}
-	base, err := signatureBase(input, r.URL, r, body)
+	base, err := httpsig.Base(input, r.URL, r, int64(len(body)))
 	if err != nil {
-		return nil, err
+		return nil, malformed(err)
 	}
 	signature, err := s.signature(key, base)
 	if err != nil {
 		return nil, err
 	}
-	r.Header.Set("Signature-Input", string(input.appendList([]byte("sig1="))))
-	r.Header.Set("Signature", string(sfItem{kind: sfBytes, text: string(signature)}.appendTo([]byte("sig1="))))
+	r.Header.Set("Signature-Input", string(input.AppendList([]byte("sig1="))))
+	r.Header.Set("Signature", string(httpsig.Item{Kind: httpsig.Bytes, Text: string(signature)}.AppendTo([]byte("sig1="))))
 	return body, nil
 }
 
