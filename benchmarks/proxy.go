@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"log"
@@ -13,10 +14,9 @@ import (
 
 	"github.com/dlclark/regexp2"
 	"github.com/dunglas/go-urlpattern"
+	"github.com/gatehouse-go/gatehouse/proxy"
 	"github.com/go-chi/chi/v5"
 	pathtoregexp "github.com/soongo/path-to-regexp"
-
-	"github.com/gatehouse-go/gatehouse/proxy"
 
 	"github.com/gatehouse-go/gatehouse/benchmarks/internal/measure"
 )
@@ -35,7 +35,7 @@ func proxyCases() []measure.Case {
 func rulesCase(name, path string, found bool, bar float64) measure.Case {
 	const count = 100
 	source := func(i int) string { return fmt.Sprintf("/section%d/:slug", i) }
-	request := httptest.NewRequest(http.MethodGet, path, nil)
+	request := httptest.NewRequestWithContext(context.Background(), http.MethodGet, path, nil)
 	nothing := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
 
 	config := proxy.Config{}
@@ -138,7 +138,7 @@ func forwardCase() measure.Case {
 	through := func(h http.Handler) func(int) {
 		return func(n int) {
 			for range n {
-				r := httptest.NewRequest(http.MethodGet, "/a/b?c=d", nil)
+				r := httptest.NewRequestWithContext(context.Background(), http.MethodGet, "/a/b?c=d", nil)
 				w := httptest.NewRecorder()
 				if h.ServeHTTP(w, r); w.Code != http.StatusOK {
 					panic(w.Code)

