@@ -307,7 +307,11 @@ func FuzzResolve(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, base, raw string) {
 		const page = "https://app.example.com/auth/callback?code=c"
-		if got, err := r.Resolve(raw); err == nil {
+		for _, resolve := range []func(string) (string, error){r.Resolve, func(raw string) (string, error) { return r.ResolveFrom("/auth/callback", raw) }} {
+			got, err := resolve(raw)
+			if err != nil {
+				continue
+			}
 			checkTarget(t, r, page, raw, got, origins)
 			// What is accepted leads where a browser would have gone with the input itself.
 			want, err := whatwg.ParseRef(page, raw)

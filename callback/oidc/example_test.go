@@ -2,9 +2,11 @@ package oidc_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"testing"
 
 	"github.com/gatehouse-go/gatehouse/callback"
@@ -56,4 +58,43 @@ func ExampleNew() {
 	mux.ServeHTTP(w, r)
 	fmt.Println(w.Code, w.Header().Get("Location"))
 	// Output: 303 /login?return_to=%2Finbox
+}
+
+// GitHub speaks OAuth 2 alone: who the person is stands behind its API. The number is theirs for good; the name can change hands.
+func ExampleOAuth2() {
+	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, `{"id":583231,"login":"octocat"}`)
+	})) // stands for https://api.github.com
+	defer api.Close()
+
+	github := oidc.Provider{
+		ID: "github", ClientID: "client id", ClientSecret: "client secret", Scopes: []string{"read:user"},
+		OAuth2: &oidc.OAuth2{
+			AuthURL:  "https://github.com/login/oauth/authorize",
+			TokenURL: "https://github.com/login/oauth/access_token",
+			Identify: func(ctx context.Context, client *http.Client) (oidc.Identity, error) {
+				r, err := http.NewRequestWithContext(ctx, http.MethodGet, api.URL+"/user", nil)
+				if err != nil {
+					return oidc.Identity{}, err
+				}
+				res, err := client.Do(r)
+				if err != nil {
+					return oidc.Identity{}, err
+				}
+				defer res.Body.Close()
+				var u struct {
+					ID    int64
+					Login string
+				}
+				if err := json.NewDecoder(res.Body).Decode(&u); err != nil || u.ID == 0 {
+					return oidc.Identity{}, fmt.Errorf("GitHub's user: %d %w", res.StatusCode, err)
+				}
+				claims, err := json.Marshal(map[string]string{"login": u.Login})
+				return oidc.Identity{Subject: strconv.FormatInt(u.ID, 10), Claims: claims}, err
+			},
+		},
+	}
+	id, err := github.OAuth2.Identify(context.Background(), api.Client())
+	fmt.Println(id.Subject, string(id.Claims), err)
+	// Output: 583231 {"login":"octocat"} <nil>
 }

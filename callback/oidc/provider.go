@@ -125,7 +125,7 @@ type metadata struct {
 const (
 	metadataKept  = time.Hour
 	retryAfter    = time.Minute
-	failureKept   = 5 * time.Second
+	failureKept   = time.Second
 	callTimeout   = 15 * time.Second
 	answerLimit   = 1 << 20
 	logoutFetches = 10 * time.Second // between fetches of keys for logout tokens, which anybody may send
@@ -209,7 +209,7 @@ func loopback(host string) bool {
 }
 
 // discover returns the provider's metadata, fetched again after an hour. Where that fails, what was known before stays in use; where
-// nothing was, the failure is answered for a few seconds without asking again.
+// nothing was, the failure is answered for a second without asking again.
 func (p *provider) discover(ctx context.Context) (*discovered, error) {
 	if p.OAuth2 != nil {
 		return &discovered{endpoint: oauth2.Endpoint{AuthURL: p.OAuth2.AuthURL, TokenURL: p.OAuth2.TokenURL}}, nil

@@ -160,6 +160,10 @@ func TestRefreshReadsLooseAnswers(t *testing.T) {
 	if err != nil || fresh.Access != "new" || fresh.Refresh != old.Refresh || time.Until(fresh.Expires) < 50*time.Second {
 		t.Errorf("expires_in as text, no rotation: %v", err)
 	}
+	a, old = tokensOf(t, answering(`{"error":"bad_refresh_token"}`)) // GitHub, with status 200
+	if _, err := a.login.Refresh(t.Context(), old); !errors.Is(err, oidc.ErrNoRefresh) {
+		t.Errorf("an error with status 200: %v", err)
+	}
 	for _, body := range []string{`{}`, `x`, `{"access_token":7}`} {
 		a, old = tokensOf(t, answering(body))
 		if _, err := a.login.Refresh(t.Context(), old); !errors.Is(err, oidc.ErrUnreachable) {

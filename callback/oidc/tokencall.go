@@ -41,11 +41,11 @@ func (p *provider) post(ctx context.Context, endpoint string, config *oauth2.Con
 	if err != nil {
 		return err
 	}
-	if res.StatusCode < 200 || res.StatusCode > 299 {
-		var failure struct {
-			Error string `json:"error"`
-		}
-		_ = json.Unmarshal(body, &failure) // what cannot be read stays empty
+	var failure struct {
+		Error string `json:"error"`
+	}
+	_ = json.Unmarshal(body, &failure)                                       // what cannot be read stays empty
+	if res.StatusCode < 200 || res.StatusCode > 299 || failure.Error != "" { // some answer 200 with an error
 		return &callError{res.StatusCode, failure.Error}
 	}
 	return json.Unmarshal(body, answer)
@@ -80,7 +80,7 @@ func plainError(err error) error {
 // refusedGrant reports whether the provider refused the code or refresh token itself.
 func refusedGrant(err error) bool {
 	failure, ok := errors.AsType[*callError](err)
-	return ok && failure.code == "invalid_grant"
+	return ok && (failure.code == "invalid_grant" || failure.code == "bad_refresh_token" || failure.code == "bad_verification_code") // the last two are GitHub's
 }
 
 // because returns a reason with its cause, for the log.
