@@ -23,6 +23,7 @@ var parts = []struct {
 }{
 	{"webhook", webhookCases},
 	{"proxy", proxyCases},
+	{"security", securityCases},
 }
 
 func main() {
