@@ -217,7 +217,7 @@ func FuzzStringify(f *testing.F) {
 }
 
 func FuzzTemplate(f *testing.F) {
-	for _, s := range []string{"", "{body}", "v0:{timestamp}:{body}", "{{{body}}}", "{", "}", "{header:X}{json:field:x}{body}", "{{body}}"} {
+	for _, s := range []string{"", "{body}", "v0:{timestamp}:{body}", "{{{body}}}", "{", "}", "{header:X}{json:field:x}{body}", "{{body}}", "{body} end"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, signed string) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -94,6 +95,23 @@ func TestEventsSayWhatTheyAre(t *testing.T) {
 		{"typeform", "an event", `{"event_id":"e","event_type":"form_response"}`, nil, "form_response", true, "e", true},
 		{"typeform", "an escaped id", `{"event_id":"e\u0031","event_type":"form_response"}`, nil, "form_response", true, "e1", true},
 		{"typeform", "a body that is no JSON", `hello`, nil, "", false, "", false},
+		{"typeform", "an id behind what is cut short", `{"a":{"b":[1,2`, nil, "", false, "", false},
+		{"typeform", "an id behind a string that does not end", `{"a":"b`, nil, "", false, "", false},
+		{"typeform", "an id behind a comma too many", `{"a":,"event_id":"e"}`, nil, "", false, "", false},
+		{"typeform", "an id behind a bracket too many", `{"a":],"event_id":"e"}`, nil, "", false, "", false},
+		{"typeform", "an id behind a sign that is none", `{"a":!,"event_id":"e"}`, nil, "", false, "", false},
+		{"typeform", "a name without a value", `{"event_id"}`, nil, "", false, "", false},
+		{"typeform", "a name that is none", `{event_id:"e"}`, nil, "", false, "", false},
+		{"typeform", "an escape that is none", `{"event_id":"\x","event_type":"t"}`, nil, "t", true, "", false},
+		{"typeform", "a long id", `{"event_id":"` + strings.Repeat("a", 1100) + `","event_type":"t"}`, nil, "t", true, "", false},
+		{"typeform", "deep nesting", strings.Repeat(`{"a":[`, 100000), nil, "", false, "", false},
+		{"line", "events that are no list", `{"events":{"type":"x"}}`, nil, "", false, "", false},
+		{"line", "a list that is cut short", `{"events":[{"type":"x","webhookEventId":"1"} `, nil, "x", true, "1", true},
+		{"line", "a list without commas", `{"events":[{"type":"x"} {"type":"y"}]}`, nil, "x", true, "", false},
+		{"telegram", "a name that does not end", `{"message`, nil, "", false, "", false},
+		{"telegram", "a name without a value", `{"message"}`, nil, "message", false, "", false},
+		{"telegram", "an id alone", `{"update_id":7}`, nil, "", false, "7", false},
+		{"slack", "a form that cannot be read", `command=%zz`, nil, "", false, "", false},
 		{"typeform", "an id that is an object", `{"event_id":{},"event_type":null}`, nil, "", false, "", false},
 	} {
 		e := delivered(t, row.id, row.body, row.header)

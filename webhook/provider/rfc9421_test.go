@@ -2,14 +2,17 @@ package provider_test
 
 import (
 	"crypto"
+	"crypto/ecdh"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -105,6 +108,9 @@ func TestMessageSignaturesMustCoverEnough(t *testing.T) {
 		{"the status of a response", provider.RFC9421{}, message{`("@method" "@target-uri" "content-digest" "@status");created=1764000000`, append(whole[:3:3], `"@status": 200`), fields, body}, webhook.ErrSignatureFormat},
 		{"a field that a proxy replaces", provider.RFC9421{}, message{`("@method" "@target-uri" "content-digest" "host");created=1764000000`, append(whole[:3:3], `"host": internal.example`), fields, body}, nil},
 		{"the length", provider.RFC9421{}, message{`("@method" "@target-uri" "content-digest" "content-length");created=1764000000`, append(whole[:3:3], `"content-length": 18`), fields, body}, nil},
+		{"a field as a dictionary", provider.RFC9421{}, message{`("@method" "@target-uri" "content-digest" "x-event";key="a");created=1764000000`, whole, map[string]string{"Content-Digest": digest, "X-Event": "a=1"}, body}, webhook.ErrSignatureFormat},
+		{"a parameter of every kind", provider.RFC9421{}, message{`("@method" "@target-uri" "content-digest");created=1764000000;a="\"\\";b=?0;c;d=:aGk=:;e=to/k:en;f=-12`, whole, fields, body}, nil},
+		{"a field with a line break, as only a test can make it", provider.RFC9421{}, message{`("@method" "@target-uri" "content-digest" "x-event");created=1764000000`, append(whole[:3:3], "\"x-event\": a\nb"), map[string]string{"Content-Digest": digest, "X-Event": "a\nb"}, body}, webhook.ErrSignatureFormat},
 		{"a query parameter without a name", provider.RFC9421{}, message{`("@method" "@target-uri" "content-digest" "@query-param");created=1764000000`, whole, fields, body}, webhook.ErrSignatureFormat},
 		{"a query parameter that is missing", provider.RFC9421{}, message{`("@method" "@target-uri" "content-digest" "@query-param";name="no");created=1764000000`, whole, fields, body}, webhook.ErrSignatureFormat},
 		{"created a second too long ago", provider.RFC9421{}, message{`("@method" "@target-uri" "content-digest");created=1763999699`, whole, fields, body}, webhook.ErrTooOld},
@@ -319,6 +325,60 @@ func TestMessageSignatureIdentity(t *testing.T) {
 			t.Errorf("%s is the same event as %s", name, other)
 		}
 		keys[e.Key] = name
+	}
+}
+
+func TestMessageSignaturesOfOtherURLs(t *testing.T) {
+	for _, row := range []struct{ public, authority, path, query string }{
+		{"https://Example.com:443", "example.com", "/", "?"},
+		{"http://example.com:80/", "example.com", "/", "?"},
+		{"http://example.com:8080/a%20b", "example.com:8080", "/a%20b", "?"},
+		{"https://example.com/hook?a=b", "example.com", "/hook", "?a=b"},
+	} {
+		u, err := url.Parse(row.public)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := message{
+			`("@method" "@authority" "@path" "@query" "@scheme");created=1764000000`,
+			[]string{`"@method": POST`, `"@authority": ` + row.authority, `"@path": ` + row.path, `"@query": ` + row.query, `"@scheme": ` + u.Scheme},
+			nil, "",
+		}
+		d := delivery{scheme: provider.RFC9421{Secrets: secret(sharedSecret)}, setup: webhook.Setup{PublicURL: u}}
+		r := m.request(t)
+		r.URL.RawQuery = u.RawQuery
+		if _, err := d.prepared(t).Verify(r, nil, now); err != nil {
+			t.Errorf("%s: %v", row.public, err)
+		}
+	}
+}
+
+func TestPrivateKeysInOlderForms(t *testing.T) {
+	ec, err := x509.MarshalECPrivateKey(ecKey(t, elliptic.P256()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{
+		pemOf("EC PRIVATE KEY", ec), base64.StdEncoding.EncodeToString(ec),
+		pemOf("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(rsaKey(t))),
+	} {
+		if _, err := (provider.RFC9421{}).Sign(delivery{}.request(t), nil, now, webhook.NewSecret(text)); err != nil {
+			t.Error(err)
+		}
+	}
+	x, err := ecdh.X25519().GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := (provider.RFC9421{}).Sign(delivery{}.request(t), nil, now, webhook.NewSecret(privatePEM(t, x))); err == nil {
+		t.Error("a key that cannot sign is accepted")
+	}
+	d := delivery{scheme: provider.RFC9421{Secrets: secret(publicPEM(t, x.PublicKey()))}}
+	if _, err := d.scheme.Prepare(d.completeSetup(t)); err == nil || !strings.Contains(err.Error(), "must be an RSA, ECDSA or Ed25519 key") {
+		t.Errorf("%v", err)
+	}
+	if _, err := (provider.RFC9421{Components: []string{"x-missing"}}).Sign(delivery{}.request(t), nil, now, webhook.NewSecret(sharedSecret)); err == nil {
+		t.Error("a component that is missing is signed")
 	}
 }
 
