@@ -9,11 +9,13 @@
 //	})
 //
 // A provider that is not listed is an [HMAC], a [Token] or an [RFC9421] with the right fields. [New] makes a scheme from a
-// provider's id, for configuration files and tools.
+// provider's id, for configuration files; [Inspect] does so for tools that look at a captured delivery.
 //
 // Each type's comment says what the provider signs, in which order of trust its values stand, how old a delivery may be, how
 // long the provider waits and retries, and by what two deliveries count as one event. Where a fact could not be confirmed in the provider's
 // own document or code, the comment says so.
+//
+// Such figures change; they are bounds for a receiver's own settings, not promises.
 //
 // All schemes refuse: no secret, an empty secret, one with white space around it; a signature field given twice, cut short or spelled
 // another way; a time that is not plain digits (or RFC 3339), overflows, or lies outside the tolerance before or after.

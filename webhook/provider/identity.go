@@ -120,7 +120,7 @@ func collect(body []byte, place string, uniform bool) (value string, several boo
 // key returns what makes e the same event as another: see webhook.Event.Key.
 func (i *identity) key(e *webhook.Event, many bool) webhook.Key {
 	if many || len(i.batch) > 0 {
-		if parts := i.batchParts(e.Body); len(parts) > 1 {
+		if parts := i.batchParts(e.Body); parts != nil {
 			return webhook.NewKey(i.provider, parts...)
 		}
 	}
@@ -141,17 +141,22 @@ func (i *identity) key(e *webhook.Event, many bool) webhook.Key {
 	return webhook.NewKey(i.provider, parts...)
 }
 
-// batchParts returns the ids of a batch, each kind in the batch's order.
+// batchParts returns the ids of a batch, each kind behind its place and in the batch's order; nil where there are none.
 func (i *identity) batchParts(body []byte) [][]byte {
 	parts := [][]byte{[]byte("batch")}
 	places := i.batch
 	if len(places) == 0 {
 		places = i.id.JSON
 	}
+	found := false
 	for _, place := range places {
+		parts = append(parts, []byte(place))
 		for raw := range members(body, place) {
-			parts = append(parts, raw)
+			parts, found = append(parts, raw), true
 		}
+	}
+	if !found {
+		return nil
 	}
 	return parts
 }

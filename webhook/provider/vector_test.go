@@ -211,3 +211,17 @@ func TestEveryChangedByteOfASignedFieldIsNoticed(t *testing.T) {
 		})
 	}
 }
+
+// check verifies d and compares the reason.
+func check(t *testing.T, name string, d delivery, want error) webhook.Proof {
+	t.Helper()
+	at := now
+	if d.at != 0 {
+		at = time.Unix(d.at, 0)
+	}
+	proof, err := d.prepared(t).Verify(d.request(t), []byte(d.body), at)
+	if !errors.Is(err, want) {
+		t.Errorf("%s: %v, want %v", name, err, want)
+	}
+	return proof
+}
