@@ -1,0 +1,84 @@
+package cdn
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse/internal/invalid"
+	"github.com/gatehouse-go/gatehouse/revalidate"
+)
+
+// FastlyConfig says how a [Fastly] works. Service and Token are required.
+type FastlyConfig struct {
+	Service string // id of the service
+	Token   string // API token with the scope purge_select
+
+	// API is the address of the API. Empty means https://api.fastly.com.
+	API string
+	// Client sends the requests. Nil means http.DefaultClient.
+	Client *http.Client
+	// Timeout bounds one request. Zero means 10 s.
+	Timeout time.Duration
+}
+
+// A Fastly purges surrogate keys at Fastly (fastly.com/documentation/reference/api/purging): softly, which leaves them to be
+// served stale, for [revalidate.StaleWhileRevalidate], and at once for [revalidate.Expire]. Paths and prefixes are [ErrUnsupported]; the
+// tags beside them are purged all the same.
+type Fastly struct {
+	client
+	target string
+	token  string
+}
+
+// fastlyKeys is how many keys one request purges.
+const fastlyKeys = 256
+
+// NewFastly returns a sender. The error joins every mistake in c and repeats no token.
+func NewFastly(c FastlyConfig) (*Fastly, error) {
+	mistakes := invalid.Config{Package: "cdn"}
+	if c.Service == "" {
+		mistakes.Hidden("Service", "is required")
+	}
+	if c.Token == "" {
+		mistakes.Hidden("Token", "is required")
+	}
+	api := checkAPI(&mistakes, c.API, "https://api.fastly.com")
+	f := &Fastly{client: newClient(c.Client, c.Timeout, &mistakes), token: c.Token, target: api + "/service/" + url.PathEscape(c.Service) + "/purge"}
+	if err := mistakes.Err(); err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+// checkAPI returns the address of an API without a slash at its end.
+func checkAPI(mistakes *invalid.Config, api, def string) string {
+	if api == "" {
+		return def
+	}
+	if u, err := url.Parse(api); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.User != nil {
+		mistakes.Field("API", api, "must be an absolute http or https URL")
+	}
+	return strings.TrimRight(api, "/")
+}
+
+// Send purges the tags of inv.
+func (f *Fastly) Send(ctx context.Context, inv revalidate.Invalidation) error {
+	groups, err := onlyTags(inv, fastlyKeys)
+	for _, keys := range groups {
+		header := http.Header{
+			"Fastly-Key":    {f.token},
+			"Accept":        {"application/json"},
+			"Surrogate-Key": {strings.Join(keys, " ")},
+		}
+		if inv.Mode == revalidate.StaleWhileRevalidate {
+			header.Set("Fastly-Soft-Purge", "1")
+		}
+		_, failed := f.do(ctx, http.MethodPost, f.target, header, "")
+		err = errors.Join(err, failed)
+	}
+	return err
+}
