@@ -6,6 +6,7 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -19,9 +20,10 @@ import (
 // parts are what can be measured, in the order of the report.
 var parts = []struct {
 	name  string
-	cases func() []measure.Case
+	cases func(scratch string) []measure.Case // scratch is a folder that is removed at the end
 }{
 	{"webhook", webhookCases},
+	{"inbox", inboxCases},
 	{"proxy", proxyCases},
 	{"security", securityCases},
 }
@@ -56,6 +58,11 @@ func partNames() string {
 
 // run measures the parts, prints and writes them, and reports whether a bar was missed.
 func run(only, out string, options measure.Options) (missed bool, err error) {
+	scratch, err := os.MkdirTemp("", "gatehouse-bench-*")
+	if err != nil {
+		return false, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(scratch)) }()
 	r := report.New()
 	fmt.Printf("%s, %d CPUs, %s, %s, %s\n", r.Machine.CPU, r.Machine.CPUs, r.Machine.OS, r.Machine.Go, r.At.Format(time.DateOnly))
 	color := isTerminal(os.Stdout)
@@ -63,7 +70,7 @@ func run(only, out string, options measure.Options) (missed bool, err error) {
 		if only != "" && only != p.name {
 			continue
 		}
-		for _, c := range p.cases() {
+		for _, c := range p.cases(scratch) {
 			results := measure.Run(c, options)
 			measured := report.Case{Part: p.name, Name: c.Name, Results: results, Verdicts: measure.Judge(c.Bars, results)}
 			if err := measured.Print(os.Stdout, color); err != nil {

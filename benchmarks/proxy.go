@@ -22,7 +22,7 @@ import (
 )
 
 // proxyCases measure the rules of a proxy and the forwarding of a request.
-func proxyCases() []measure.Case {
+func proxyCases(_ string) []measure.Case {
 	return []measure.Case{
 		rulesCase("100 rules, the last matches", "/section99/a", true, 100),
 		rulesCase("100 rules, none matches", "/about/us", false, 50),

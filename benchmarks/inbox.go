@@ -1,0 +1,155 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"fmt"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"sync/atomic"
+
+	"github.com/gatehouse-go/gatehouse/webhook"
+	"github.com/gatehouse-go/gatehouse/webhook/inbox"
+	"github.com/gatehouse-go/gatehouse/webhook/inbox/sqlite"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riversqlite"
+	"github.com/riverqueue/river/rivermigrate"
+	_ "modernc.org/sqlite"
+
+	"github.com/gatehouse-go/gatehouse/benchmarks/internal/measure"
+)
+
+// producers is how many requests wait for their event to be stored at the same time.
+const producers = 64
+
+// inboxCases measure how long it takes to store an event durably, with a unique key, for 64 waiting producers.
+func inboxCases(scratch string) []measure.Case {
+	return []measure.Case{{
+		Name: "durable accept of a 1 KiB event, 64 producers, SQLite",
+		// At least 0.9 times as many a second as a bare group commit, and 3 times as many as River.
+		Bars: []measure.Bar{{Quantity: measure.TimesLimit, AtMost: 1 / 0.9}, {Quantity: measure.TimesPeer, AtMost: 1. / 3}},
+		Contenders: []measure.Contender{
+			{Name: "one table, group commit", Kind: measure.Limit, Do: bareGroupCommit(scratch)},
+			{Name: "gatehouse inbox/sqlite Accept", Kind: measure.Ours, Do: inboxAccept(scratch)},
+			{Name: "River on SQLite, Insert", Kind: measure.Peer, Do: riverInsert(scratch)},
+		},
+	}}
+}
+
+// fromProducers calls store n times with numbers that never come again, from as many goroutines as there are producers.
+func fromProducers(store func(number int64)) func(n int) {
+	var next atomic.Int64
+	return func(n int) {
+		var left atomic.Int64
+		left.Store(int64(n))
+		var wait sync.WaitGroup
+		for range min(n, producers) {
+			wait.Go(func() {
+				for left.Add(-1) >= 0 {
+					store(next.Add(1))
+				}
+			})
+		}
+		wait.Wait()
+	}
+}
+
+// openSQLite opens a new database that syncs each commit. It lives as long as the process.
+func openSQLite(path string) *sql.DB {
+	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=busy_timeout(10000)")
+	must(err)
+	return db
+}
+
+func payload() []byte {
+	body := make([]byte, 1<<10)
+	_, _ = rand.Read(body) // never fails
+	return body
+}
+
+func inboxAccept(scratch string) func(int) {
+	box, err := sqlite.Open(openSQLite(filepath.Join(scratch, "inbox.db")), inbox.Config{})
+	must(err)
+	body := payload()
+	return fromProducers(func(number int64) {
+		id := strconv.FormatInt(number, 10)
+		_, err := box.Accept(context.Background(), webhook.Event{
+			Provider: "bench", Type: "event", ID: id, IDSigned: true, Body: body, Key: webhook.NewKey("bench", []byte(id)),
+		})
+		must(err)
+	})
+}
+
+// bareGroupCommit stores into one table with a unique key, as many rows in a commit as wait.
+func bareGroupCommit(scratch string) func(int) {
+	db := openSQLite(filepath.Join(scratch, "bare.db"))
+	conn, err := db.Conn(context.Background())
+	must(err)
+	exec := func(query string) { _, err := conn.ExecContext(context.Background(), query); must(err) }
+	exec("CREATE TABLE events (id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, body BLOB NOT NULL)")
+	insert, err := conn.PrepareContext(context.Background(), "INSERT INTO events (key, body) VALUES (?, ?) ON CONFLICT (key) DO NOTHING")
+	must(err)
+	type row struct {
+		key    webhook.Key
+		stored chan struct{}
+	}
+	waiting := make(chan row, producers)
+	body := payload()
+	go func() { // ends with the process
+		for first := range waiting {
+			group := []row{first}
+			for len(waiting) > 0 {
+				group = append(group, <-waiting)
+			}
+			exec("BEGIN IMMEDIATE")
+			for _, r := range group {
+				_, err := insert.ExecContext(context.Background(), r.key[:], body)
+				must(err)
+			}
+			exec("COMMIT")
+			for _, r := range group {
+				close(r.stored)
+			}
+		}
+	}()
+	return fromProducers(func(number int64) {
+		r := row{webhook.NewKey("bench", []byte(strconv.FormatInt(number, 10))), make(chan struct{})}
+		waiting <- r
+		<-r.stored
+	})
+}
+
+// eventArgs is a River job with a unique key.
+type eventArgs struct {
+	ID   int64  `json:"id"   river:"unique"`
+	Body []byte `json:"body"`
+}
+
+// Kind names the job for River.
+func (eventArgs) Kind() string { return "event" }
+
+// InsertOpts makes River refuse a second job for the same event.
+func (eventArgs) InsertOpts() river.InsertOpts {
+	return river.InsertOpts{UniqueOpts: river.UniqueOpts{ByArgs: true}}
+}
+
+func riverInsert(scratch string) func(int) {
+	db := openSQLite(filepath.Join(scratch, "river.db"))
+	db.SetMaxOpenConns(1) // as River's driver asks
+	driver := riversqlite.New(db)
+	migrator, err := rivermigrate.New(driver, nil)
+	must(err)
+	_, err = migrator.Migrate(context.Background(), rivermigrate.DirectionUp, nil)
+	must(err)
+	client, err := river.NewClient(driver, &river.Config{})
+	must(err)
+	body := payload()
+	return fromProducers(func(number int64) {
+		_, err := client.Insert(context.Background(), eventArgs{ID: number, Body: body}, nil)
+		if err != nil {
+			panic(fmt.Sprintf("River: %v", err))
+		}
+	})
+}
