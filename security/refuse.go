@@ -17,8 +17,25 @@ type refuser struct {
 	stage   string // the middleware, as the log names it
 	onError func(http.ResponseWriter, *http.Request, error)
 	logger  *slog.Logger
-	sample  *rate.Limiter // of refusals that clients cause, so that a flood of them does not become one of log lines
-	left    *atomic.Int64 // how many were not logged since the last that was
+	clients *logSample // of refusals that are the client's doing
+	faults  *logSample // of those that are the server's, which a flood of the former must not hide
+}
+
+// logSample lets a hundred lines at once into the log and ten a second, so that a flood of refusals does not become one of lines.
+type logSample struct {
+	limit *rate.Limiter
+	left  atomic.Int64 // how many were left out since the last that was let in
+}
+
+func newLogSample() *logSample { return &logSample{limit: rate.NewLimiter(10, 100)} }
+
+// take reports whether a line is let in, and how many were left out before it.
+func (s *logSample) take() (left int64, ok bool) {
+	if !s.limit.Allow() {
+		s.left.Add(1)
+		return 0, false
+	}
+	return s.left.Swap(0), true
 }
 
 // newRefuser fills in what a Config left nil.
@@ -29,35 +46,30 @@ func newRefuser(stage string, onError func(http.ResponseWriter, *http.Request, e
 	if logger == nil {
 		logger = slog.Default()
 	}
-	return refuser{stage: stage, onError: onError, logger: logger, sample: rate.NewLimiter(10, 100), left: new(atomic.Int64)}
+	return refuser{stage: stage, onError: onError, logger: logger, clients: newLogSample(), faults: newLogSample()}
 }
 
-// refuse logs err and answers. A refusal that is the client's doing is Info, and after 100 at once only ten a second are logged; a fault of the
-// server is an Error, and always logged.
+// refuse logs err and answers. A refusal that is the client's doing is Info, a fault of the server an Error.
 func (f *refuser) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	f.log(r.Context(), err)
 	f.onError(w, r, err)
 }
 
 func (f *refuser) log(ctx context.Context, err error) {
-	level := slog.LevelError
-	if refusal.Status(err) < http.StatusInternalServerError {
-		level = slog.LevelInfo
+	level, sample := slog.LevelInfo, f.clients
+	if refusal.Status(err) >= http.StatusInternalServerError {
+		level, sample = slog.LevelError, f.faults
 	}
 	if !f.logger.Enabled(ctx, level) {
 		return
 	}
-	var unlogged int64
-	if level == slog.LevelInfo {
-		if !f.sample.Allow() {
-			f.left.Add(1)
-			return
-		}
-		unlogged = f.left.Swap(0)
+	left, ok := sample.take()
+	if !ok {
+		return
 	}
-	attrs := [...]slog.Attr{slog.String("stage", f.stage), slog.Any("cause", err), slog.Int64("unlogged", unlogged)}
+	attrs := [...]slog.Attr{slog.String("stage", f.stage), slog.Any("cause", err), slog.Int64("unlogged", left)}
 	n := len(attrs)
-	if unlogged == 0 {
+	if left == 0 {
 		n--
 	}
 	f.logger.LogAttrs(ctx, level, "request refused", attrs[:n]...)
