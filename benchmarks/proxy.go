@@ -93,10 +93,10 @@ func rulesCase(name, path string, found bool, bar float64) measure.Case {
 				}
 			}},
 			{Name: "chi", Kind: measure.Peer, Do: func(n int) {
-				context := chi.NewRouteContext()
+				route := chi.NewRouteContext()
 				for range n {
-					context.Reset()
-					if router.Match(context, http.MethodGet, path) != found {
+					route.Reset()
+					if router.Match(route, http.MethodGet, path) != found {
 						panic("wrong outcome")
 					}
 				}

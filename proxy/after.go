@@ -13,7 +13,7 @@ type afterwork struct {
 	slots   chan struct{}
 	timeout time.Duration
 	logger  *slog.Logger
-	quit    context.Context // ends when close gives up waiting
+	quit    context.Context //nolint:containedctx // the lifetime of the work: it ends when close gives up waiting
 	giveUp  context.CancelFunc
 
 	mu      sync.Mutex

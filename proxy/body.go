@@ -29,7 +29,7 @@ func (b *cappedBody) Read(p []byte) (int, error) {
 		n, err = int(b.left), ErrBodySize
 	}
 	b.left -= int64(n)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		err = bodyError(err)
 		b.failed.Store(&err)
 	}
@@ -114,5 +114,8 @@ const copyBuffer = 32 << 10
 
 type bufferPool struct{ pool sync.Pool }
 
-func (p *bufferPool) Get() []byte  { return p.pool.Get().(*[copyBuffer]byte)[:] }
+func (p *bufferPool) Get() []byte {
+	return p.pool.Get().(*[copyBuffer]byte)[:] //nolint:forcetypeassert // New makes nothing else
+}
+
 func (p *bufferPool) Put(b []byte) { p.pool.Put((*[copyBuffer]byte)(b)) }

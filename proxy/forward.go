@@ -22,16 +22,16 @@ type destination struct {
 }
 
 // A flight is one forwarded request. It is the context of that request, so that the transport and the hooks of
-// httputil.ReverseProxy, which see nothing else of ours, find it.
+// [httputil.ReverseProxy], which see nothing else of ours, find it.
 type flight struct {
-	context.Context
-	up      *upstream
-	in      *http.Request // as it came to the rules, for onError
-	to      destination
-	set     []headerOp // what Handle set for the request
-	target  *target    // whose pending count the flight holds
-	body    *cappedBody
-	onError func(http.ResponseWriter, *http.Request, error)
+	context.Context //nolint:containedctx // it is one
+	up              *upstream
+	in              *http.Request // as it came to the rules, for onError
+	to              destination
+	set             []headerOp // what Handle set for the request
+	target          *target    // whose pending count the flight holds
+	body            *cappedBody
+	onError         func(http.ResponseWriter, *http.Request, error)
 }
 
 type flightKey struct{}
@@ -89,7 +89,7 @@ func (up *upstream) forward(e *exchange, to destination) {
 		f.body = &cappedBody{ReadCloser: r.Body, left: up.maxBody}
 		out.Body = f.body
 	}
-	if asked := r.Header["Upgrade"]; asked != nil && !(to.upgrade && len(asked) == 1 && strings.EqualFold(asked[0], "websocket")) {
+	if asked := r.Header["Upgrade"]; asked != nil && (!to.upgrade || len(asked) != 1 || !strings.EqualFold(asked[0], "websocket")) {
 		out.Header = r.Header.Clone()
 		delete(out.Header, "Upgrade")
 	}
@@ -170,7 +170,7 @@ func (f *flight) fault() error {
 			return err
 		}
 	}
-	if err := f.Context.Err(); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+	if err := f.Err(); err != nil && !errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
 	return nil
@@ -179,7 +179,7 @@ func (f *flight) fault() error {
 // answerForwardError answers in the upstream's place. Nothing of the cause, which names addresses, is sent.
 func answerForwardError(w http.ResponseWriter, out *http.Request, err error) {
 	f := flightOf(out.Context())
-	w = w.(*upstreamWriter).abandon()
+	w = w.(*upstreamWriter).abandon() //nolint:forcetypeassert // forward made it
 	var timeout net.Error
 	var unavailable *unavailableError
 	switch fault := f.fault(); {
@@ -208,7 +208,7 @@ func (e *unavailableError) Error() string {
 }
 func (e *unavailableError) Unwrap() error { return ErrUnavailable }
 
-// forwardError is reason for errors.Is, and keeps the cause for the log.
+// forwardError is reason for [errors.Is], and keeps the cause for the log.
 type forwardError struct {
 	reason   error
 	upstream string

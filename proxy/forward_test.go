@@ -34,36 +34,36 @@ var tell = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 	b, _ := io.ReadAll(r.Body)
 	w.Header().Set("X-Up", "1")
 	w.Header().Set("Server", "secret/1.0")
-	_ = json.NewEncoder(w).Encode(arrived{r.Method, r.RequestURI, r.Host, string(b), r.Header, r.Trailer})
+	writeJSON(w, arrived{r.Method, r.RequestURI, r.Host, string(b), r.Header, r.Trailer})
 })
 
-func serve(t testing.TB, h http.Handler) *httptest.Server {
-	t.Helper()
+func serve(tb testing.TB, h http.Handler) *httptest.Server {
+	tb.Helper()
 	s := httptest.NewServer(h)
-	t.Cleanup(s.Close)
+	tb.Cleanup(s.Close)
 	return s
 }
 
 // front is a server in front of an upstream named "up"; every path below /up is forwarded to it.
-func front(t testing.TB, c proxy.Config, up proxy.Upstream) *httptest.Server {
-	t.Helper()
+func front(tb testing.TB, c proxy.Config, up proxy.Upstream) *httptest.Server {
+	tb.Helper()
 	c.Upstreams = map[string]proxy.Upstream{"up": up}
 	c.Rewrites.Before = append(c.Rewrites.Before, proxy.RewriteRule{Source: "/up/:path*", Destination: "http://up/:path*"})
-	return serve(t, newProxy(t, c).Wrap(http.NotFoundHandler()))
+	return serve(tb, newProxy(tb, c).Wrap(http.NotFoundHandler()))
 }
 
 // client adds no fields of its own.
 var client = &http.Transport{DisableCompression: true}
 
-func send(t testing.TB, method, url, body string, fields ...string) *http.Response {
-	t.Helper()
+func send(tb testing.TB, method, url, body string, fields ...string) *http.Response {
+	tb.Helper()
 	var b io.Reader
 	if body != "" {
 		b = strings.NewReader(body)
 	}
 	r, err := http.NewRequest(method, url, b)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	for _, f := range fields {
 		name, value, _ := strings.Cut(f, ": ")
@@ -74,26 +74,26 @@ func send(t testing.TB, method, url, body string, fields ...string) *http.Respon
 	}
 	res, err := client.RoundTrip(r)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() { res.Body.Close() })
+	tb.Cleanup(func() { res.Body.Close() })
 	return res
 }
 
-func told(t testing.TB, res *http.Response) arrived {
-	t.Helper()
+func told(tb testing.TB, res *http.Response) arrived {
+	tb.Helper()
 	var a arrived
-	if err := json.Unmarshal([]byte(body(t, res)), &a); err != nil {
-		t.Fatalf("status %d: %v", res.StatusCode, err)
+	if err := json.Unmarshal([]byte(body(tb, res)), &a); err != nil {
+		tb.Fatalf("status %d: %v", res.StatusCode, err)
 	}
 	return a
 }
 
-func hostOf(t testing.TB, s *httptest.Server) string {
-	t.Helper()
+func hostOf(tb testing.TB, s *httptest.Server) string {
+	tb.Helper()
 	u, err := url.Parse(s.URL)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return u.Host
 }
@@ -225,19 +225,19 @@ func TestClientCannotChooseTheServer(t *testing.T) {
 }
 
 // raw sends bytes as they are and returns the answer.
-func raw(t testing.TB, s *httptest.Server, request string) *http.Response {
-	t.Helper()
-	conn, err := net.Dial("tcp", hostOf(t, s))
+func raw(tb testing.TB, s *httptest.Server, request string) *http.Response {
+	tb.Helper()
+	conn, err := net.Dial("tcp", hostOf(tb, s))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() { conn.Close() })
+	tb.Cleanup(func() { conn.Close() })
 	if _, err := io.WriteString(conn, request); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	res, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return res
 }
@@ -293,23 +293,23 @@ func (s *syncWriter) Write(b []byte) (int, error) {
 	return s.w.Write(b)
 }
 
-func httptestTLS(t testing.TB, h http.Handler) *httptest.Server {
-	t.Helper()
+func httptestTLS(tb testing.TB, h http.Handler) *httptest.Server {
+	tb.Helper()
 	s := httptest.NewUnstartedServer(h)
 	s.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo)
 	s.StartTLS()
-	t.Cleanup(s.Close)
+	tb.Cleanup(s.Close)
 	return s
 }
 
 // listen serves each connection by f, after the request's header came, and closes it.
-func listen(t testing.TB, f func(net.Conn)) string {
-	t.Helper()
+func listen(tb testing.TB, f func(net.Conn)) string {
+	tb.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() { l.Close() })
+	tb.Cleanup(func() { l.Close() })
 	go func() {
 		for {
 			c, err := l.Accept()

@@ -53,8 +53,10 @@ func dropForwarding(h http.Header) {
 			delete(h, name)
 		}
 	}
-	for _, name := range [...]string{"Forwarded", "X-Real-Ip", "X-Client-Ip", "True-Client-Ip", "X-Cluster-Client-Ip",
-		"X-Original-Url", "X-Rewrite-Url", "X-Original-Host", "X-Host", "X-Http-Host-Override", "Proxy"} {
+	for _, name := range [...]string{
+		"Forwarded", "X-Real-Ip", "X-Client-Ip", "True-Client-Ip", "X-Cluster-Client-Ip",
+		"X-Original-Url", "X-Rewrite-Url", "X-Original-Host", "X-Host", "X-Http-Host-Override", "Proxy",
+	} {
 		delete(h, name)
 	}
 }

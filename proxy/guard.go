@@ -60,7 +60,7 @@ func (e *exchange) ask(source string, params Params) (response Response) {
 	defer func() {
 		e.after = request.after
 		if v := recover(); v != nil {
-			if v == http.ErrAbortHandler { // the way to hang up, not a fault
+			if v == http.ErrAbortHandler { //nolint:errorlint // the way to hang up, not a fault; net/http compares it like this
 				panic(v)
 			}
 			response = Response{err: fmt.Errorf("%w: panic: %v", ErrHandle, v)}
@@ -87,7 +87,7 @@ func (e *exchange) note(response *Response) {
 	if len(response.values) > 0 {
 		ctx := e.r.Context()
 		for _, v := range response.values {
-			ctx = context.WithValue(ctx, v.key, v.value)
+			ctx = context.WithValue(ctx, v.key, v.value) //nolint:fatcontext // one for each value that Handle set
 		}
 		e.r = e.r.WithContext(ctx)
 	}

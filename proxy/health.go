@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"net/url"
+	"slices"
 	"sync/atomic"
 	"time"
 )
@@ -60,7 +61,7 @@ func (s *targetSet) pick(now int64, tried []*target) (*target, time.Duration) {
 		var best *target
 		for i := range s.targets {
 			t := s.targets[(start+i)%len(s.targets)]
-			if until := t.until.Load(); until > now || contains(tried, t) {
+			if until := t.until.Load(); until > now || slices.Contains(tried, t) {
 				continue
 			}
 			if best == nil || t.pending.Load() < best.pending.Load() {
@@ -81,7 +82,7 @@ func (s *targetSet) pick(now int64, tried []*target) (*target, time.Duration) {
 func (s *targetSet) wait(now int64, tried []*target) time.Duration {
 	first := int64(-1)
 	for _, t := range s.targets {
-		if left := t.until.Load() - now; !contains(tried, t) && (first < 0 || left < first) {
+		if left := t.until.Load() - now; !slices.Contains(tried, t) && (first < 0 || left < first) {
 			first = max(left, 0)
 		}
 	}
@@ -89,12 +90,3 @@ func (s *targetSet) wait(now int64, tried []*target) time.Duration {
 }
 
 func (t *target) release() { t.pending.Add(-1) }
-
-func contains(targets []*target, t *target) bool {
-	for _, one := range targets {
-		if one == t {
-			return true
-		}
-	}
-	return false
-}

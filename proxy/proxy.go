@@ -165,9 +165,7 @@ func New(config Config) (*Proxy, error) {
 func (p *Proxy) setBase(config Config, c *invalid.Config) {
 	p.basePath = config.BasePath
 	if b := p.basePath; b != "" {
-		plain := !strings.ContainsFunc(b, func(r rune) bool {
-			return r > 0x7e || !isPchar(byte(r)) && r != '/' || strings.ContainsRune(":()*+", r)
-		})
+		plain := escapeWhere(b, func(c byte) bool { return c != '/' && (!isPchar(c) || strings.IndexByte(":()*+", c) >= 0) }) == b
 		if b[0] != '/' || b[len(b)-1] == '/' || strings.Contains(b, "//") || strings.Contains(b+"/", "/./") || strings.Contains(b+"/", "/../") || !plain {
 			c.Field("BasePath", b, `must be a plain path such as "/docs", without a slash at its end`)
 		}
@@ -216,7 +214,7 @@ func (p *Proxy) SetRules(r Rules) error {
 }
 
 // Close waits for the work that requests left behind, and closes idle connections to upstreams. When ctx is done before the
-// work is, Close cancels the contexts of the work and returns the error of ctx. Call it after http.Server.Shutdown. The Proxy still
+// work is, Close cancels the contexts of the work and returns the error of ctx. Call it after [http.Server.Shutdown]. The Proxy still
 // serves afterwards; work then runs in its request's goroutine.
 func (p *Proxy) Close(ctx context.Context) error {
 	defer p.upstreams.closeIdle()

@@ -6,7 +6,7 @@ import (
 	"github.com/gatehouse-go/gatehouse/internal/refusal"
 )
 
-// Reasons for which a request is refused, for errors.Is in Config.OnError. Each has a StatusCode method.
+// Reasons for which a request is refused, for [errors.Is] in Config.OnError. Each has a StatusCode method.
 // A path that could be read in two ways is refused with 400 by an error of its own.
 var (
 	// ErrHandle is answered 500: Handle made a Response that cannot be sent, or it panicked.

@@ -162,7 +162,7 @@ func (r Response) changeRequest(op headerOp) Response {
 	return r
 }
 
-// WithValue puts a value into the request's context for the wrapped handler, as context.WithValue does: the way to hand
+// WithValue puts a value into the request's context for the wrapped handler, as [context.WithValue] does: the way to hand
 // on what Handle found out, such as the user. A header field for that purpose could be sent by the client as well.
 func (r Response) WithValue(key, value any) Response {
 	r.values = append(slices.Clip(r.values), contextValue{key, value})

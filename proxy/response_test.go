@@ -253,7 +253,7 @@ func TestPanicInHandleLeaksNothing(t *testing.T) {
 func TestAbortHandlerPassesThrough(t *testing.T) {
 	p := newProxy(t, proxy.Config{Handle: func(*proxy.Request) proxy.Response { panic(http.ErrAbortHandler) }})
 	defer func() {
-		if v := recover(); v != http.ErrAbortHandler {
+		if v := recover(); v != http.ErrAbortHandler { //nolint:errorlint // the very value, as net/http compares it
 			t.Errorf("got %v", v)
 		}
 	}()

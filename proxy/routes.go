@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Routes is what a *http.ServeMux knows: the pattern that it serves a request by, or "".
+// Routes is what a *[http.ServeMux] knows: the pattern that it serves a request by, or "".
 type Routes interface {
 	Handler(*http.Request) (http.Handler, string)
 }

@@ -55,7 +55,7 @@ func fixedSegment(pattern string) (string, bool) {
 		return "", false
 	}
 	for i := range len(s) {
-		if c := s[i]; !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-' || c == '_') {
+		if c := s[i]; !isPchar(c) || strings.IndexByte(".~!$&'()*+,;=:@", c) >= 0 {
 			return "", false
 		}
 	}

@@ -22,21 +22,27 @@ type seen struct {
 
 var echo = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Echo", "handler")
-	_ = json.NewEncoder(w).Encode(seen{r.URL.Path, r.URL.RawPath, r.URL.RawQuery, r.RequestURI, r.Host, r.URL.Host, r.Header})
+	writeJSON(w, seen{r.URL.Path, r.URL.RawPath, r.URL.RawQuery, r.RequestURI, r.Host, r.URL.Host, r.Header})
 })
 
-func newProxy(t testing.TB, c proxy.Config) *proxy.Proxy {
-	t.Helper()
+func writeJSON(w io.Writer, v any) {
+	if err := json.NewEncoder(w).Encode(v); err != nil {
+		panic(err) // the client is gone: hang up as well
+	}
+}
+
+func newProxy(tb testing.TB, c proxy.Config) *proxy.Proxy {
+	tb.Helper()
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	p, err := proxy.New(c)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		if err := p.Close(context.Background()); err != nil {
-			t.Error(err)
+			tb.Error(err)
 		}
 	})
 	return p
@@ -54,20 +60,20 @@ func do(h http.Handler, method, target string, fields ...string) *http.Response 
 	return w.Result()
 }
 
-func body(t testing.TB, res *http.Response) string {
-	t.Helper()
+func body(tb testing.TB, res *http.Response) string {
+	tb.Helper()
 	b, err := io.ReadAll(res.Body)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return string(b)
 }
 
-func sawBy(t testing.TB, res *http.Response) seen {
-	t.Helper()
+func sawBy(tb testing.TB, res *http.Response) seen {
+	tb.Helper()
 	var s seen
-	if err := json.Unmarshal([]byte(body(t, res)), &s); err != nil {
-		t.Fatalf("status %d: %v", res.StatusCode, err)
+	if err := json.Unmarshal([]byte(body(tb, res)), &s); err != nil {
+		tb.Fatalf("status %d: %v", res.StatusCode, err)
 	}
 	return s
 }
@@ -210,7 +216,8 @@ func TestHostSteersNothing(t *testing.T) {
 
 func TestBaseURL(t *testing.T) {
 	p := newProxy(t, proxy.Config{BaseURL: "https://www.example.com", Redirects: []proxy.RedirectRule{
-		{Source: "/old", Destination: "/new", Permanent: true}, {Source: "/ext", Destination: "https://other.example/x"}}})
+		{Source: "/old", Destination: "/new", Permanent: true}, {Source: "/ext", Destination: "https://other.example/x"},
+	}})
 	h := p.Wrap(echo)
 	if got := do(h, "GET", "/old").Header.Get("Location"); got != "https://www.example.com/new" {
 		t.Errorf("got %q", got)

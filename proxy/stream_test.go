@@ -17,8 +17,9 @@ import (
 )
 
 // chat answers each WebSocket message with itself, after telling what request it came by.
-func chat(t testing.TB) *httptest.Server {
-	return serve(t, websocket.Server{Handler: func(ws *websocket.Conn) {
+func chat(tb testing.TB) *httptest.Server {
+	tb.Helper()
+	return serve(tb, websocket.Server{Handler: func(ws *websocket.Conn) {
 		r := ws.Request()
 		fmt.Fprintf(ws, "%s %s", r.URL.RequestURI(), r.Header.Get("X-Forwarded-For"))
 		_, _ = io.Copy(ws, ws)

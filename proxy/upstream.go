@@ -142,7 +142,7 @@ func newUpstream(name string, u Upstream, c *invalid.Config) *upstream {
 		if slices.ContainsFunc(up.set.targets, func(t *target) bool { return *t.url == *base }) {
 			c.Field(fmt.Sprintf("%s[%d]", field("Targets"), i), raw, "must not be repeated")
 		}
-		up.set.targets = append(up.set.targets, &target{url: base, maxFails: int32(u.MaxFails), cooldown: u.Cooldown})
+		up.set.targets = append(up.set.targets, &target{url: base, maxFails: int32(u.MaxFails), cooldown: u.Cooldown}) //nolint:gosec // at most 2^30
 	}
 	up.transport = u.newTransport()
 	return up

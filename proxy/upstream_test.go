@@ -96,9 +96,10 @@ func TestTriedTargetsAreNotPicked(t *testing.T) {
 }
 
 // counting is a server that counts the requests it gets.
-func counting(t testing.TB, status int) (*httptest.Server, *atomic.Int32) {
+func counting(tb testing.TB, status int) (*httptest.Server, *atomic.Int32) {
+	tb.Helper()
 	n := new(atomic.Int32)
-	return serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return serve(tb, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		n.Add(1)
 		w.WriteHeader(status)
 	})), n

@@ -2,8 +2,10 @@ package proxy
 
 import (
 	"bufio"
+	"maps"
 	"net"
 	"net/http"
+	"slices"
 )
 
 // upstreamWriter keeps the header of the upstream's answer apart until it is sent. It then replaces what outer handlers set, as a
@@ -37,7 +39,7 @@ func (w *upstreamWriter) merge() {
 	h := w.next.Header()
 	for name, values := range w.header {
 		if had := h[name]; len(had) > 0 && additive[name] {
-			values = append(had[:len(had):len(had)], values...)
+			values = append(slices.Clip(had), values...)
 		}
 		h[name] = values
 	}
@@ -66,14 +68,10 @@ func (w *upstreamWriter) early(status int) {
 		kept[name] = values
 		delete(h, name)
 	}
-	for name, values := range w.header {
-		h[name] = values
-	}
+	maps.Copy(h, w.header)
 	w.next.WriteHeader(status)
 	clear(h)
-	for name, values := range kept {
-		h[name] = values
-	}
+	maps.Copy(h, kept)
 }
 
 // abandon returns the writer underneath, for an answer in the upstream's place. It gets what rules and Handle set.
@@ -85,7 +83,7 @@ func (w *upstreamWriter) abandon() http.ResponseWriter {
 
 func (w *upstreamWriter) Write(b []byte) (int, error) { return w.next.Write(b) }
 
-// Unwrap lets http.ResponseController flush.
+// Unwrap lets [http.ResponseController] flush.
 func (w *upstreamWriter) Unwrap() http.ResponseWriter { return w.next }
 
 // Hijack takes the connection over for an upgrade. What outer handlers and the rules set for the answer goes out with

@@ -7,13 +7,12 @@ import (
 	"net/netip"
 	"strconv"
 
-	"github.com/justinas/alice"
-
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/callback"
 	"github.com/gatehouse-go/gatehouse/proxy"
 	"github.com/gatehouse-go/gatehouse/revalidate"
 	"github.com/gatehouse-go/gatehouse/security"
+	"github.com/justinas/alice"
 )
 
 type appConfig struct {

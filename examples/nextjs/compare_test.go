@@ -91,7 +91,14 @@ func jsonOf(body []byte) string {
 			m["u"] = []any{path, queryPairs(query)}
 		}
 	}
-	out, _ := json.Marshal(v) // it came from JSON
+	return marshal(v)
+}
+
+func marshal(v any) string {
+	out, err := json.Marshal(v)
+	if err != nil {
+		return err.Error()
+	}
 	return string(out)
 }
 

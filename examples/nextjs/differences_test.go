@@ -282,8 +282,7 @@ func sameBody(got answered, r *row, member string, check func(map[string]any) st
 		if u, ok := v["url"].(string); ok {
 			v["url"] = strings.Replace(u, "https://", "http://", 1)
 		}
-		out, _ := json.Marshal(v) // it came from JSON
-		return string(out)
+		return marshal(v)
 	}
 	if g, w := without(got.body), without(r.expected().body); g != w {
 		return fmt.Sprintf("bodies differ: %s, %s", g, w)

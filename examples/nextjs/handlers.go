@@ -9,9 +9,8 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/time/rate"
-
 	"github.com/gatehouse-go/gatehouse/security"
+	"golang.org/x/time/rate"
 )
 
 // maxBody bounds what a route reads. Next.js has no bound for route handlers.
@@ -87,7 +86,7 @@ func postBack(w http.ResponseWriter, r *http.Request) {
 
 // The hdr route has HEAD and OPTIONS of its own. Its GET does not send the request's fields back.
 var (
-	ownHead    = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("x-head", "own") })
+	ownHead    = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("X-Head", "own") })
 	ownOptions = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Allow", "GET, X")
 		w.WriteHeader(http.StatusNoContent)
@@ -134,4 +133,6 @@ type measurement struct {
 	R  float64 `json:"r"`
 }
 
-func measure() measurement { return measurement{time.Now().UnixMilli(), rand.Float64()} }
+func measure() measurement {
+	return measurement{time.Now().UnixMilli(), rand.Float64()} //nolint:gosec // a number to look at
+}

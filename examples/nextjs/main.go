@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"os/signal"
 	"syscall"
@@ -28,27 +29,26 @@ func main() {
 	addr := flag.String("addr", "127.0.0.1:3100", "`address` to listen on")
 	upstream := flag.String("upstream", "http://127.0.0.1:4999", "`URL` of the server that external rewrites lead to")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, *addr, *upstream); err != nil {
+	if err := run(context.Background(), *addr, *upstream); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
 func run(ctx context.Context, addr, upstream string) error {
-	listener, err := net.Listen("tcp", addr)
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
 	if err != nil {
 		return err
 	}
-	defer listener.Close()
 	app, err := newApp(appConfig{
 		Secret:   os.Getenv("REVALIDATE_SECRET_TOKEN"),
 		Upstream: upstream,
-		Listen:   listener.Addr().(*net.TCPAddr).AddrPort(), //nolint:forcetypeassert // a TCP listener's
+		Listen:   netip.MustParseAddrPort(listener.Addr().String()), // that of a TCP listener
 	})
 	if err != nil {
-		return err
+		return errors.Join(err, listener.Close())
 	}
 	server := security.Server(app.handler)
 	server.MaxHeaderBytes = maxHeader

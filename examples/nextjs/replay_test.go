@@ -155,7 +155,9 @@ func upstream(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Location", "http://127.0.0.1:4999/there")
 		w.WriteHeader(http.StatusFound)
 	}
-	_ = json.NewEncoder(w).Encode(map[string]any{"m": r.Method, "u": r.RequestURI, "h": fields, "b": string(body)})
+	if err := json.NewEncoder(w).Encode(map[string]any{"m": r.Method, "u": r.RequestURI, "h": fields, "b": string(body)}); err != nil {
+		panic(err) // the client is gone: hang up as well
+	}
 }
 
 // send writes a row's request as it stands, however malformed, and reads the answer.

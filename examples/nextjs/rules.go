@@ -22,9 +22,18 @@ var control = []string{
 func (a *app) newProxy(mux *http.ServeMux, upstream string) (*proxy.Proxy, error) {
 	return proxy.New(proxy.Config{
 		Matchers: []proxy.Matcher{
-			{Source: "/api/:function*"}, {Source: "/prwo/:path*"}, {Source: "/secure/:path*"}, {Source: "/prw/:path*"},
-			{Source: "/pold/:path*"}, {Source: "/pnext/:path*"}, {Source: "/pext/:path*"}, {Source: "/pjson"},
-			{Source: "/pcookie"}, {Source: "/pthrow"}, {Source: "/ploop/:path*"}, {Source: "/pwait"},
+			{Source: "/api/:function*"},
+			{Source: "/prwo/:path*"},
+			{Source: "/secure/:path*"},
+			{Source: "/prw/:path*"},
+			{Source: "/pold/:path*"},
+			{Source: "/pnext/:path*"},
+			{Source: "/pext/:path*"},
+			{Source: "/pjson"},
+			{Source: "/pcookie"},
+			{Source: "/pthrow"},
+			{Source: "/ploop/:path*"},
+			{Source: "/pwait"},
 			{Source: "/phas", Has: []proxy.Condition{{Type: "header", Key: "x-a"}}, Missing: []proxy.Condition{{Type: "cookie", Key: "c"}}},
 		},
 		Handle: a.decide,
@@ -75,7 +84,9 @@ func (a *app) decide(r *proxy.Request) proxy.Response {
 		return proxy.Next().
 			SetRequestHeader("x-added", "1").DelRequestHeader("x-remove").SetRequestHeader("x-utf", "a").
 			SetHeader("x-resp", "r").
-			SetCookie(&http.Cookie{Name: "pc", Value: "v", Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode})
+			SetCookie(&http.Cookie{ //nolint:gosec // the application sets it without Secure
+				Name: "pc", Value: "v", Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode,
+			})
 	case "/pext/:path*":
 		return proxy.Rewrite("http://upstream" + below(r.URL) + search(r.URL))
 	case "/pjson":
@@ -130,6 +141,6 @@ func cookies() proxy.Response {
 		Secure: true, HttpOnly: true, SameSite: http.SameSiteStrictMode, Partitioned: true,
 	}
 	return proxy.Redirect("/new/c", http.StatusSeeOther).
-		AddHeader("Set-Cookie", set.String()+"; Priority=high"). // Priority is Chrome's; net/http does not know it
-		SetCookie(&http.Cookie{Name: "b", Path: "/", Expires: time.Unix(0, 0)})
+		AddHeader("Set-Cookie", set.String()+"; Priority=high").                // Priority is Chrome's; net/http does not know it
+		SetCookie(&http.Cookie{Name: "b", Path: "/", Expires: time.Unix(0, 0)}) //nolint:gosec // it deletes one
 }
