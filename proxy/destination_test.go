@@ -2,6 +2,7 @@ package proxy_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -74,6 +75,29 @@ func TestExpand(t *testing.T) {
 		if got := target.String(); !ok || err != nil || got != row.want {
 			t.Errorf("%s: got %q (%v, %v), want %q", row.name, got, ok, err, row.want)
 		}
+	}
+}
+
+// A client can send as many names as fit into a request.
+func TestExpandQueryOfManyNames(t *testing.T) {
+	var query, want strings.Builder
+	for i := range 5000 {
+		fmt.Fprintf(&query, "a%d=x&", i)
+		fmt.Fprintf(&want, "&a%d=x", i)
+		if i%2 == 0 {
+			fmt.Fprintf(&want, "&a%d=y", i)
+		}
+	}
+	for i := 0; i < 5000; i += 2 {
+		fmt.Fprintf(&query, "a%d=y&", i)
+	}
+	d, err := proxy.CompileDestination("/new", proxy.DestinationOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	target, err := d.Expand(proxy.Params{}, query.String())
+	if got := target.String(); err != nil || got != "/new?"+want.String()[1:] {
+		t.Errorf("got %.200s (%v)", got, err)
 	}
 }
 

@@ -20,6 +20,7 @@ type QueryParam struct {
 // parseQuery reads a raw query leniently: what is no valid escape stands for itself, and no pair is dropped but an empty one.
 func parseQuery(raw string) Query {
 	var q Query
+	var at map[string]int // where each name is, once there are many: a client can send thousands
 	for raw != "" {
 		var pair string
 		pair, raw, _ = strings.Cut(raw, "&")
@@ -28,14 +29,31 @@ func parseQuery(raw string) Query {
 		}
 		name, value, _ := strings.Cut(pair, "=")
 		name, value = unescapeQuery(name), unescapeQuery(value)
-		if i := q.index(name); i >= 0 {
+		i, there := at[name]
+		if at == nil {
+			i = q.index(name)
+			there = i >= 0
+		}
+		if there {
 			q[i].Values = append(q[i].Values, value)
-		} else {
-			q = append(q, QueryParam{Name: name, Values: []string{value}})
+			continue
+		}
+		q = append(q, QueryParam{Name: name, Values: []string{value}})
+		switch {
+		case at != nil:
+			at[name] = len(q) - 1
+		case len(q) == manyNames:
+			at = make(map[string]int)
+			for i := range q {
+				at[q[i].Name] = i
+			}
 		}
 	}
 	return q
 }
+
+// manyNames is from how many names on a map finds them sooner.
+const manyNames = 16
 
 // unescapeQuery decodes a name or value of a query. What is no valid escape stands for itself.
 func unescapeQuery(s string) string {

@@ -8,6 +8,7 @@ type compiler struct {
 	groups int
 	looks  []int32
 	bodies map[*node]int32 // of lookaheads: an expression that is compiled twice has them once
+	visits int             // of nodes; those that are empty emit nothing, however often a count repeats them
 	full   bool
 }
 
@@ -15,16 +16,23 @@ type compiler struct {
 func (c *compiler) emit(i inst) int32 {
 	if len(c.insts) >= maxInsts {
 		c.full = true
-		return 0
+		return failed
 	}
 	c.insts = append(c.insts, i)
 	return int32(len(c.insts) - 1)
 }
 
+// visit counts the nodes compiled, so that the compiler ends soon whatever counts multiply to.
+func (c *compiler) visit() {
+	if c.visits++; c.visits > 8*maxInsts {
+		c.full = true
+	}
+}
+
 // node compiles n to go on at next.
 func (c *compiler) node(n *node, next int32) int32 {
-	if c.full {
-		return 0
+	if c.visit(); c.full {
+		return failed
 	}
 	switch n.kind {
 	case nodeSet:
@@ -54,8 +62,8 @@ func (c *compiler) node(n *node, next int32) int32 {
 // a repetition that consumes nothing (ECMA-262, section 22.2.2.3.1); telling the two ends apart in the program leaves
 // nothing for the matcher to remember but instruction and position.
 func (c *compiler) progress(n *node, same, moved int32) int32 {
-	if c.full {
-		return 0
+	if c.visit(); c.full {
+		return failed
 	}
 	switch n.kind {
 	case nodeSet:

@@ -134,6 +134,8 @@ func TestCompileRefuses(t *testing.T) {
 		{"a name twice", `(?<a>x)(?<a>y)`, 10, "two groups"},
 		{"groups that lie too deep", strings.Repeat("(", 300), 200, "deep"},
 		{"counts that multiply", `((a{99}){99}){99}`, 0, "too large"},
+		{"counts of nothing that multiply", `(?:(?:(?:(?:){999}){999}){999}){999}`, 0, "too large"},
+		{"counts of assertions that multiply", `(?:(?:(?:(?:|){999}){999}){999}){0,999}`, 0, "too large"},
 		{"a position counts bytes", `é(`, 2, "not closed"},
 		{"an error in a lookahead", `(?=[)`, 3, "not closed"},
 	} {

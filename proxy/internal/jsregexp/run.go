@@ -102,25 +102,30 @@ func (s *set) table() [256]Verdict {
 			t[u] = In
 		}
 	}
-	for lead := 0xC2; lead < 0xE0; lead++ {
-		t[lead] = s.block(uint16(lead&0x1F)<<6, uint16(lead&0x1F)<<6|0x3F)
-	}
-	for lead := 0xE0; lead < 0xF0; lead++ {
-		t[lead] = s.block(max(uint16(lead&0xF)<<12, 0x800), uint16(lead&0xF)<<12|0xFFF)
-	}
-	for lead := 0xF0; lead < 0xF5; lead++ {
-		t[lead] = s.block(0xD800, 0xDFFF) // a pair of surrogates
-	}
-	// Bytes that begin nothing stand for U+FFFD, and the others inside a unit for what its lead byte said.
+	// Bytes that are not UTF-8 stand for U+FFFD, and so does a lead byte without the bytes that should follow it.
 	invalid := s.block(0xFFFD, 0xFFFD)
+	lead := func(b int, lo, hi uint16) {
+		if t[b] = s.block(lo, hi); t[b] != invalid {
+			t[b] = Unsure
+		}
+	}
+	for b := 0xC2; b < 0xE0; b++ {
+		lead(b, uint16(b&0x1F)<<6, uint16(b&0x1F)<<6|0x3F)
+	}
+	for b := 0xE0; b < 0xF0; b++ {
+		lead(b, max(uint16(b&0xF)<<12, 0x800), uint16(b&0xF)<<12|0xFFF)
+	}
+	for b := 0xF0; b < 0xF5; b++ {
+		lead(b, 0xD800, 0xDFFF) // a pair of surrogates
+	}
+	// The bytes that follow a lead byte are what it was.
 	if invalid == Out {
 		invalid = Unsure
 	}
-	for b := 0x80; b < 0xC2; b++ {
-		t[b] = invalid
-	}
-	for b := 0xF5; b <= 0xFF; b++ {
-		t[b] = invalid
+	for b := 0x80; b < 0x100; b++ {
+		if b < 0xC2 || b >= 0xF5 {
+			t[b] = invalid
+		}
 	}
 	return t
 }

@@ -3,6 +3,7 @@ package pathexp
 import (
 	"errors"
 	"fmt"
+	"sort"
 	"strings"
 
 	"github.com/gatehouse-go/gatehouse/proxy/internal/jsregexp"
@@ -45,7 +46,7 @@ func compile(pattern string, o Options) (*Matcher, error) {
 	if err != nil {
 		return nil, err
 	}
-	re, err := jsregexp.Compile(src.Expr, !o.Sensitive)
+	re, err := jsregexp.Compile(src.Expr(), !o.Sensitive)
 	if at := (*jsregexp.Error)(nil); errors.As(err, &at) {
 		return nil, &Error{src.pos(at.Pos), at.Rule}
 	}
@@ -93,10 +94,8 @@ func (m *Matcher) Departs(path string) string {
 			return fmt.Sprintf("paths that begin with %q are excluded", prefix)
 		}
 	}
-	k := len(m.tokens)
-	for k > 0 && !m.matchesFirst(k, path) {
-		k--
-	}
+	// A path that begins with what k tokens match begins with what fewer match.
+	k := sort.Search(len(m.tokens), func(k int) bool { return !m.matchesFirst(k+1, path) })
 	if k == len(m.tokens) {
 		return "the path goes on where the pattern has ended"
 	}
@@ -110,6 +109,6 @@ func (m *Matcher) matchesFirst(k int, path string) bool {
 	if s.addTokens(m.tokens[:k], m.o) != nil {
 		return false
 	}
-	re, err := jsregexp.Compile(s.Expr, !m.o.Sensitive)
+	re, err := jsregexp.Compile(s.Expr(), !m.o.Sensitive)
 	return err == nil && re.Match(path, nil)
 }

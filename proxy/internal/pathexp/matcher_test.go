@@ -298,6 +298,7 @@ func FuzzCompile(f *testing.F) {
 	for _, s := range append(append([]string{`/a\`, "/{a", "/:a:b", "/([)/(x])", "/(?<n>x)"}, quick...), slow...) {
 		f.Add(s, "/a/b.png", true)
 	}
+	f.Add("(\xff*)", "\xce", true)
 	f.Fuzz(func(t *testing.T, pattern, path string, sensitive bool) {
 		m, err := pathexp.Compile(pattern, pathexp.Options{Delimiters: "/#?", Sensitive: sensitive})
 		if err != nil {

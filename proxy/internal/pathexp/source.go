@@ -32,16 +32,19 @@ type Options struct {
 
 // A Source is a regular expression with the way back from each of its bytes to the pattern it was made from.
 type Source struct {
-	Expr   string
-	Pos    []int   // for each byte of Expr the offset in the pattern
+	expr   strings.Builder
+	Pos    []int   // for each byte of the expression the offset in the pattern
 	Params []Token // by capture group, from 1 on
 }
+
+// Expr returns the expression.
+func (s *Source) Expr() string { return s.expr.String() }
 
 // pos returns the place in the pattern that the byte of the expression comes from.
 func (s *Source) pos(at int) int { return s.Pos[min(at, len(s.Pos)-1)] }
 
 func (s *Source) add(text string, pos int) {
-	s.Expr += text
+	s.expr.WriteString(text)
 	for range len(text) {
 		s.Pos = append(s.Pos, pos)
 	}
@@ -56,7 +59,7 @@ func (s *Source) addPattern(t Token) {
 		}
 		s.Pos = append(s.Pos, pos)
 	}
-	s.Expr += t.Pattern
+	s.expr.WriteString(t.Pattern)
 }
 
 // Build returns the regular expression that matches the whole path (or, with Prefix, its beginning).
