@@ -1,26 +1,13 @@
 package proxy
 
 import (
-	"errors"
 	"fmt"
-	"net/http"
-	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 
-	"github.com/gatehouse-go/gatehouse/internal/refusal"
 	"github.com/gatehouse-go/gatehouse/proxy/internal/pathexp"
 )
-
-// ErrHost refuses a request whose parameters would send it to a host that the destination does not allow.
-var ErrHost = refusal.New(http.StatusBadRequest, "destination host is not in the allow-list")
-
-// A ParamSpec is a parameter that a pattern or a condition can give.
-type ParamSpec struct {
-	Name     string
-	Repeated bool // its value is a list
-	Optional bool // a match may lack it
-}
 
 // DestinationOptions says what a destination may use.
 type DestinationOptions struct {
@@ -46,12 +33,11 @@ type DestinationOptions struct {
 type Destination struct {
 	text   string
 	origin string          // scheme://host[:port] without parameters; empty for a path
-	scheme string          // when the host has parameters
-	host   []pathexp.Token // when it has
-	port   string
+	scheme string          // http or https; empty for a path
+	host   []pathexp.Token // when it has parameters
+	port   string          // with its colon
 	path   []pathexp.Token // path and fragment
 	query  []queryTemplate
-	params []ParamSpec
 	o      DestinationOptions
 	append bool // AppendParams, and no parameter in path or host
 }
@@ -67,7 +53,11 @@ type queryTemplate struct {
 // place for one value. It also refuses two parameters without text between them and parameters in the name of a query
 // parameter, for which Next.js writes its own placeholders into the URL.
 func CompileDestination(destination string, o DestinationOptions) (*Destination, error) {
-	d := &Destination{text: destination, params: o.Params, o: o}
+	o.Params, o.Hosts = slices.Clone(o.Params), slices.Clone(o.Hosts)
+	for i, host := range o.Hosts {
+		o.Hosts[i] = strings.ToLower(host)
+	}
+	d := &Destination{text: destination, o: o}
 	fail := func(err error) (*Destination, error) {
 		return nil, fmt.Errorf("proxy: destination %q: %w", destination, err)
 	}
@@ -106,105 +96,6 @@ func CompileDestination(destination string, o DestinationOptions) (*Destination,
 	}
 	d.append = o.AppendParams && !usesAny(d.path, o.Params) && !usesAny(d.host, o.Params)
 	return d, nil
-}
-
-// readOrigin takes scheme, host and port from the front of an absolute URL.
-func (d *Destination) readOrigin(rest *string) error {
-	scheme, after, ok := strings.Cut(*rest, "://")
-	scheme = strings.ToLower(scheme)
-	if !ok || scheme != "http" && scheme != "https" {
-		return errors.New("must begin with a slash, http:// or https://")
-	}
-	end := strings.IndexAny(after, `/?#\`)
-	if end < 0 {
-		end = len(after)
-	}
-	host := after[:end]
-	if *rest = after[end:]; *rest == "" || (*rest)[0] == '?' || (*rest)[0] == '#' {
-		*rest = "/" + *rest
-	}
-	if strings.Contains(host, "@") {
-		return errors.New("must not hold a user name or password")
-	}
-	if i := strings.LastIndexByte(host, ':'); i >= 0 && i+1 < len(host) && strings.Trim(host[i+1:], "0123456789") == "" {
-		host, d.port = host[:i], host[i:]
-	}
-	d.scheme = scheme
-	if isIPv6(host) {
-		d.origin = scheme + "://" + host + d.port
-		return nil
-	}
-	tokens, err := pathexp.Parse(host, "/#?")
-	if err != nil {
-		return err
-	}
-	for i := range tokens {
-		t := &tokens[i]
-		t.Text = strings.ToLower(t.Text)
-		if t.Param {
-			d.host = tokens
-		}
-		if strings.ContainsFunc(t.Text+t.Separator(), func(r rune) bool { return r != '.' && (r >= 0x80 || !isLabel(string(r))) }) {
-			return errors.New("must have a host of letters, digits, hyphens and dots (an international name in its xn-- form)")
-		}
-	}
-	if d.host == nil {
-		d.origin = scheme + "://" + strings.ToLower(host) + d.port
-		if host == "" {
-			return errors.New("must have a host")
-		}
-		return nil
-	}
-	if len(d.o.Hosts) == 0 && !d.o.InsecureAnyHost {
-		return errors.New("has a parameter in its host but no allowed hosts")
-	}
-	return checkSlots(d.host, d.o.Params)
-}
-
-// checkSlots refuses a parameter that the rule cannot fill on every request.
-func checkSlots(tokens []pathexp.Token, params []ParamSpec) error {
-	for _, t := range tokens {
-		spec, ok := findSpec(params, t.Name)
-		switch {
-		case !t.Param || t.Name == "":
-		case t.Repeats() && t.Separator() == "":
-			return fmt.Errorf("parameter :%s repeats without a slash or other text before each of its values", t.Name)
-		case t.Optional():
-		case !ok:
-			return fmt.Errorf("parameter :%s is not in the source or its conditions", t.Name)
-		case spec.Optional:
-			return fmt.Errorf("parameter :%s may be absent from a match: write it with * here, or make it required in the source", t.Name)
-		}
-	}
-	return checkLists(tokens, params)
-}
-
-// checkLists refuses a list in a place for one value.
-func checkLists(tokens []pathexp.Token, params []ParamSpec) error {
-	for _, t := range tokens {
-		if spec, ok := findSpec(params, t.Name); t.Param && ok && spec.Repeated && !t.Repeats() {
-			return fmt.Errorf("parameter :%s is a list: write :%s*", t.Name, t.Name)
-		}
-	}
-	return nil
-}
-
-func findSpec(params []ParamSpec, name string) (ParamSpec, bool) {
-	for i := len(params) - 1; i >= 0; i-- {
-		if params[i].Name == name {
-			return params[i], true
-		}
-	}
-	return ParamSpec{}, false
-}
-
-func usesAny(tokens []pathexp.Token, params []ParamSpec) bool {
-	for _, t := range tokens {
-		if _, ok := findSpec(params, t.Name); ok && t.Param {
-			return true
-		}
-	}
-	return false
 }
 
 // String returns the destination as it was given.
@@ -262,41 +153,6 @@ func (d *Destination) hasQuery(key string) bool {
 		}
 	}
 	return false
-}
-
-func (d *Destination) expandHost(p Params) (string, error) {
-	host := expandTokens(d.host, p, escapeComponent)
-	if d.o.InsecureAnyHost {
-		return host, nil
-	}
-	host = strings.ToLower(host)
-	for _, allowed := range d.o.Hosts {
-		if allowed == host {
-			return host, nil
-		}
-		if tail, ok := strings.CutPrefix(allowed, "*"); ok && strings.HasSuffix(host, tail) {
-			if isLabel(strings.TrimSuffix(host, tail)) {
-				return host, nil
-			}
-		}
-	}
-	return "", ErrHost
-}
-
-// isIPv6 says whether host is an address in brackets.
-func isIPv6(host string) bool {
-	addr, err := netip.ParseAddr(strings.Trim(host, "[]"))
-	return err == nil && strings.HasPrefix(host, "[") && addr.Is6() && addr.Zone() == ""
-}
-
-// isLabel says whether s is one label of a host name: letters, digits, hyphens and underscores.
-func isLabel(s string) bool {
-	for i := range len(s) {
-		if !isUnreserved(s[i]) || strings.IndexByte(".~", s[i]) >= 0 {
-			return false
-		}
-	}
-	return s != ""
 }
 
 // escape makes a value part of the path or fragment.

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/gatehouse-go/gatehouse/proxy/internal/pathexp"
@@ -91,7 +92,7 @@ func (o PatternOptions) engine(root bool) pathexp.Options {
 			e.Omit = located
 		}
 	case ReadingSource:
-		e.Delimiters, e.Slash, e.Excluded = "/", true, o.Excluded
+		e.Delimiters, e.Slash, e.Excluded = "/", true, slices.Clone(o.Excluded)
 	default:
 		e.Strict, e.Prefix = o.Strict, o.Prefix
 	}

@@ -1,19 +1,11 @@
 package jsregexp
 
-import (
-	"slices"
-	"unicode"
-	"unicode/utf16"
-	"unicode/utf8"
-)
+import "slices"
 
 // machine runs a program over one input. It is used by one goroutine at a time.
 type machine struct {
-	prog  *program
-	text  string   // the input, where it is ASCII
-	wide  []uint16 // otherwise its code units
-	bytes []int32  // and the byte at which each of them begins
-	n     int      // units of input
+	prog *program
+	input
 
 	// The memory: one bit for each row and position.
 	entered bitmap
@@ -54,7 +46,7 @@ func (b bitmap) sized(n int) bitmap {
 func (m *machine) match(re *Regexp, s string) bool {
 	m.prog, m.steps, m.ahead = re.prog, 0, 0
 	m.stack, m.trail = m.stack[:0], m.trail[:0]
-	m.read(s)
+	m.input.read(s)
 	bits := m.prog.rows * (m.n + 1)
 	m.entered = m.entered.sized(bits)
 	if m.prog.looking {
@@ -74,37 +66,6 @@ func (m *machine) match(re *Regexp, s string) bool {
 		}
 	}
 	return false
-}
-
-// read takes the input: as it is where it is ASCII, as code units where it is not.
-func (m *machine) read(s string) {
-	m.text, m.n, m.wide, m.bytes = s, len(s), m.wide[:0], m.bytes[:0]
-	ascii := true
-	for i := range len(s) {
-		ascii = ascii && s[i] < utf8.RuneSelf
-	}
-	if ascii {
-		return
-	}
-	for i, r := range s {
-		if r1, r2 := utf16.EncodeRune(r); r1 != unicode.ReplacementChar {
-			m.wide = append(m.wide, uint16(r1), uint16(r2))
-			m.bytes = append(m.bytes, int32(i), int32(i+2))
-			continue
-		}
-		m.wide = append(m.wide, uint16(r))
-		m.bytes = append(m.bytes, int32(i))
-	}
-	m.bytes = append(m.bytes, int32(len(s)))
-	m.n = len(m.wide)
-}
-
-// at returns the unit at a position before the end.
-func (m *machine) at(pos int) uint16 {
-	if len(m.wide) > 0 {
-		return m.wide[pos]
-	}
-	return uint16(m.text[pos])
 }
 
 // run follows the program from pc at pos until it matches or every way has failed.
@@ -231,15 +192,6 @@ func (m *machine) holds(o op, pos int) bool {
 	default:
 		return false
 	}
-}
-
-// isWord says whether there is a word unit at pos, which may lie outside of the input.
-func (m *machine) isWord(pos int) bool {
-	if pos < 0 || pos >= m.n {
-		return false
-	}
-	u := m.at(pos)
-	return u >= '0' && u <= '9' || u >= 'a' && u <= 'z' || u >= 'A' && u <= 'Z' || u == '_'
 }
 
 // spans fills out the capture groups after a match.

@@ -79,6 +79,7 @@ func (re *Regexp) match(s string, spans []int32) (bool, int) {
 	}
 	steps := m.steps
 	if m.small() {
+		m.text = "" // which may keep a whole request alive
 		re.machines.Put(m)
 	}
 	return matched, steps
