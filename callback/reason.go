@@ -55,6 +55,19 @@ var (
 // ErrNoSession is what a reader of sessions returns for a request without a session that is still good.
 var ErrNoSession error = noSession("callback: no session")
 
+// Reasons about the store of sessions.
+var (
+	// ErrNoStore is for a question that sealed-cookie sessions cannot answer. It has status 500.
+	ErrNoStore = errors.New("callback: sessions have no Store")
+
+	// ErrStore is for a store that failed. It has status 503; the cause is in the log.
+	ErrStore error = &Reason{
+		Text: "callback: session store failed", Status: http.StatusServiceUnavailable,
+		Title: "We cannot look up your session right now",
+		Cause: "It was not your doing. Try again in a moment.",
+	}
+)
+
 func noSession(text string) *Reason {
 	return &Reason{
 		Text: text, Status: http.StatusUnauthorized,
