@@ -3,9 +3,7 @@ package callback_test
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"html/template"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -329,7 +327,8 @@ func TestStatusOfTheApplicationsError(t *testing.T) {
 
 type coded int
 
-func (c coded) Error() string   { return "coded" }
+func (c coded) Error() string { return "coded" }
+
 func (c coded) StatusCode() int { return int(c) }
 
 func TestAttackersReturnDoesNothing(t *testing.T) {
@@ -420,161 +419,6 @@ func TestHeadAndPostRedeemNothing(t *testing.T) {
 	}
 }
 
-// TestUnsolicitedReturn is the article's flow, in which the return names everything.
-func TestUnsolicitedReturn(t *testing.T) {
-	third := &tickets{good: map[string]string{"t-1": "Ana", "t-2": "Ana", "t-3": "Ana"}}
-	c := config(t, third)
-	c.InsecureUnsolicited = true
-	c.Home = ""
-	b := site(t, c)
-	for _, tt := range []struct {
-		path     string
-		status   int
-		location string
-	}{
-		{"/callback?session_token=t-1&redirect_url=/dash", 303, "/dash"},
-		{"/callback?session_token=t-1&redirect_url=/dash", 410, ""},
-		{"/callback?session_token=t-2&redirect_url=../../x", 303, "/x"},
-		{"/callback?session_token=t-3&redirect_url=https://app.example.com/x", 303, "https://app.example.com/x"},
-		{"/callback?session_token=t-4", 400, ""},
-		{"/callback?session_token=t-4&redirect_url=", 400, ""},
-		{"/callback?session_token=t-4&redirect_url=null", 400, ""},
-		{"/callback?session_token=t-4&redirect_url=undefined", 400, ""},
-		{"/callback?session_token=t-4&redirect_url=/%0a/evil.example", 400, ""},
-		{"/callback?session_token=t-4&redirect_url=http:evil.example", 400, ""},
-		{"/callback?redirect_url=/x", 400, ""},
-	} {
-		got := b.Open(tt.path)
-		if got.StatusCode != tt.status || got.Header.Get("Location") != tt.location {
-			t.Errorf("%s: %d %s, want %d %s", tt.path, got.StatusCode, got.Header.Get("Location"), tt.status, tt.location)
-		}
-	}
-	if n := third.redeemed.Load(); n != 3 {
-		t.Errorf("redeemed %d times", n)
-	}
-	// A return that has a state is held to it all the same.
-	third.good["t-5"] = "Ana"
-	if got := b.Open("/callback?session_token=t-5&redirect_url=/&state=x"); got.StatusCode != 403 {
-		t.Errorf("with a foreign state: %d", got.StatusCode)
-	}
-}
-
-func TestConfirmedReturn(t *testing.T) {
-	third := &tickets{good: map[string]string{"t&1": "Ana"}}
-	c := config(t, third)
-	c.Confirm = &callback.Confirm{Title: "Sign in to Example?", Button: "Sign in"}
-	b := site(t, c)
-	path := begin(t, b, "/login?redirect_url=/inbox", "t&1")
-
-	scanner := b.Another()
-	if got := scanner.Open(path); got.StatusCode != 403 {
-		t.Errorf("a mail scanner: %d", got.StatusCode)
-	}
-	if got := b.Send(b.Request("HEAD", path, "")); got.StatusCode != 200 {
-		t.Errorf("HEAD: %d", got.StatusCode)
-	}
-	got := b.Open(path)
-	for _, want := range []string{"<h1>Sign in to Example?</h1>", `<form method="post" action="?">`, `name="session_token" value="t&amp;1"`, `name="redirect_url" value="/inbox"`, ">Sign in</button>"} {
-		if !strings.Contains(got.Text, want) {
-			t.Errorf("%s is not in\n%s", want, got.Text)
-		}
-	}
-	policy := got.Header.Get("Content-Security-Policy")
-	if got.StatusCode != 200 || !strings.Contains(policy, "frame-ancestors 'none'") || !strings.HasSuffix(policy, "form-action 'self' https://app.example.com") {
-		t.Errorf("%d, policy %q", got.StatusCode, policy)
-	}
-	if third.redeemed.Load() != 0 || b.Cookies()["__Host-session"] != "" {
-		t.Fatal("GET redeemed the ticket")
-	}
-
-	form, _ := url.ParseQuery(strings.TrimPrefix(path, "/callback?"))
-	if got := scanner.Post("/callback", form); got.StatusCode != 403 {
-		t.Errorf("confirmed from another browser: %d", got.StatusCode)
-	}
-	if got := b.Send(b.Request("POST", "/callback", `{}`, "Content-Type", "application/json")); got.StatusCode != 400 {
-		t.Errorf("JSON: %d", got.StatusCode)
-	}
-	if got := b.Post("/callback", url.Values{"a": {strings.Repeat("a", 20<<10)}}); got.StatusCode != 413 {
-		t.Errorf("20 KiB: %d", got.StatusCode)
-	}
-	if got := b.Send(b.Request("PUT", path, "")); got.StatusCode != 405 || got.Header.Get("Allow") != "GET, HEAD, POST" {
-		t.Errorf("PUT: %d %s", got.StatusCode, got.Header.Get("Allow"))
-	}
-	if got := b.Post("/callback", form); got.StatusCode != 303 || got.Header.Get("Location") != "/inbox" {
-		t.Errorf("confirmed: %d %s", got.StatusCode, got.Text)
-	}
-	if got := b.Post("/callback", form); got.StatusCode != 410 {
-		t.Errorf("confirmed twice: %d", got.StatusCode)
-	}
-	if got := b.Open(path); got.StatusCode != 410 {
-		t.Errorf("opened again: %d", got.StatusCode)
-	}
-	if third.redeemed.Load() != 1 {
-		t.Errorf("redeemed %d times", third.redeemed.Load())
-	}
-}
-
-func TestUnsolicitedConfirmationFromAnotherSite(t *testing.T) {
-	third := &tickets{good: map[string]string{"t-1": "Ana"}}
-	c := config(t, third)
-	c.InsecureUnsolicited = true
-	c.Confirm = &callback.Confirm{}
-	b := site(t, c)
-	form := url.Values{"session_token": {"t-1"}, "redirect_url": {"/"}}
-	if got := b.Post("/callback", form, "Sec-Fetch-Site", "cross-site"); got.StatusCode != 403 || third.redeemed.Load() != 0 {
-		t.Errorf("cross-site: %d", got.StatusCode)
-	}
-	got := b.Open("/callback?" + form.Encode())
-	if got.StatusCode != 200 || !strings.Contains(got.Text, "<h1>Continue?</h1>") || strings.Contains(got.Text, `name="state"`) {
-		t.Errorf("%d %s", got.StatusCode, got.Text)
-	}
-	if got := b.Post("/callback", form); got.StatusCode != 303 {
-		t.Errorf("same-origin: %d", got.StatusCode)
-	}
-	if got := b.Open("/callback?" + form.Encode()); got.StatusCode != 410 {
-		t.Errorf("opened again: %d", got.StatusCode)
-	}
-}
-
-func TestCompleteTakesThePlaceOfASession(t *testing.T) {
-	third := &tickets{good: map[string]string{"paid": "Ana", "unpaid": "Ben"}}
-	c := config(t, third)
-	c.Complete = func(w http.ResponseWriter, _ *http.Request, u user, target string) error {
-		if u.Name == "Ben" {
-			return &callback.Reason{Text: "not paid", Status: 402, Title: "Not paid yet", Cause: "Pay first."}
-		}
-		w.Header().Set("X-Receipt", u.Name+target)
-		return nil
-	}
-	b := site(t, c)
-	if got := b.Open(begin(t, b, "/login?redirect_url=/order/7", "paid")); got.StatusCode != 303 || got.Header.Get("X-Receipt") != "Ana/order/7" || len(b.Cookies()) != 0 {
-		t.Errorf("paid: %d %v %v", got.StatusCode, got.Header, b.Cookies())
-	}
-	if got := b.Open(begin(t, b, "/login", "unpaid")); got.StatusCode != 402 || !strings.Contains(got.Text, "Not paid yet") {
-		t.Errorf("unpaid: %d %s", got.StatusCode, got.Text)
-	}
-}
-
-func TestOwnPageAndOwnAnswer(t *testing.T) {
-	c := config(t, &tickets{})
-	c.Page = template.Must(template.New("").Parse(`<p>{{.Status}} {{.Title}} <a href="{{.Link}}">x</a>`))
-	got := site(t, c).Open("/callback")
-	if got.StatusCode != 400 || got.Text != `<p>400 This link is not complete <a href="/login">x</a>` || got.Header.Get("Content-Security-Policy") != "frame-ancestors 'none'" {
-		t.Errorf("%d %s %v", got.StatusCode, got.Text, got.Header)
-	}
-	c.Page = template.Must(template.New("").Parse(`{{.Missing}}`))
-	if got := site(t, c).Open("/callback"); got.StatusCode != 400 || !strings.Contains(got.Text, "not complete") {
-		t.Errorf("a template that fails: %d %s", got.StatusCode, got.Text)
-	}
-	c.OnError = func(w http.ResponseWriter, _ *http.Request, err error) {
-		w.WriteHeader(418)
-		_, _ = fmt.Fprint(w, errors.Is(err, callback.ErrTicketMissing))
-	}
-	if got := site(t, c).Open("/callback"); got.StatusCode != 418 || got.Text != "true" {
-		t.Errorf("%d %s", got.StatusCode, got.Text)
-	}
-}
-
 func TestRetryKeepsATargetOnAnotherOrigin(t *testing.T) {
 	b := site(t, config(t, &tickets{}))
 	got := b.Open(begin(t, b, "/login?redirect_url=https://app.example.com/x", "unknown"))
@@ -590,69 +434,4 @@ func TestStartRefusesHostileTargets(t *testing.T) {
 			t.Errorf("%.40s: %d, %v", path, got.StatusCode, b.Cookies())
 		}
 	}
-}
-
-func TestNewReportsEveryMistake(t *testing.T) {
-	_, err := callback.New(callback.Config[user]{Home: "https://x.example", Retry: "//evil.example", TicketParam: "state"})
-	if n := strings.Count(fmt.Sprint(err), "\n") + 1; n != 6 {
-		t.Errorf("%d mistakes: %v", n, err)
-	}
-	c := config(t, &tickets{})
-	c.FlowName, c.FlowLifetime = "a b", time.Hour*25
-	if _, err := callback.New(c); err == nil || strings.Count(err.Error(), "\n") != 1 {
-		t.Errorf("flows: %v", err)
-	}
-}
-
-func ExampleNew() {
-	keys, err := callback.NewKeyring([]byte("Xq3#pN8!vT5^kZ1&mB7*rL4(wD9)yG2@")) // from the environment
-	if err != nil {
-		panic(err)
-	}
-	returnTo, err := callback.NewReturnTo("https://app.example.com")
-	if err != nil {
-		panic(err)
-	}
-	login, err := callback.New(callback.Config[user]{
-		Keys:     keys,
-		ReturnTo: returnTo,
-		Retry:    "/login",
-		Redeem: func(_ context.Context, ticket string) (user, error) {
-			if ticket != "ticket-of-ana" { // ask the third party, which takes each ticket once
-				return user{}, callback.ErrTicketInvalid
-			}
-			return user{"Ana"}, nil
-		},
-	})
-	if err != nil {
-		panic(err)
-	}
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /login", func(w http.ResponseWriter, r *http.Request) {
-		params, err := login.Start(w, r)
-		if err != nil {
-			login.Refuse(w, r, err)
-			return
-		}
-		back := "https://app.example.com/callback?" + params.Encode()
-		http.Redirect(w, r, "https://third.example/login?return="+url.QueryEscape(back), http.StatusSeeOther)
-	})
-	mux.Handle("GET /callback", login)
-	mux.Handle("GET /", login.Require(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		u, _ := callback.SessionFrom[user](r.Context())
-		fmt.Fprintln(w, "hello", u.Name)
-	})))
-
-	// The browser goes to /login, and comes back from the third party with a ticket.
-	started := httptest.NewRecorder()
-	mux.ServeHTTP(started, httptest.NewRequest("GET", "/login?redirect_url=/inbox", nil))
-	there, _ := url.Parse(started.Header().Get("Location"))
-	returned := httptest.NewRequest("GET", there.Query().Get("return")+"&session_token=ticket-of-ana", nil)
-	for _, c := range started.Result().Cookies() {
-		returned.AddCookie(c)
-	}
-	w := httptest.NewRecorder()
-	mux.ServeHTTP(w, returned)
-	fmt.Println(w.Code, w.Header().Get("Location"))
-	// Output: 303 /inbox
 }
