@@ -59,8 +59,8 @@ func (d Details) encode(r *http.Request) []byte {
 	if d.RequestID == "" && r != nil {
 		d.RequestID = requestid.From(r.Context())
 	}
-	if len(d.Members) == 0 {
-		return d.plain()
+	if name, list, ok := d.onlyList(); ok || len(d.Members) == 0 {
+		return d.plain(name, list)
 	}
 	members := make(map[string]any, len(d.Members)+5)
 	maps.Copy(members, d.Members)
@@ -74,41 +74,77 @@ func (d Details) encode(r *http.Request) []byte {
 	members["status"] = d.Status
 	body, err := json.Marshal(members)
 	if err != nil { // an extension member that JSON cannot say: answer without the extensions
-		return d.plain()
+		return d.plain("", nil)
 	}
 	return append(body, '\n')
 }
 
-// plain encodes the standard members alone, in one allocation: refusals are what a flood makes a server write.
-func (d Details) plain() []byte {
-	b := make([]byte, 0, 64+len(d.Detail)+len(d.RequestID)+len(d.Title)+len(d.Type))
+// onlyList returns the extension member where it is one alone and a list of texts.
+func (d *Details) onlyList() (name string, list []string, ok bool) {
+	if len(d.Members) != 1 {
+		return "", nil, false
+	}
+	for name = range d.Members {
+		list, ok = d.Members[name].([]string)
+	}
+	switch name {
+	case "type", "title", "status", "detail", "request_id":
+		return "", nil, false
+	}
+	return name, list, ok && len(list) > 0
+}
+
+// plain encodes the standard members and perhaps one list, in one allocation: refusals are what a flood makes a server write.
+func (d Details) plain(name string, list []string) []byte {
+	size := 64 + len(d.Detail) + len(d.RequestID) + len(d.Title) + len(d.Type) + len(name)
+	for _, text := range list {
+		size += len(text) + 3
+	}
+	b := make([]byte, 0, size)
 	b = append(b, '{')
-	b = appendMember(b, `"detail":`, d.Detail)
-	b = appendMember(b, `"request_id":`, d.RequestID)
-	b = append(b, `"status":`...)
-	b = strconv.AppendInt(b, int64(d.Status), 10)
-	b = append(b, ',')
-	b = appendMember(b, `"title":`, d.Title)
-	b = appendMember(b, `"type":`, d.Type)
+	for _, member := range [...]struct{ name, value string }{
+		{"detail", d.Detail}, {"request_id", d.RequestID}, {"status", ""}, {"title", d.Title}, {"type", d.Type},
+	} {
+		if len(list) > 0 && name < member.name {
+			b, list = appendList(b, name, list), nil
+		}
+		switch {
+		case member.name == "status":
+			b = append(b, `"status":`...)
+			b = append(strconv.AppendInt(b, int64(d.Status), 10), ',')
+		case member.value != "":
+			b = append(appendString(b, member.name), ':')
+			b = append(appendString(b, member.value), ',')
+		}
+	}
+	if len(list) > 0 {
+		b = appendList(b, name, list)
+	}
 	b[len(b)-1] = '}'
 	return append(b, '\n')
 }
 
-// appendMember appends a member and a comma, or nothing where value is empty.
-func appendMember(b []byte, name, value string) []byte {
-	if value == "" {
-		return b
+// appendList appends a member that is a list, and a comma.
+func appendList(b []byte, name string, list []string) []byte {
+	b = append(appendString(b, name), ":["...)
+	for _, text := range list {
+		b = append(appendString(b, text), ',')
 	}
-	b = append(b, name...)
-	for i := range len(value) {
-		if c := value[i]; c < 0x20 || c > 0x7e || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' {
-			quoted, _ := json.Marshal(value) //nolint:errchkjson // a string always marshals
-			return append(append(b, quoted...), ',')
+	b[len(b)-1] = ']'
+	return append(b, ',')
+}
+
+// appendString appends s as a JSON string.
+func appendString(b []byte, s string) []byte {
+	for i := range len(s) {
+		if c := s[i]; c < 0x20 || c > 0x7e || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' {
+			quoted, _ := json.Marshal(s) // a string always marshals
+			return append(b, quoted...)
 		}
 	}
 	b = append(b, '"')
-	b = append(b, value...)
-	return append(b, '"', ',')
+	b = append(b, s...)
+	return append(b, '"')
 }
 
 func statusText(status int) string {
