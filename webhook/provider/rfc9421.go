@@ -17,7 +17,7 @@ import (
 // A signature covers what its sender chose, so the receiver says what it must cover: see Components. The body's digest is computed
 // anew and compared. The algorithms are hmac-sha256, ed25519, ecdsa-p256-sha256, ecdsa-p384-sha384, rsa-pss-sha512 and
 // rsa-v1_5-sha256; the key decides which may be used, and a parameter alg must agree. A signature must have created, and is refused
-// after expires. Of several signatures one must do.
+// after expires. Of several signatures the first that covers enough and verifies counts.
 //
 // @target-uri, @authority, @path and the like are those of the endpoint's public URL, which is therefore required, with the query as
 // received. Fields are covered whole; the component parameters sf, key, bs, req and tr are not supported.

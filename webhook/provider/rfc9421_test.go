@@ -150,6 +150,8 @@ func TestMessageSignatureFieldsThatCannotBeRead(t *testing.T) {
 		{"with more space than is written", []string{`sig=(  "@method"  "@target-uri" );  created=1764000000`}, good["Signature"], nil},
 		{"beside another that is of a strange key", []string{`a=();created=1`, good["Signature-Input"][0]}, []string{"a=:AAAA:, " + good["Signature"][0]}, nil},
 		{"beside another that covers nothing", []string{good["Signature-Input"][0], `z=();created=1764000000`}, []string{good["Signature"][0], "z=:AAAA:"}, nil},
+		{"beside a flag", good["Signature-Input"], []string{"x", good["Signature"][0]}, webhook.ErrSignatureFormat},
+		{"beside an input that is a flag", []string{"x", good["Signature-Input"][0]}, good["Signature"], webhook.ErrSignatureFormat},
 		{"no Signature", good["Signature-Input"], nil, webhook.ErrNoSignature},
 		{"no Signature-Input", nil, good["Signature"], webhook.ErrNoSignature},
 		{"another label", good["Signature-Input"], []string{"other=:AAAA:"}, webhook.ErrSignatureFormat},

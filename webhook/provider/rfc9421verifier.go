@@ -93,10 +93,14 @@ func (v *rfc9421Verifier) match(r *http.Request, body []byte) (httpsig.Member, s
 	if len(inputs) > maxSignatures {
 		return fail(fmt.Errorf("%w: more than %d signatures", webhook.ErrSignatureFormat, maxSignatures))
 	}
+	if slices.ContainsFunc(inputs, func(m httpsig.Member) bool { return !m.IsList }) ||
+		slices.ContainsFunc(signatures, func(m httpsig.Member) bool { return m.IsList || m.Item.Kind != httpsig.Bytes }) {
+		return fail(fmt.Errorf("%w: a member of Signature-Input is no list, or one of Signature no byte sequence", webhook.ErrSignatureFormat))
+	}
 	reason := fmt.Errorf("%w: no Signature of the same label as a Signature-Input", webhook.ErrSignatureFormat)
 	for _, input := range inputs {
 		at := slices.IndexFunc(signatures, func(m httpsig.Member) bool { return m.Key == input.Key })
-		if at < 0 || !input.IsList || signatures[at].IsList || signatures[at].Item.Kind != httpsig.Bytes {
+		if at < 0 {
 			continue
 		}
 		key, err := v.verifies(input, signatures[at].Item.Text, r, body)
