@@ -299,6 +299,25 @@ func TestExportKeepsWhatItDidNotWrite(t *testing.T) {
 			t.Error(err)
 		}
 	})
+	t.Run("a file of the site that is in the way of the list of pages", func(t *testing.T) {
+		dir := filepath.Join(t.TempDir(), "out")
+		h := answers(t, func(w http.ResponseWriter, _ *http.Request) { // the folder in the making holds something else
+			w.Header().Set("Content-Type", html)
+			staging, err := filepath.Glob(filepath.Join(filepath.Dir(dir), ".out.export-*"))
+			if err != nil || len(staging) != 1 {
+				t.Fatalf("%v, %v", staging, err)
+			}
+			if err := os.Mkdir(filepath.Join(staging[0], ".gatehouse-export.json"), 0o700); err != nil {
+				t.Error(err)
+			}
+		})
+		if _, err := gatehouse.Export(t.Context(), gatehouse.ExportConfig{Handler: h, Paths: []string{"/"}, Dir: dir}); err == nil {
+			t.Error("published without its list")
+		}
+		if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("the folder is there: %v", err)
+		}
+	})
 	t.Run("an empty folder is taken", func(t *testing.T) {
 		page.Dir = t.TempDir()
 		if _, err := gatehouse.Export(t.Context(), page); err != nil {

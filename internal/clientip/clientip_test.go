@@ -1,6 +1,7 @@
 package clientip_test
 
 import (
+	"context"
 	"net/http/httptest"
 	"net/netip"
 	"testing"
@@ -31,5 +32,14 @@ func TestFrom(t *testing.T) {
 	}
 	if got := clientip.Remote(r).String(); got != "192.0.2.1" {
 		t.Errorf("Remote ignores it: got %s", got)
+	}
+}
+
+type other struct{}
+
+func TestWhatTheContextCarriedBeforeStays(t *testing.T) {
+	ctx := clientip.With(context.WithValue(context.Background(), other{}, "kept"), netip.Addr{})
+	if got := ctx.Value(other{}); got != "kept" {
+		t.Errorf("got %v", got)
 	}
 }

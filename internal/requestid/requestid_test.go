@@ -15,3 +15,15 @@ func TestFrom(t *testing.T) {
 		t.Errorf("a context with an id: got %q", got)
 	}
 }
+
+type other struct{}
+
+func TestWhatTheContextCarriedBeforeStays(t *testing.T) {
+	ctx := requestid.With(context.WithValue(context.Background(), other{}, "kept"), "r1")
+	if got := ctx.Value(other{}); got != "kept" {
+		t.Errorf("got %v", got)
+	}
+	if got := requestid.From(requestid.With(ctx, "r2")); got != "r2" {
+		t.Errorf("the innermost id wins: got %q", got)
+	}
+}
