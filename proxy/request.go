@@ -26,6 +26,13 @@ type Request struct {
 // the client is still in the request's RequestURI.
 func (r *Request) Rewrites() int { return r.rewrites }
 
+// Preflight reports whether the request is a CORS preflight (Fetch Standard, section 3.3.2): OPTIONS that names an origin and
+// the method to come. A browser sends it without credentials, so a guard that refuses it refuses every request that follows;
+// let it pass to a CORS middleware or to the handler's OPTIONS.
+func (r *Request) Preflight() bool {
+	return r.Method == http.MethodOptions && r.Header["Origin"] != nil && r.Header["Access-Control-Request-Method"] != nil
+}
+
 // After runs work once the answer is sent, such as writing a log to a database. Its context is not cancelled when the
 // client leaves, but after Config.AfterTimeout; it has the request's values. A panic in work is logged.
 //

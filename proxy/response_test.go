@@ -279,6 +279,31 @@ func TestParamsReachHandle(t *testing.T) {
 	}
 }
 
+func TestPreflightIsToldApart(t *testing.T) {
+	p := newProxy(t, proxy.Config{Handle: func(r *proxy.Request) proxy.Response {
+		if r.Preflight() {
+			return proxy.Next()
+		}
+		return guardSecure(r)
+	}})
+	h := p.Wrap(echo)
+	for _, row := range []struct {
+		name, method string
+		fields       []string
+		status       int
+	}{
+		{"a preflight passes an authentication rule", "OPTIONS", []string{"Origin: https://a.example", "Access-Control-Request-Method: PUT"}, 200},
+		{"OPTIONS alone is none", "OPTIONS", nil, 401},
+		{"nor is OPTIONS with an origin", "OPTIONS", []string{"Origin: https://a.example"}, 401},
+		{"nor one without an origin", "OPTIONS", []string{"Access-Control-Request-Method: PUT"}, 401},
+		{"another method with its fields is none", "PUT", []string{"Origin: https://a.example", "Access-Control-Request-Method: PUT"}, 401},
+	} {
+		if res := do(h, row.method, "/secure", row.fields...); res.StatusCode != row.status {
+			t.Errorf("%s: got %d, want %d", row.name, res.StatusCode, row.status)
+		}
+	}
+}
+
 func ExampleNew() {
 	p, err := proxy.New(proxy.Config{
 		Matchers: []proxy.Matcher{{Source: "/api/:function*"}},

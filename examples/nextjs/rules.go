@@ -71,7 +71,7 @@ var unauthorized = proxy.JSON(http.StatusUnauthorized, map[string]any{"success":
 func (a *app) decide(r *proxy.Request) proxy.Response {
 	switch r.Source {
 	case "/api/:function*", "/secure/:path*":
-		if !authenticated(r.Request) {
+		if !r.Preflight() && !authenticated(r.Request) {
 			return unauthorized
 		}
 	case "/prwo/:path*":
