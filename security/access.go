@@ -140,7 +140,7 @@ func (a *Access) check(r *http.Request) (Principal, int, error) {
 		if !ok {
 			continue
 		}
-		attempt := attempt{address: clientip.From(r), name: name}
+		attempt := attempt{address: clientip.From(r), name: name[:min(len(name), maxUserName)]}
 		wait, counted := a.failures.begin(attempt)
 		if wait > 0 {
 			return Principal{}, i, &throttledError{wait: wait}
@@ -216,7 +216,7 @@ func (a *Access) serve(next http.Handler, w http.ResponseWriter, r *http.Request
 	noteOf(r.Context()).setUser(p.ID)
 	inner := r.WithContext(withPrincipal(r.Context(), p))
 	next.ServeHTTP(w, inner)
-	r.Pattern = inner.Pattern // for what logs around us
+	returned(r, inner)
 }
 
 // refuse answers with the challenges of every scheme (RFC 9110, section 15.5.2), or with the time to wait. Only the

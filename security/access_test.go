@@ -383,6 +383,39 @@ func TestAccessThrottlesFailuresByAddress(t *testing.T) {
 	})
 }
 
+func TestAccessSaysInTheLogWhyItRefused(t *testing.T) {
+	var log bytes.Buffer
+	access := newAccess(t, security.AccessConfig{Schemes: []security.Scheme{security.Bearer{Tokens: []string{"secret"}}}, MaxFailures: 1, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	ask(access.Require("write")(whoami), "Bearer secret")
+	ask(access.Wrap(whoami), "Bearer x")
+	ask(access.Wrap(whoami), "Bearer x")
+	for _, want := range []string{`\"bearer\" lacks one of write`, "none of those known", "too many failed attempts to authenticate: wait 1m0s"} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("the log lacks %q: %s", want, log.String())
+		}
+	}
+	if got := (security.Bearer{}).Challenge(security.ErrScope, nil); got != `Bearer realm="", error="insufficient_scope"` {
+		t.Errorf("a scope challenge without scopes: %s", got)
+	}
+}
+
+func TestAccessForgetsWhatHasPassed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		access := newAccess(t, security.AccessConfig{Schemes: []security.Scheme{security.Bearer{Tokens: []string{"secret"}}}, MaxFailures: 1})
+		r := httptest.NewRequest("GET", "/", nil)
+		r.Header.Set("Authorization", "Bearer x")
+		for i := range 2 << 16 {
+			if i == 1<<16 {
+				time.Sleep(time.Hour)
+			}
+			r.RemoteAddr = fmt.Sprintf("10.%d.%d.%d:1", i>>16, i>>8&255, i&255)
+			if _, err := access.Check(r); !errors.Is(err, security.ErrCredentials) {
+				t.Fatalf("%s: %v", r.RemoteAddr, err)
+			}
+		}
+	})
+}
+
 func TestAccessRemembersABoundedNumberOfAddresses(t *testing.T) {
 	access := newAccess(t, security.AccessConfig{Schemes: []security.Scheme{security.Bearer{Tokens: []string{"secret"}}}, MaxFailures: 1})
 	r := httptest.NewRequest("GET", "/", nil)

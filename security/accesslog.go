@@ -77,7 +77,7 @@ func (l *AccessLog) Wrap(next http.Handler) http.Handler {
 			n = &x.note
 			outer := r
 			r = r.WithContext(x)
-			defer func() { outer.Pattern = r.Pattern }()
+			defer func() { returned(outer, r) }()
 		}
 		returned := false
 		defer func() { l.log(rw, r, n, start, returned) }()

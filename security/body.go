@@ -203,7 +203,7 @@ func (b *Body) guard(next http.Handler, w http.ResponseWriter, r *http.Request, 
 	}
 	g.request.Body = &g.body
 	next.ServeHTTP(w, &g.request)
-	r.Pattern = g.request.Pattern // for what logs around us
+	returned(r, &g.request)
 }
 
 // explain names on a 415 what is taken instead: Accept-Encoding for a coding (RFC 7694, section 3), Accept-Post for a type (as

@@ -221,11 +221,32 @@ func TestBodyReadErrors(t *testing.T) {
 			if n, err := r.Body.Read(nil); n != 0 || err == nil {
 				t.Errorf("%s: the error is forgotten", row.name)
 			}
+			if row.want == security.ErrBodyTooLarge && err.Error() != "request body is larger than allowed: limit 5 bytes" {
+				t.Errorf("%s: %v", row.name, err)
+			}
 			if err := r.Body.Close(); err != nil {
 				t.Errorf("%s: Close: %v", row.name, err)
 			}
 		})).ServeHTTP(httptest.NewRecorder(), r)
 	}
+}
+
+func TestBodyReadOfNothingReadsNothing(t *testing.T) {
+	r := httptest.NewRequest("POST", "/", strings.NewReader("x"))
+	r.Header.Set("Content-Type", "text/plain")
+	newBody(t, security.BodyConfig{}).Wrap(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if n, err := r.Body.Read(nil); n != 0 || err != nil {
+			t.Errorf("got %d, %v", n, err)
+		}
+	})).ServeHTTP(httptest.NewRecorder(), r)
+	r = httptest.NewRequest("POST", "/", strings.NewReader("this is no gzip"))
+	r.Header.Set("Content-Type", "text/plain")
+	r.Header.Set("Content-Encoding", "gzip")
+	newBody(t, security.BodyConfig{Decompress: []string{"gzip"}}).Wrap(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if _, err := io.ReadAll(r.Body); err == nil || err.Error() != "request body is not in its declared content coding: gzip: invalid header" {
+			t.Errorf("got %v", err)
+		}
+	})).ServeHTTP(httptest.NewRecorder(), r)
 }
 
 func TestBodyIsGoneAfterTheHandler(t *testing.T) {

@@ -132,6 +132,55 @@ func TestDecodeJSONTakesWhatFits(t *testing.T) {
 	}
 }
 
+func TestDecodeBoundsWhatItSaysBack(t *testing.T) {
+	for _, body := range []string{`{"` + strings.Repeat("é", 1000) + `":1}`, `{"` + strings.Repeat("a", 1000) + `":1,"` + strings.Repeat("a", 1000) + `":1}`} {
+		_, err := security.Decode[item](jsonRequest(body), security.DecodeConfig{})
+		var e *security.DecodeError
+		if !errors.As(err, &e) || len(e.Faults[0].Pointer) > 256 || len(e.Faults[0].Pointer) < 250 || !strings.HasPrefix(e.Faults[0].Pointer, "/") {
+			t.Errorf("%.10s: %v", body, err)
+		}
+	}
+	r := httptest.NewRequest("POST", "/", strings.NewReader(strings.Repeat("a", 1000)+"=1"))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	_, err := security.Decode[signup](r, security.DecodeConfig{})
+	var e *security.DecodeError
+	if !errors.As(err, &e) || len(e.Faults[0].Pointer) != 256 {
+		t.Errorf("a form: %v", err)
+	}
+}
+
+type (
+	ownText string
+	ownJSON struct{}
+)
+
+func (t *ownText) UnmarshalText([]byte) error { return errors.New("the secret reason hunter2") }
+
+func (*ownJSON) UnmarshalJSON([]byte) error { return errors.New("the secret reason hunter2") }
+
+func TestDecodeNamesTypesOfTheApplicationsOwn(t *testing.T) {
+	type T struct {
+		Text ownText  `json:"text"`
+		JSON *ownJSON `json:"json"`
+		Num  *float64 `json:"num"`
+		Func func()   `json:"func"`
+	}
+	_, err := security.Decode[T](jsonRequest(`{"text":"a","json":{"a":1},"num":"x","func":1}`), security.DecodeConfig{})
+	var e *security.DecodeError
+	if !errors.As(err, &e) || strings.Contains(err.Error(), "hunter2") || len(e.Faults) != 4 {
+		t.Fatalf("got %v", err)
+	}
+	for _, f := range e.Faults {
+		want := "is not valid"
+		if f.Pointer == "/num" {
+			want = "must be a number of 64-bit floating point"
+		}
+		if f.Detail != want {
+			t.Errorf("%s: %s", f.Pointer, f.Detail)
+		}
+	}
+}
+
 func TestDecodeCollectsABoundedNumberOfFaults(t *testing.T) {
 	body := `{"tags":[` + strings.Repeat("1,", 500) + `1]}`
 	_, err := security.Decode[item](jsonRequest(body), security.DecodeConfig{})

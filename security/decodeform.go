@@ -206,5 +206,5 @@ func expectedText(t reflect.Type) string {
 
 // pointerTo is the JSON Pointer of a form's field.
 func pointerTo(name string) string {
-	return "/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
+	return bounded("/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(name))
 }

@@ -15,7 +15,7 @@ import (
 )
 
 // maxRepaired is the largest body that is read again to find more faults than the first.
-const maxRepaired = 64 << 10
+const maxRepaired = 16 << 10
 
 // decodeJSON reads body into v, a pointer. Its error is a *DecodeError.
 func decodeJSON(v any, body []byte, c DecodeConfig) error {
@@ -40,11 +40,9 @@ func decodeJSON(v any, body []byte, c DecodeConfig) error {
 		if errors.As(err, &syntactic) {
 			return syntaxFault(string(syntactic.JSONPointer), syntaxDetail(syntactic), syntactic.Err)
 		}
-		var semantic *json.SemanticError
-		if !errors.As(err, &semantic) {
-			return &DecodeError{Faults: []Fault{{Detail: "cannot be read"}}, reason: ErrContent, cause: err}
-		}
-		fault := Fault{Pointer: string(semantic.JSONPointer), Detail: semanticDetail(semantic)}
+		semantic := &json.SemanticError{}
+		_ = errors.As(err, &semantic) // the decoder has no errors of other types for a body in memory; if it had, the whole is at fault
+		fault := Fault{Pointer: bounded(string(semantic.JSONPointer)), Detail: semanticDetail(semantic)}
 		if slices.ContainsFunc(faults, func(f Fault) bool { return f.Pointer == fault.Pointer }) {
 			break // taking it out did not help: a type refuses null too
 		}
@@ -64,7 +62,22 @@ func decodeJSON(v any, body []byte, c DecodeConfig) error {
 }
 
 func syntaxFault(pointer, detail string, cause error) error {
-	return &DecodeError{Faults: []Fault{{Pointer: pointer, Detail: detail}}, reason: ErrSyntax, cause: cause}
+	return &DecodeError{Faults: []Fault{{Pointer: bounded(pointer), Detail: detail}}, reason: ErrSyntax, cause: cause}
+}
+
+// maxPointer bounds a pointer, whose names the client chose and gets back.
+const maxPointer = 256
+
+// bounded cuts a pointer that is too long, between two characters.
+func bounded(pointer string) string {
+	if len(pointer) <= maxPointer {
+		return pointer
+	}
+	end := maxPointer
+	for !utf8.RuneStart(pointer[end]) {
+		end--
+	}
+	return pointer[:end]
 }
 
 // valueless keeps of a decoder's error what may be logged: its text quotes the value, which may be a password.
@@ -96,11 +109,11 @@ func semanticDetail(e *json.SemanticError) string {
 
 // expected says what a value of type t is written as.
 func expected(t reflect.Type) string {
-	for t != nil && t.Kind() == reflect.Pointer {
-		t = t.Elem()
-	}
 	if t == nil {
 		return "is not valid"
+	}
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
 	}
 	if t == reflect.TypeFor[[]byte]() {
 		return "must be a string in base64"

@@ -87,7 +87,7 @@ func Default(c Config) (alice.Chain, error) {
 	if err := bad.Err(); err != nil {
 		return alice.Chain{}, err
 	}
-	return alice.New(append(chain, noteRoute)...), nil
+	return alice.New(append(chain, innermost)...), nil
 }
 
 // Explain lists the stages and extras from the outside in, which of them are on and why. It does not judge the configuration.
@@ -99,12 +99,17 @@ func (c Config) Explain() Plan {
 	return append(plan, Step{Name: "decode", On: true, Why: "handlers read bodies by Decode, within the bounds of the body stage"})
 }
 
-// noteRoute is the innermost: it keeps the pattern that a mux matched for the access log, whatever stands between copies
-// requests.
-func noteRoute(next http.Handler) http.Handler {
+// innermost stands around the handler. Stages outside copy the request, so it does here what needs the handler's own: it keeps the
+// pattern that a mux matched for the access log, and removes the files of a form, as net/http does by the request it made.
+func innermost(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			noteOf(r.Context()).setRoute(r.Pattern)
+			if r.MultipartForm != nil {
+				_ = r.MultipartForm.RemoveAll() // what cannot be removed is left to the system, as by net/http
+			}
+		}()
 		next.ServeHTTP(w, r)
-		noteOf(r.Context()).setRoute(r.Pattern)
 	})
 }
 

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -175,6 +176,99 @@ func TestDefaultKeepsTheConnectionReachable(t *testing.T) {
 	}
 }
 
+// The nonce is one for an answer, also where a Headers stands inside of another.
+func TestDefaultGivesEachAnswerItsNonce(t *testing.T) {
+	c := required()
+	c.Headers = security.HTMLHeaders()
+	inner, err := security.NewHeaders(security.HTMLHeaders())
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{}
+	note := func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, security.Nonce(r.Context())) }
+	for name, h := range map[string]http.Handler{
+		"alone":  mustDefault(t, c).ThenFunc(note),
+		"nested": mustDefault(t, c).Then(inner.Wrap(http.HandlerFunc(note))),
+	} {
+		for range 2 {
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+			nonce := w.Body.String()
+			if nonce == "" || seen[nonce] || !strings.Contains(w.Result().Header.Get("Content-Security-Policy"), "'nonce-"+nonce+"'") {
+				t.Errorf("%s: nonce %q in %q", name, nonce, w.Result().Header.Get("Content-Security-Policy"))
+			}
+			seen[nonce] = true
+		}
+	}
+	c.Headers = security.APIHeaders()
+	w := httptest.NewRecorder()
+	mustDefault(t, c).ThenFunc(note).ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+	if w.Body.Len() != 0 {
+		t.Errorf("a nonce without a policy for it: %q", w.Body)
+	}
+}
+
+// Stages copy the request, and net/http removes a form's files by the one that it made.
+func TestDefaultLeavesNoFilesOfForms(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("TMPDIR", dir)
+	c := required()
+	c.Target.Hosts = []string{"127.0.0.1:*"}
+	c.Body.MediaTypes = []string{"multipart/form-data"}
+	key, stored, _ := security.NewAPIKey("acme", "ann")
+	keys, _ := security.NewAPIKeys(security.APIKeysConfig{Prefix: "acme", Keys: []security.APIKey{stored}})
+	access := newAccess(t, security.AccessConfig{Schemes: []security.Scheme{keys}})
+	ids, _ := security.NewRequestID(security.RequestIDConfig{})
+	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := r.ParseMultipartForm(10); err != nil {
+			t.Error(err)
+		}
+		if files, _ := os.ReadDir(dir); len(files) == 0 {
+			t.Error("the form was not put into a file")
+		}
+	})
+	for name, h := range map[string]http.Handler{
+		"the chain":         mustDefault(t, c).Then(access.Require()(handler)),
+		"stages one by one": ids.Wrap(newBody(t, security.BodyConfig{}).Wrap(access.Wrap(handler))),
+	} {
+		srv := httptest.NewServer(h)
+		contentType, body := form(file("f", strings.Repeat("x", 50<<10)))
+		r, err := http.NewRequest("POST", srv.URL, bytes.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Content-Type", contentType)
+		r.Header.Set("Authorization", "Bearer "+key)
+		res, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		srv.Close()
+		if files, _ := os.ReadDir(dir); res.StatusCode != 200 || len(files) != 0 {
+			t.Errorf("%s: %d, left %v", name, res.StatusCode, files)
+		}
+	}
+}
+
+func TestByPrincipal(t *testing.T) {
+	access := newAccess(t, security.AccessConfig{Schemes: []security.Scheme{security.Bearer{Tokens: []string{"secret"}, As: security.Principal{ID: "app"}}}, Optional: true})
+	for authorization, want := range map[string]string{"Bearer secret": "app <nil>", "": " "} {
+		access.Wrap(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			key, err := security.ByPrincipal()(r)
+			if got := fmt.Sprint(key, " ", err); !strings.HasPrefix(got, want) || authorization == "" && err == nil {
+				t.Errorf("%q: %s", authorization, got)
+			}
+		})).ServeHTTP(httptest.NewRecorder(), func() *http.Request {
+			r := httptest.NewRequest("GET", "/", nil)
+			if authorization != "" {
+				r.Header.Set("Authorization", authorization)
+			}
+			return r
+		}())
+	}
+}
+
 func TestDefaultSharesOnErrorAndLogger(t *testing.T) {
 	c := required()
 	c.OnError = security.AnswerJSON(`{"error":"no"}`)
@@ -201,7 +295,12 @@ func TestDefaultTurnsOffAndReplaces(t *testing.T) {
 	c.Extra = []security.Extra{
 		{Name: "one", After: security.StageAccess, Wrap: mark("1"), ReadsBody: true},
 		{Name: "two", After: security.StageAccess, Wrap: mark("2")},
-		{Name: "answers", After: security.StagePrincipalLimit, Wrap: func(http.Handler) http.Handler { return whoami }},
+		{Name: "answers", After: security.StagePrincipalLimit, Wrap: func(http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.WriteHeader(200)
+				_, _ = io.WriteString(w, "answered")
+			})
+		}},
 	}
 	w := httptest.NewRecorder()
 	mustDefault(t, c).Then(http.NotFoundHandler()).ServeHTTP(w, httptest.NewRequest("TRACE", "/", nil))

@@ -2,6 +2,7 @@ package security
 
 import (
 	"context"
+	"net/http"
 	"net/netip"
 	"sync"
 
@@ -14,6 +15,15 @@ type exchange struct {
 	requestid.Context
 	line [1]string // backs the id's value in the answer's header
 	note note
+}
+
+// returned hands back what a handler left in its copy of a request: the pattern, for what logs around us, and a form in files, which
+// net/http removes by the request it made.
+func returned(outer, inner *http.Request) {
+	outer.Pattern = inner.Pattern
+	if outer.MultipartForm == nil {
+		outer.MultipartForm = inner.MultipartForm
+	}
 }
 
 type noteKey struct{}

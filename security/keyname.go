@@ -87,10 +87,17 @@ func (k keySet) secret(name string) bool {
 	}
 	var buf [maxKeyName]byte
 	squashed := buf[:0]
-	wordStart, found := 0, false
+	var starts [maxWords + 1]int // of the words, and the end of the last
+	words, found := 0, false
 	word := func() {
-		found = found || isSecretWord(squashed[wordStart:])
-		wordStart = len(squashed)
+		if len(squashed) == starts[words] {
+			return
+		}
+		found = found || isSecretWord(squashed[starts[words]:])
+		if words < maxWords {
+			words++
+		}
+		starts[words] = len(squashed)
 	}
 	lower := false // the byte before was a lower-case letter or a digit
 	for i := range len(name) {
@@ -112,7 +119,7 @@ func (k keySet) secret(name string) bool {
 		}
 	}
 	word()
-	if len(k.more) > 0 && k.more[string(squashed)] {
+	if len(k.more) > 0 && k.holds(squashed, starts[:words+1]) {
 		return true
 	}
 	if isPlainName(squashed) {
@@ -129,12 +136,24 @@ func (k keySet) secret(name string) bool {
 	return false
 }
 
+// maxWords is how many words of a name are looked at one by one.
+const maxWords = 12
+
+// holds reports whether words that follow one another make one of the names that the application added.
+func (k keySet) holds(squashed []byte, starts []int) bool {
+	for i, from := range starts {
+		for _, to := range starts[i+1:] {
+			if k.more[string(squashed[from:to])] {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // describes reports whether a secret's name goes with a number or a time that only describes it.
 func (k keySet) describes(name string) bool {
 	squashed := squash(name)
-	if k.more[squashed] {
-		return false
-	}
 	for _, end := range plainEndings {
 		if strings.HasSuffix(squashed, end) {
 			return true

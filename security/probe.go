@@ -1,9 +1,9 @@
 package security
 
 import (
-	"context"
 	"fmt"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/justinas/alice"
@@ -33,13 +33,10 @@ func probed(field string, construct alice.Constructor, bad *invalid.Config) (res
 		bad.Hidden(field, "must not make a nil handler")
 		return nil
 	}
-	r, err := http.NewRequestWithContext(context.Background(), http.MethodGet, "http://localhost/", http.NoBody)
-	if err != nil { // a constant request
-		bad.Join(err)
-		return nil
-	}
-	r.RequestURI, r.RemoteAddr = "/", "127.0.0.1:1"
-	h.ServeHTTP(&probeWriter{header: http.Header{}}, r)
+	h.ServeHTTP(&probeWriter{header: http.Header{}}, &http.Request{
+		Method: http.MethodGet, URL: &url.URL{Path: "/"}, RequestURI: "/", Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: http.Header{}, Body: http.NoBody, Host: "localhost", RemoteAddr: "127.0.0.1:1",
+	})
 	if hidden {
 		bad.Hidden(field, "must hand on a ResponseWriter with an Unwrap method")
 		return nil
@@ -47,13 +44,10 @@ func probed(field string, construct alice.Constructor, bad *invalid.Config) (res
 	return construct
 }
 
-// probeWriter is a connection that goes nowhere and can do what net/http's can.
+// probeWriter is a connection that goes nowhere and has deadlines, as net/http's has.
 type probeWriter struct{ header http.Header }
 
-func (w *probeWriter) Header() http.Header              { return w.header }
-func (w *probeWriter) Write(b []byte) (int, error)      { return len(b), nil }
-func (w *probeWriter) WriteHeader(int)                  {}
-func (w *probeWriter) Flush()                           {}
-func (w *probeWriter) SetReadDeadline(time.Time) error  { return nil }
-func (w *probeWriter) SetWriteDeadline(time.Time) error { return nil }
-func (w *probeWriter) EnableFullDuplex() error          { return nil }
+func (w *probeWriter) Header() http.Header            { return w.header }
+func (*probeWriter) Write(b []byte) (int, error)      { return len(b), nil }
+func (*probeWriter) WriteHeader(int)                  {}
+func (*probeWriter) SetWriteDeadline(time.Time) error { return nil }

@@ -69,7 +69,7 @@ func (c *Recover) done(rw *respwriter.Writer, r *http.Request) {
 		panic(p)
 	}
 	stack := debug.Stack()
-	c.refuser.logger.LogAttrs(r.Context(), slog.LevelError, "handler panicked", slog.String("panic", panicText(p)), slog.String("stack", string(stack)))
+	c.refuser.logger.LogAttrs(r.Context(), slog.LevelError, "handler panicked", slog.String("panic", fmt.Sprint(p)), slog.String("stack", string(stack)))
 	if c.onPanic != nil {
 		c.onPanic(r, p, stack)
 	}
@@ -77,14 +77,4 @@ func (c *Recover) done(rw *respwriter.Writer, r *http.Request) {
 		panic(http.ErrAbortHandler)
 	}
 	c.refuser.onError(rw, r, ErrPanic)
-}
-
-// panicText prints a panic's value. The value's own method may panic too, and must not take the answer with it.
-func panicText(p any) (text string) {
-	defer func() {
-		if recover() != nil {
-			text = fmt.Sprintf("%T", p)
-		}
-	}()
-	return fmt.Sprint(p)
 }

@@ -102,14 +102,14 @@ func (j *RedactJSON) Redact(body []byte) ([]byte, error) {
 	for i := range start {
 		start[i].path = i
 	}
-	err := w.value(start)
-	if err == nil {
+	w.value(start)
+	if w.err == nil {
 		if _, end := w.in.ReadToken(); !errors.Is(end, io.EOF) {
-			err = errors.New("data follows the value")
+			w.err = errors.New("data follows the value")
 		}
 	}
-	if err != nil {
-		return nil, &codedError{reason: ErrResponseJSON, cause: err}
+	if w.err != nil {
+		return nil, &codedError{reason: ErrResponseJSON, cause: w.err}
 	}
 	return out.Bytes(), nil
 }
@@ -117,76 +117,84 @@ func (j *RedactJSON) Redact(body []byte) ([]byte, error) {
 // A position is how much of a path the members above have matched.
 type position struct{ path, segment int }
 
-// jsonWalk copies one JSON value and leaves out what the rules say.
+// jsonWalk copies one JSON value and leaves out what the rules say. The first error ends it.
 type jsonWalk struct {
 	rules *RedactJSON
 	in    *jsontext.Decoder
 	out   *jsontext.Encoder
+	err   error
+}
+
+func (w *jsonWalk) read() (token jsontext.Token) {
+	if w.err == nil {
+		token, w.err = w.in.ReadToken()
+	}
+	return token
+}
+
+func (w *jsonWalk) write(token jsontext.Token) {
+	if w.err == nil {
+		w.err = w.out.WriteToken(token)
+	}
+}
+
+func (w *jsonWalk) skip() {
+	if w.err == nil {
+		w.err = w.in.SkipValue()
+	}
 }
 
 // value copies the next value, which at stands before.
-func (w *jsonWalk) value(at []position) error {
-	token, err := w.in.ReadToken()
-	if err != nil {
-		return err
-	}
+func (w *jsonWalk) value(at []position) {
+	token := w.read()
 	switch token.Kind() {
 	case '{', '[':
-		return w.container(token, at)
+		w.write(token)
+		w.members(token.Kind() == '{', at)
+		w.write(w.read())
+		return
 	case '"':
 		if text := token.String(); w.rules.secrets.Contains(text) {
-			return w.out.WriteToken(jsontext.String(w.rules.secrets.Redact(text)))
+			token = jsontext.String(w.rules.secrets.Redact(text))
 		}
 	}
-	return w.out.WriteToken(token)
+	w.write(token)
 }
 
-func (w *jsonWalk) container(open jsontext.Token, at []position) error {
-	if err := w.out.WriteToken(open); err != nil {
-		return err
-	}
-	object := open.Kind() == '{'
-	for index := 0; ; index++ {
+// members copies the members of an object or the elements of an array, up to its end.
+func (w *jsonWalk) members(object bool, at []position) {
+	for index := 0; w.err == nil; index++ {
 		if k := w.in.PeekKind(); k == '}' || k == ']' {
-			token, err := w.in.ReadToken()
-			if err != nil {
-				return err
-			}
-			return w.out.WriteToken(token)
+			return
 		}
 		name := strconv.Itoa(index)
 		if object {
-			token, err := w.in.ReadToken()
-			if err != nil {
-				return err
-			}
-			name = token.String()
+			name = w.read().String()
 		}
-		if err := w.member(name, object, at); err != nil {
-			return err
-		}
+		w.member(name, object, at)
 	}
 }
 
 // member copies one member or element, or what stands for it.
-func (w *jsonWalk) member(name string, object bool, at []position) error {
+func (w *jsonWalk) member(name string, object bool, at []position) {
 	next, matched := w.rules.advance(at, name)
 	if matched && w.rules.remove && object {
-		return w.in.SkipValue()
+		w.skip()
+		return
 	}
 	if object {
-		if err := w.out.WriteToken(jsontext.String(w.rules.secrets.Redact(name))); err != nil {
-			return err
-		}
+		w.write(jsontext.String(w.rules.secrets.Redact(name)))
 	}
-	if !matched {
-		return w.value(next)
+	switch {
+	case !matched:
+		w.value(next)
+	case w.rules.remove:
+		w.skip()
+		w.write(jsontext.Null)
+	default:
+		w.skip()
+		w.write(jsontext.String(redacted))
 	}
-	stand := jsontext.String(redacted)
-	if w.rules.remove {
-		stand = jsontext.Null
-	}
-	return errors.Join(w.in.SkipValue(), w.out.WriteToken(stand))
 }
 
 // advance returns where the paths stand after a member of this name, and whether one of them ends there.

@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gatehouse-go/gatehouse/security"
 )
@@ -42,6 +43,7 @@ func TestRedactJSON(t *testing.T) {
 		{"any depth", []string{"/**/token"}, false, `{"token":1,"a":[{"token":{"x":1}},{"b":{"token":2}}]}`, `{"token":"[redacted]","a":[{"token":"[redacted]"},{"b":{"token":"[redacted]"}}]}`},
 		{"any depth below a name", []string{"/a/**/b"}, false, `{"b":1,"a":{"b":2,"c":{"b":3}}}`, `{"b":1,"a":{"b":"[redacted]","c":{"b":"[redacted]"}}}`},
 		{"any depth twice", []string{"/**/a/**/b"}, false, `{"x":{"a":{"y":{"b":1}}},"b":2}`, `{"x":{"a":{"y":{"b":"[redacted]"}}},"b":2}`},
+		{"any depth, ways that meet", []string{"/**/a/**/b"}, false, `{"a":{"a":{"a":{"b":1,"c":2}}}}`, `{"a":{"a":{"a":{"b":"[redacted]","c":2}}}}`},
 		{"a name that a pointer escapes", []string{"/a~1b~0"}, false, `{"a/b~":1}`, `{"a/b~":"[redacted]"}`},
 		{"a name written with an escape", []string{"/password"}, false, `{"p\u0061ssword":1}`, `{"password":"[redacted]"}`},
 		{"a name that occurs twice", []string{"/a"}, false, `{"a":1,"a":2}`, `{"a":"[redacted]","a":"[redacted]"}`},
@@ -59,7 +61,7 @@ func TestRedactJSON(t *testing.T) {
 		}
 	}
 	j := newRedactJSON(t, security.RedactJSONConfig{Paths: []string{"/a"}})
-	for _, in := range []string{"", "{", `{"a":1`, `{"a":`, `{"a":1} {}`, "[1,]", `{"b"`, `{1}`, `[{"b":[`} {
+	for _, in := range []string{"", "{", `{"a":1`, `{"a":`, `{"a":1} {}`, "[1,]", `{"b"`, `{1}`, `[{"b":[`, `{"a"`, `{"a":}`, `[1`, `{"b":1`, "\x00"} {
 		if got, err := j.Redact([]byte(in)); !errors.Is(err, security.ErrResponseJSON) || got != nil {
 			t.Errorf("%q: %s, %v", in, got, err)
 		}
@@ -113,6 +115,9 @@ func TestRedactJSONWrap(t *testing.T) {
 			f.Flush()
 			if _, _, err := http.NewResponseController(w).Hijack(); err == nil {
 				t.Error("a recorder cannot be taken over")
+			}
+			if err := http.NewResponseController(w).SetReadDeadline(time.Now()); !errors.Is(err, http.ErrNotSupported) {
+				t.Errorf("a recorder has no deadline: %v", err)
 			}
 			_, _ = io.WriteString(w, `{"password":1}`)
 			if _, _, err := http.NewResponseController(w).Hijack(); !errors.Is(err, http.ErrNotSupported) {

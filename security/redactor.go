@@ -12,8 +12,8 @@ type RedactConfig struct {
 	// Secrets are values hidden wherever they occur. Nil means none are known.
 	Secrets *Secrets
 
-	// Keys are further names whose values are hidden, such as "iban". Names are compared without case and separators: "api_key" is
-	// APIKey. Nil adds none to the built-in names (password, secret, token, cookie, authorization and their like).
+	// Keys are further names whose values are hidden, such as "iban", also as words of longer ones: customerIban. Names are compared without
+	// case and separators: "api_key" is APIKey. Nil adds none to the built-in names (password, secret, token, cookie, authorization and their like).
 	Keys []string
 
 	// MaxValue is how many bytes of one text are logged; the rest is cut. It bounds the cost of a record.

@@ -78,6 +78,10 @@ type failing struct{}
 
 func (failing) MarshalText() ([]byte, error) { return nil, errors.New("no text: token=" + hidden) }
 
+type fails struct{ _ int }
+
+func (fails) MarshalText() ([]byte, error) { return nil, errors.New("no") }
+
 type failingJSON struct{}
 
 func (failingJSON) MarshalJSON() ([]byte, error) { return nil, errors.New("no json: token=" + hidden) }
@@ -96,6 +100,7 @@ func TestRedactorLeaksNoShape(t *testing.T) {
 		{"a key's name in camel case", func(l *slog.Logger) { l.Info("m", "dbPassword", hidden, "accessTokenValue", hidden) }},
 		{"a key's name as a header", func(l *slog.Logger) { l.Info("m", "X-Api-Key", hidden, "Set-Cookie", "sid="+hidden) }},
 		{"a key the application named", func(l *slog.Logger) { l.Info("m", "IBAN", hidden) }},
+		{"a key the application named inside another", func(l *slog.Logger) { l.Info("m", "customerIBAN", hidden, "iban-of-payee", hidden) }},
 		{"a number under a secret name", func(l *slog.Logger) { l.Info("m", "pin", 77012345, "n", slog.StringValue(listed)) }},
 		{"a registered value in the message", func(l *slog.Logger) { l.Info("use " + listed + " now") }},
 		{"a pair in the message", func(l *slog.Logger) { l.Info("login with password=" + hidden + " failed") }},
@@ -202,6 +207,38 @@ func TestRedactorLeaksNoShape(t *testing.T) {
 			l.Info(`password="`+hidden, "v", "password=`"+hidden+" x`", "w", `password=\\"`+hidden+`\\" y`)
 		}},
 		{"a header line that ends as Go quotes it", func(l *slog.Logger) { l.Info(`dump "Cookie: a=` + hidden + `\r\nHost: x"`) }},
+		{"JSON Web Tokens behind other words", func(l *slog.Logger) { l.Info("token-" + jwt + " x_" + jwt + " eyJ-eyJ-" + jwt) }},
+		{"Bearer in other spellings", func(l *slog.Logger) {
+			l.Info("sent Bearer%20"+hidden+" and bearer+"+hidden+", BEARER   "+hidden, "x", "bearer-free")
+		}},
+		{"a private key whose end is cut", func(l *slog.Logger) { l.Info("-----BEGIN PRIVATE KEY-----\n" + hidden + "\n-----END PRIV") }},
+		{"a value cut inside a character", func(l *slog.Logger) { l.Info(strings.Repeat("é", 9000) + hidden) }},
+		{"a map with keys of other types", func(l *slog.Logger) {
+			l.Info("m", "v", map[any]string{1.5: listed, failing{}: listed}, "w", map[fails]string{{}: listed})
+		}},
+		{"a map of counts and times that describe secrets", func(l *slog.Logger) {
+			l.Info("m", "v", map[string]any{"token_ttl": time.Second, "tokens": json.Number("77"), "password_length": "registered-value-77"})
+		}},
+		{"many parameters", func(l *slog.Logger) {
+			q := url.Values{"token": {hidden}}
+			for i := range 2000 {
+				q.Set(fmt.Sprint("p", i), "x")
+			}
+			l.Info("m", "q", q)
+		}},
+		{"many attributes in a group", func(l *slog.Logger) {
+			var attrs []any
+			for range 2000 {
+				attrs = append(attrs, "token", hidden)
+			}
+			l.Info("m", slog.Group("g", attrs...))
+		}},
+		{"an authority that never ends", func(l *slog.Logger) { l.Info("https://ann:" + hidden + "@") }},
+		{"a name with many separators", func(l *slog.Logger) {
+			l.Info("password " + strings.Repeat(" ", 3) + "=" + strings.Repeat(" ", 20) + hidden + "\npassword=" + hidden)
+		}},
+		{"a value of backslashes", func(l *slog.Logger) { l.Info(`password=\\\`, "v", hidden[:0]) }},
+		{"a struct printed with its name's value of spaces", func(l *slog.Logger) { l.Info("{Password:"+hidden+" x y, z", "v", "{Password:"+hidden+" a}") }},
 		{"a pair after many others", func(l *slog.Logger) { l.Info(strings.Repeat("a=b&", 2000) + "token=" + hidden) }},
 	} {
 		for _, format := range []string{"json", "text"} {

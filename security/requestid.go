@@ -56,7 +56,7 @@ func (c *RequestID) Wrap(next http.Handler) http.Handler {
 		w.Header()[c.header] = x.line[:1:1]
 		inner := r.WithContext(x)
 		next.ServeHTTP(w, inner)
-		r.Pattern = inner.Pattern // for what logs around us
+		returned(r, inner)
 	})
 }
 

@@ -57,6 +57,7 @@ func cut(found spans, text string, limit int) string {
 // scan adds the places of secrets that names and forms betray.
 func (c *scrubber) scan(s string, found *spans) {
 	inWord := false
+	var seen run
 	for i := 0; i < len(s); i++ {
 		b := s[i]
 		switch {
@@ -82,7 +83,7 @@ func (c *scrubber) scan(s string, found *spans) {
 				continue
 			}
 			inWord = true
-			if start, end := tokenAt(s, i); end > start {
+			if start, end := tokenAt(s, i, &seen); end > start {
 				found.add(start, end)
 				i = end - 1
 			}
@@ -149,9 +150,7 @@ func (c *scrubber) named(s string, at int) (start, end int, ok bool) {
 		if s[i] == ' ' || s[i] == '\t' {
 			spaces++
 		}
-		if i++; i-at > 16 {
-			break
-		}
+		i++
 	}
 	if i >= len(s) {
 		return 0, 0, false

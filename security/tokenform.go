@@ -18,11 +18,11 @@ var tokenPrefixes = [...]string{
 const minToken = 12
 
 // tokenAt returns the place of a token that begins at the word s[i:], or an empty one.
-func tokenAt(s string, i int) (start, end int) {
+func tokenAt(s string, i int, seen *run) (start, end int) {
 	switch s[i] {
 	case 'e':
 		if strings.HasPrefix(s[i:], "eyJ") {
-			return i, jwtEnd(s, i)
+			return i, jwtEnd(s, i, seen)
 		}
 	case 'b', 'B':
 		if start, end = credentials(s, i); end > start {
@@ -61,20 +61,26 @@ func apiKeyAt(s string, i int) (start, end int) {
 	return end - keySecretLength - keyCheckLength, end
 }
 
+// A run is the stretch of base64url characters and dots that was looked at last: what begins within it need not be looked at
+// again, or a text of many beginnings would cost its square.
+type run struct{ end, lastDot int }
+
 // jwtEnd returns the end of a JSON Web Token in compact form at i (RFC 7515, section 7.1), or i: a base64url object followed
 // by at least one more part.
-func jwtEnd(s string, i int) int {
-	end, dots := i, 0
-	for end < len(s) && (isWordByte(s[end]) || s[end] == '-' || s[end] == '_' || s[end] == '.') {
-		if s[end] == '.' {
-			dots++
+func jwtEnd(s string, i int, seen *run) int {
+	if i >= seen.end {
+		seen.end, seen.lastDot = i, -1
+		for seen.end < len(s) && (isWordByte(s[seen.end]) || s[seen.end] == '-' || s[seen.end] == '_' || s[seen.end] == '.') {
+			if s[seen.end] == '.' {
+				seen.lastDot = seen.end
+			}
+			seen.end++
 		}
-		end++
 	}
-	if dots == 0 || end-i < 20 {
+	if seen.lastDot < i || seen.end-i < 20 {
 		return i
 	}
-	return end
+	return seen.end
 }
 
 // credentials returns the place of what follows "Bearer " or "Basic " (RFC 6750 and 7617) at i, or an empty one.
