@@ -1,0 +1,84 @@
+package consoletest_test
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+)
+
+// chromium starts a browser with a fresh profile, or skips the test where there is none.
+func chromium(t *testing.T, more ...chromedp.ExecAllocatorOption) context.Context {
+	t.Helper()
+	path, err := exec.LookPath("chromium")
+	if err != nil {
+		absent(t, "chromium is not installed")
+	}
+	options := []chromedp.ExecAllocatorOption{
+		chromedp.ExecPath(path), chromedp.UserDataDir(t.TempDir()), chromedp.Headless, chromedp.NoSandbox, chromedp.DisableGPU, chromedp.NoFirstRun,
+		chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true),
+	}
+	ctx, cancelAll := context.WithTimeout(context.Background(), 3*time.Minute)
+	t.Cleanup(cancelAll)
+	ctx, cancelAllocator := chromedp.NewExecAllocator(ctx, append(options, more...)...)
+	t.Cleanup(cancelAllocator)
+	ctx, cancelTab := chromedp.NewContext(ctx)
+	t.Cleanup(cancelTab)
+	return ctx
+}
+
+// absent skips a test whose engine is not there, or fails it where engines are required.
+func absent(t *testing.T, what string) {
+	t.Helper()
+	if os.Getenv("GATEHOUSE_REQUIRE_ENGINES") == "1" {
+		t.Fatal(what + ", and is required")
+	}
+	t.Skip(what)
+}
+
+// evaluate runs JavaScript in the page, as developer tools do: its policy does not bind them.
+func evaluate[T any](ctx context.Context, t *testing.T, script string) T {
+	t.Helper()
+	v, err := chromedp.Run(ctx, chromedp.Evaluate[T](script))
+	if err != nil {
+		t.Fatalf("%.200s: %v", script, err)
+	}
+	return v
+}
+
+// until waits until a condition holds in the page.
+func until(ctx context.Context, t *testing.T, condition string) {
+	t.Helper()
+	for end := time.Now().Add(patience); !evaluate[bool](ctx, t, "!!("+condition+")"); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%s does not hold; the page says %q", condition, evaluate[string](ctx, t, "document.body.innerText"))
+		}
+	}
+}
+
+func open(ctx context.Context, t *testing.T, address string) {
+	t.Helper()
+	if err := chromedp.Do(ctx, chromedp.Navigate(address)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// picture keeps a screenshot in the folder that CONSOLE_SCREENSHOTS names, if it does.
+func picture(ctx context.Context, t *testing.T, name string) {
+	t.Helper()
+	dir := os.Getenv("CONSOLE_SCREENSHOTS")
+	if dir == "" {
+		return
+	}
+	png, err := chromedp.Run(ctx, chromedp.FullScreenshot(100))
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, name+".png"), png, 0o600)
+	}
+	if err != nil {
+		t.Error(err)
+	}
+}
