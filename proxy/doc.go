@@ -19,7 +19,7 @@
 // case fold without the Unicode flag, text is a sequence of UTF-16 code units. The same pattern is read in three ways, see
 // [Reading]. Use [Except] for the usual exclusion, and look at [Pattern.Warnings] or [Pattern.Explain] when in doubt.
 //
-// Matching takes time linear in the path, whatever the pattern: the number of steps is at most that of the instructions of
+// Matching takes time linear in the path, whatever the pattern: the number of steps is at most twice the instructions of
 // the pattern times the length of the path. Plain patterns and exclusions take no step of that machine at all.
 //
 // # Differences from path-to-regexp and Next.js

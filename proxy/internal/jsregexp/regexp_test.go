@@ -227,6 +227,9 @@ func TestNames(t *testing.T) {
 }
 
 func TestMatchDoesNotAllocate(t *testing.T) {
+	if raceDetector {
+		t.Skip("the race detector makes sync.Pool drop what it holds")
+	}
 	re, err := jsregexp.Compile(`^\/((?!api|.*\.png$).*)$`, true)
 	if err != nil {
 		t.Fatal(err)
