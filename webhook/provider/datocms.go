@@ -13,10 +13,10 @@ import (
 // A delivery shows user name and password (HTTP Basic, RFC 7617), or a token in a header field that the webhook's settings name; nothing
 // is signed (see [Token] for what that means).
 //
-// There is no id. Deduplication goes by the body, which has event_triggered_at. Type is "<entity>.<event>", such as "item.publish". DatoCMS
-// waits 8 seconds.
+// There is no id. Deduplication goes by the body, which has event_triggered_at; a custom payload without it may be the same each time, and
+// is then an event of its own. Type is "<entity>.<event>", such as "item.publish". DatoCMS waits 8 seconds, as far as known.
 //
-// Source: https://www.datocms.com/docs/general-concepts/webhooks
+// Source: https://www.datocms.com/docs/content-management-api/resources/webhook
 type DatoCMS struct {
 	// Secrets are "user:password" for HTTP Basic, or the whole value of Header, newest first. At least one is required.
 	Secrets []webhook.Secret
@@ -34,7 +34,7 @@ func (DatoCMS) Provider() string { return "datocms" }
 func (s DatoCMS) Prepare(setup webhook.Setup) (webhook.Verifier, error) {
 	return tokenField{
 		id: "datocms", header: s.Header, anyHeader: s.anyHeader, schemes: []string{"Basic", "Bearer"},
-		typ: Source{JSON: []string{"entity_type+event_type"}},
+		typ: Source{JSON: []string{"entity_type+event_type"}}, dated: "event_triggered_at",
 	}.prepare(setup, s.Secrets)
 }
 

@@ -12,9 +12,10 @@ import (
 // Signed is the body, directly followed by the time, with HMAC-SHA256, as "sha256=<hex>, t=<milliseconds>" in
 // X-Ghost-Signature.
 //
-// A delivery names neither its type nor an id: use one URL for each event. Deduplication goes by the body, in which each change
-// has its own updated_at. Tolerance: 5 minutes both ways; Ghost names none. Ghost waits 2 seconds and makes five more attempts
-// of the same request, at once. An answer of 410 removes the webhook.
+// A delivery names neither its type nor an id: use one URL for each event. The body of site.changed is the same each time, and
+// attempts made again carry the same time: two deliveries are the same when body and signed time are. Tolerance: 5 minutes both ways; Ghost
+// names none. Ghost waits 2 seconds and makes five more attempts of the same request, at once. An answer of 410 removes the
+// webhook.
 //
 // Source: TryGhost/Ghost ghost/core/core/server/services/webhooks/webhook-trigger.js
 type Ghost struct {
@@ -40,6 +41,7 @@ func (s Ghost) hmac() HMAC {
 			AckTimeout:  2 * time.Second,
 			RetryWindow: time.Minute,
 		},
+		timeInKey: true,
 	}
 }
 

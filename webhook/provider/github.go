@@ -14,7 +14,8 @@ import (
 //
 // The delivery id (X-GitHub-Delivery) and the event name (X-GitHub-Event) are NOT signed, and neither is a time: who has
 // captured one delivery can send it again under another id or name. Deduplication therefore goes by the body, which GitHub repeats
-// byte for byte when it delivers again. A handler that must be sure of the kind of event looks at the body's members.
+// byte for byte when it delivers again; two events with the very same body, such as a workflow_dispatch made twice while nothing else
+// changed, then count as one. A handler that must be sure of the kind of event looks at the body's members.
 //
 // A ping, which GitHub sends when a hook is made, is answered and not handed on. GitHub waits 10 seconds and does not retry by itself.
 //

@@ -45,6 +45,10 @@ type identity struct {
 	// unique: a delivery without an id is an event of its own.
 	unique bool
 
+	// dated, where not empty, is the JSON place of the event's own time: without it two events may have one body, and a delivery is an
+	// event of its own.
+	dated string
+
 	// timeInKey: without a signed id, the signed time tells two deliveries with one body apart.
 	timeInKey bool
 
@@ -127,7 +131,7 @@ func (i *identity) key(e *webhook.Event, many bool) webhook.Key {
 	if e.ID != "" && (e.IDSigned || i.bearer) {
 		return webhook.NewKey(i.provider, []byte("id"), []byte(e.ID))
 	}
-	if i.unique {
+	if i.unique || i.dated != "" && member(e.Body, i.dated) == "" {
 		e.Repeatable = true
 		return webhook.Key{}
 	}

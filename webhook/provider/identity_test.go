@@ -163,6 +163,8 @@ func TestWhatCountsAsTheSameEvent(t *testing.T) {
 		{"paypal", "another body in the same transmission", `{"id":"1"}`, `{"id":"2"}`, h{"Paypal-Transmission-Id": "t"}, h{"Paypal-Transmission-Id": "t"}, true},
 		{"paypal", "another transmission", `{"id":"1"}`, `{"id":"1"}`, h{"Paypal-Transmission-Id": "t"}, h{"Paypal-Transmission-Id": "u"}, false},
 		{"msgraph", "the same notifications", `{"value":[{"id":"1"},{"id":"2"}]}`, `{"value":[{"id":"1","x":1},{"id":"2"}]}`, nil, nil, true},
+		{"datocms", "the same body", `{"event_triggered_at":"2025-11-24T16:00:00Z"}`, `{"event_triggered_at":"2025-11-24T16:00:00Z"}`, nil, nil, true},
+		{"datocms", "another time", `{"event_triggered_at":"2025-11-24T16:00:00Z"}`, `{"event_triggered_at":"2025-11-24T16:00:01Z"}`, nil, nil, false},
 		{"strapi", "the same body", `{"a":1}`, `{"a":1}`, nil, nil, true},
 		{"meta", "the same body", `{"a":1}`, `{"a":1}`, nil, nil, true},
 		{"zoom", "the same body, signed anew", `{"a":1}`, `{"a":1}`, nil, nil, true},
@@ -178,7 +180,7 @@ func TestWhatCountsAsTheSameEvent(t *testing.T) {
 }
 
 func TestTheSignedTimeTellsEqualBodiesApart(t *testing.T) {
-	for _, id := range []string{"zendesk", "sanity", "hygraph"} {
+	for _, id := range []string{"zendesk", "sanity", "hygraph", "ghost"} {
 		scheme, err := provider.New(id)
 		if err != nil {
 			t.Fatal(err)
@@ -210,6 +212,8 @@ func TestWhatCannotBeToldFromItsRepeat(t *testing.T) {
 		{"storyblok", `{"action":"published","story_id":1}`},
 		{"dropbox", `{"list_folder":{"accounts":["dbid:1"]}}`},
 		{"token", `{"tag":"posts"}`},
+		{"prismic", `{"type":"api-update"}`},
+		{"datocms", `{"message":"a custom payload"}`},
 		{"cloudevents", `{}`},
 		{"msgraph", `{"value":[{"changeType":"updated"}]}`},
 	} {

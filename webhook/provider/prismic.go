@@ -13,8 +13,9 @@ import (
 // A delivery shows a token in the body's member secret; nothing is signed (see [Token] for what that means). The token stays in
 // Event.Body: keep bodies out of logs.
 //
-// There is no id. Deduplication goes by the body, which names the new master ref. Type is the member type; test-trigger, sent by the
-// button, is answered and not handed on. Prismic makes five more attempts, ten minutes apart.
+// There is no id and no time, and two changes of one release have the same body: each delivery is an event of its own, so the handler must
+// not mind an attempt made again. Type is the member type; test-trigger, sent by the button, is answered and not handed on. Prismic
+// makes five more attempts, ten minutes apart.
 //
 // Source: https://prismic.io/docs/webhooks and @prismicio/client's webhook types
 type Prismic struct {
@@ -29,7 +30,7 @@ func (Prismic) Provider() string { return "prismic" }
 func (s Prismic) Prepare(setup webhook.Setup) (webhook.Verifier, error) {
 	c := invalid.Config{Package: "provider"}
 	v := &prismicVerifier{tokenVerifier{
-		identity: identity{provider: "prismic", typ: Source{JSON: []string{"type"}}, bearer: true},
+		identity: identity{provider: "prismic", typ: Source{JSON: []string{"type"}}, bearer: true, unique: true},
 		contract: webhook.Contract{RetryWindow: 50 * time.Minute},
 		tokens:   tokensOf(setup, s.Secrets, &c),
 		places:   []place{prismicToken},

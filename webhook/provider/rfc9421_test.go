@@ -308,18 +308,20 @@ func TestMessageSignatureIdentity(t *testing.T) {
 	whole := []string{`"@method": POST`, `"@target-uri": https://example.com/foo?param=Value&Pet=dog`}
 	for name, m := range map[string]message{
 		"no body":      {`("@method" "@target-uri");created=1764000000`, whole, nil, ""},
+		"later":        {`("@method" "@target-uri");created=1764000001`, whole, nil, ""},
 		"an old nonce": {`("@method" "@target-uri");created=1764000000;nonce="a"`, whole, nil, ""},
 		"a new nonce":  {`("@method" "@target-uri");created=1764000000;nonce="b"`, whole, nil, ""},
 	} {
 		d := delivery{scheme: provider.RFC9421{Secrets: secret(sharedSecret)}, url: "https://example.com/foo?param=Value&Pet=dog"}
 		v, r := d.prepared(t), m.request(t)
-		if _, err := v.Verify(r, nil, now); err != nil {
+		proof, err := v.Verify(r, nil, now)
+		if err != nil {
 			t.Fatal(err)
 		}
 		// A second signature that nobody made must not have a say.
 		r.Header.Add("Signature-Input", `zz=();created=1764000000;nonce="forged"`)
 		r.Header.Add("Signature", `zz=:AAAA:`)
-		e := describe(v, r, nil, webhook.Proof{})
+		e := describe(v, r, nil, proof)
 		if e.ID == "forged" {
 			t.Errorf("%s: the id is forged", name)
 		}

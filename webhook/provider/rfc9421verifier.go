@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -196,5 +197,6 @@ func (v *rfc9421Verifier) Describe(r *http.Request, e *webhook.Event) {
 		e.Key = webhook.NewKey("rfc9421", []byte("nonce"), []byte(nonce.Text))
 		return
 	}
-	e.Key = webhook.NewKey("rfc9421", []byte("content"), []byte(r.Method), []byte(r.URL.RequestURI()), e.Body)
+	e.Key = webhook.NewKey("rfc9421", []byte("content"), []byte(r.Method), []byte(r.URL.RequestURI()), e.Body,
+		strconv.AppendInt(nil, e.SentAt.Unix(), 10))
 }

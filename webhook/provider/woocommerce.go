@@ -15,7 +15,7 @@ import (
 // The topic (X-WC-Webhook-Topic), the shop (X-WC-Webhook-Source) and the delivery id (X-WC-Webhook-Delivery-ID) are NOT signed, and
 // neither is a time. WooCommerce sends one and the same body under several topics (order.created and order.updated): deduplication
 // goes by the body together with the topic as received; who replays a captured delivery under a new topic is not stopped by it.
-// WooCommerce does not retry by itself: it gives a webhook up after five failures in a row.
+// WooCommerce waits a minute and does not retry by itself: it gives a webhook up after more than five failures in a row.
 //
 // The ping that WooCommerce sends when a webhook is saved (a form with nothing but webhook_id) has no signature: it is answered, and
 // does nothing.
@@ -37,6 +37,7 @@ func (s WooCommerce) hmac() HMAC {
 		Header:    "X-Wc-Webhook-Signature",
 		EventType: Source{Header: "X-Wc-Webhook-Topic"},
 		EventID:   Source{Header: "X-Wc-Webhook-Delivery-Id"},
+		Contract:  webhook.Contract{AckTimeout: time.Minute},
 		beside:    []string{"X-Wc-Webhook-Topic"},
 	}
 }
