@@ -24,6 +24,7 @@ const (
 
 const (
 	stateSize   = 16 // bytes of a state: 128 random bits
+	flowIDSize  = 16 // characters of a flow's name
 	flowPurpose = "flow"
 	flowGrace   = time.Hour // how long the browser keeps an expired flow, to be told that it expired
 	flowsSpent  = 65536     // states remembered as used
@@ -115,7 +116,7 @@ func (f *Flows) makeRoom(w http.ResponseWriter, r *http.Request, size int) {
 	}
 	var all []pending
 	for _, c := range r.Cookies() {
-		if !strings.HasPrefix(c.Name, f.prefix) {
+		if !strings.HasPrefix(c.Name, f.prefix) || len(c.Name) != len(f.prefix)+flowIDSize { // another kind's may begin like this one's
 			continue
 		}
 		p := pending{name: c.Name, size: len(c.Name) + len(c.Value)}
@@ -179,7 +180,7 @@ func (f *Flows) Finish(w http.ResponseWriter, r *http.Request, state string) ([]
 // cookieOf names the cookie of a flow. The name shows in logs, so it is a hash of the state.
 func (f *Flows) cookieOf(state string) string {
 	sum := sha256.Sum256([]byte(state))
-	return f.prefix + hex.EncodeToString(sum[:8])
+	return f.prefix + hex.EncodeToString(sum[:])[:flowIDSize]
 }
 
 func (f *Flows) clear(w http.ResponseWriter, name string) {

@@ -127,7 +127,7 @@ func TestFlowCookie(t *testing.T) {
 
 func TestAbandonedFlowsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f, j := flows(t), jar{"__Host-flow-damaged": "x", "other": "y"}
+		f, j := flows(t), jar{"__Host-flow-0123456789abcdef": "x", "other": "y"}
 		var states []string
 		for i := range 20 {
 			states = append(states, j.begin(t, f, fmt.Sprint(i)))
@@ -143,6 +143,21 @@ func TestAbandonedFlowsAreBounded(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestKindsOfFlowsWhoseNamesBeginAlike(t *testing.T) {
+	short, j := flows(t), jar{}
+	long, err := callback.NewFlows(callback.FlowsConfig{Keys: keyring(t, secret(1)), Name: "flow-mail"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	state := j.begin(t, long, "mail")
+	for range 10 {
+		j.begin(t, short, "other")
+	}
+	if _, err := long.Peek(j.request(), state); err != nil {
+		t.Errorf("flows of another kind dropped it: %v", err)
+	}
 }
 
 func TestLargeFlowsAreBoundedInBytes(t *testing.T) {

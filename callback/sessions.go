@@ -138,8 +138,8 @@ const (
 )
 
 // Start begins a session of user and sets its cookie; a session that the browser had ends. Links are further names by which
-// [Sessions.RevokeLinked] ends it, kept only with a store. Call it before the answer is written, and send "Cache-Control: no-store"
-// with that. The error is [ErrCookieTooLarge], or what the store or the encoding of U said.
+// [Sessions.RevokeLinked] ends it, kept only with a store. Call it before the answer is written; it sets "Cache-Control: no-store",
+// since no cache may keep the cookie. The error is [ErrCookieTooLarge], or what the store or the encoding of U said.
 func (s *Sessions[U]) Start(w http.ResponseWriter, r *http.Request, user U, links ...string) error {
 	now := time.Now()
 	return s.begin(w, r, session[U]{user: user, created: now, ends: now.Add(s.config.Lifetime), links: links})
@@ -207,6 +207,7 @@ func (s *Sessions[U]) begin(w http.ResponseWriter, r *http.Request, n session[U]
 	if err := s.cookie.setUntil(w, value, n.ends); err != nil {
 		return err
 	}
+	w.Header().Set("Cache-Control", "no-store")
 	if s.seen != nil {
 		return s.seen.Set(w, n.id[:])
 	}
@@ -280,6 +281,7 @@ func (s *Sessions[U]) read(r *http.Request) (n session[U], err error) {
 // End ends r's session, in the browser and in the store. No session is no error. The error is [ErrStore]; the browser's cookies are
 // dropped even then.
 func (s *Sessions[U]) End(w http.ResponseWriter, r *http.Request) error {
+	w.Header().Set("Cache-Control", "no-store")
 	s.cookie.Clear(w)
 	if s.seen != nil {
 		s.seen.Clear(w)

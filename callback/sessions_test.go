@@ -47,6 +47,9 @@ func signIn(tb testing.TB, s *callback.Sessions[user], j jar, name string, links
 	if err := s.Start(w, j.request(), user{name}, links...); err != nil {
 		tb.Fatal(err)
 	}
+	if w.Header().Get("Cache-Control") != "no-store" {
+		tb.Errorf("a cache may keep the session: %v", w.Header())
+	}
 	j.take(w)
 }
 

@@ -165,6 +165,9 @@ func (p *provider) identify(ctx context.Context, token *oauth2.Token) (Identity,
 	client := *p.client
 	client.Transport = &oauth2.Transport{Source: oauth2.StaticTokenSource(token), Base: p.client.Transport}
 	id, err := p.OAuth2.Identify(ctx, &client)
+	if _, ok := errors.AsType[*callback.Reason](err); ok {
+		return Identity{}, err
+	}
 	if err != nil {
 		return Identity{}, because(ErrUnreachable, err)
 	}

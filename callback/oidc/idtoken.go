@@ -31,9 +31,9 @@ func (p *provider) verify(ctx context.Context, d *discovered, raw, accessToken s
 	var claims struct {
 		AuthorizedParty string   `json:"azp"`
 		SessionID       string   `json:"sid"`
-		AuthTime        int64    `json:"auth_time"`
+		AuthTime        float64  `json:"auth_time"` // some write it with a fraction
 		ACR             string   `json:"acr"`
-		AMR             []string `json:"amr"`
+		AMR             textList `json:"amr"`
 	}
 	var all json.RawMessage
 	if err := errors.Join(token.Claims(&claims), token.Claims(&all)); err != nil {
@@ -62,9 +62,22 @@ func (p *provider) verify(ctx context.Context, d *discovered, raw, accessToken s
 	v := &verified{nonce: token.Nonce, issuedAt: token.IssuedAt}
 	v.Identity = Identity{Provider: p.ID, Issuer: p.Issuer, Subject: token.Subject, SessionID: claims.SessionID, ACR: claims.ACR, AMR: claims.AMR, Claims: all}
 	if claims.AuthTime != 0 {
-		v.AuthTime = time.Unix(claims.AuthTime, 0)
+		v.AuthTime = time.Unix(int64(claims.AuthTime), 0)
 	}
 	return v, nil
+}
+
+// textList is a list of strings, or the one string that some providers write in its place.
+type textList []string
+
+// UnmarshalJSON takes either.
+func (l *textList) UnmarshalJSON(b []byte) error {
+	var one string
+	if json.Unmarshal(b, &one) == nil {
+		*l = textList{one}
+		return nil
+	}
+	return json.Unmarshal(b, (*[]string)(l))
 }
 
 // matches checks that the ID token is the answer to one login.

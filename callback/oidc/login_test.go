@@ -84,6 +84,23 @@ func TestClaimsOfBothKinds(t *testing.T) {
 	}
 }
 
+func TestClaimsThatProvidersWriteInTwoWays(t *testing.T) {
+	var seen oidc.Identity
+	a := start(t, func(c *oidc.Config[account], _ *callbacktest.Provider) {
+		c.User = func(ctx context.Context, id oidc.Identity) (account, error) {
+			seen = id
+			return accountOf(ctx, id)
+		}
+	})
+	for _, amr := range []any{"pwd", []string{"pwd"}} {
+		a.op.SetSubject("ana", map[string]any{"amr": amr, "auth_time": 1e9 + 0.5})
+		a.mustSignIn()
+		if len(seen.AMR) != 1 || seen.AMR[0] != "pwd" || seen.AuthTime.Unix() != 1e9 {
+			t.Errorf("amr %v, auth_time %v", seen.AMR, seen.AuthTime)
+		}
+	}
+}
+
 func TestProviderWithoutUserInfo(t *testing.T) {
 	op := callbacktest.NewProvider(t, callbacktest.ProviderConfig{})
 	a := startAt(t, op, func(c *oidc.Config[account], _ *callbacktest.Provider) {
@@ -206,6 +223,10 @@ func TestProviderWithoutIDTokens(t *testing.T) {
 	subject = ""
 	if got := a.Open(a.answer(a.Browser, "/login")); got.StatusCode != 403 {
 		t.Errorf("without subject: %d", got.StatusCode)
+	}
+	identifyErr = &callback.Reason{Text: "no member", Status: 403, Title: "You are not a member", Cause: "Ask to be invited."}
+	if got := a.Open(a.answer(a.Browser, "/login")); got.StatusCode != 403 || !strings.Contains(got.Text, "not a member") {
+		t.Errorf("with a reason: %d", got.StatusCode)
 	}
 	identifyErr = errors.New("down")
 	if got := a.Open(a.answer(a.Browser, "/login")); got.StatusCode != 503 {

@@ -82,7 +82,8 @@ type OAuth2 struct {
 	AuthURL, TokenURL string // required
 
 	// Identify asks the provider who the person is. Required. The client sends the access token. The Subject of the identity is
-	// required, and must be an id that the provider never gives to anybody else.
+	// required, and must be an id that the provider never gives to anybody else. An error is answered 503, unless it is a
+	// [callback.Reason].
 	Identify func(ctx context.Context, client *http.Client) (Identity, error)
 }
 
