@@ -6,6 +6,7 @@ import (
 	_ "crypto/sha1" // legacy schemes still sign with HMAC-SHA1
 	_ "crypto/sha256"
 	_ "crypto/sha512"
+	"crypto/subtle"
 	"encoding/base64"
 	"encoding/hex"
 	"hash"
@@ -126,16 +127,14 @@ func (s *state) encoded(e Encoding) []byte {
 	return e.encode(s.text[:], s.hash.Sum(s.sum[:0]))
 }
 
-// same reports whether a and b are equal, in a time that depends on their lengths alone.
+// same is [subtle.ConstantTimeCompare] for texts: its time depends on their lengths alone. Texts as short as signatures are
+// compared without the allocation that a conversion costs.
 func same[A, B ~string | ~[]byte](a A, b B) bool {
-	if len(a) != len(b) {
-		return false
+	var left, right [128]byte
+	if len(a) > len(left) || len(b) > len(right) {
+		return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1
 	}
-	var diff byte
-	for i := range len(a) {
-		diff |= a[i] ^ b[i]
-	}
-	return diff == 0
+	return subtle.ConstantTimeCompare(left[:copy(left[:], a)], right[:copy(right[:], b)]) == 1
 }
 
 // mac returns the hash of text alone.
