@@ -112,10 +112,14 @@ func (up *upstream) RoundTrip(out *http.Request) (*http.Response, error) {
 		retries = up.retries
 	}
 	var tried []*target
+	var failed error // of the last of them
 	for {
 		f.land()
 		t, wait := up.set.pick(time.Now().UnixNano(), tried)
-		if t == nil {
+		switch {
+		case t == nil && failed != nil:
+			return nil, failed
+		case t == nil:
 			return nil, &unavailableError{up.name, wait}
 		}
 		f.target = t
@@ -132,10 +136,10 @@ func (up *upstream) RoundTrip(out *http.Request) (*http.Response, error) {
 			return nil, err // the client's doing, not the target's
 		}
 		t.failed(time.Now().UnixNano())
-		if len(tried) >= retries || out.Context().Err() != nil || len(tried)+1 >= len(up.set.targets) {
+		if len(tried) >= retries || out.Context().Err() != nil {
 			return nil, err
 		}
-		tried = append(tried, t)
+		tried, failed = append(tried, t), err
 		out = out.Clone(out.Context()) // the transport may still be using what it was given
 	}
 }
@@ -183,8 +187,8 @@ func answerForwardError(w http.ResponseWriter, out *http.Request, err error) {
 	var timeout net.Error
 	var unavailable *unavailableError
 	switch fault := f.fault(); {
-	case errors.Is(fault, context.Canceled):
-		return // the client left
+	case errors.Is(fault, context.Canceled) && out.Context().Value(http.ServerContextKey) != nil:
+		panic(http.ErrAbortHandler) // the client left; should somebody else have cancelled, an empty 200 must not be the answer
 	case fault != nil:
 		err = fault
 	case errors.As(err, &unavailable):

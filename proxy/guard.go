@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 )
 
@@ -36,7 +37,7 @@ func (e *exchange) guard() bool {
 		case kindRedirect:
 			location, err := parseLocation(response.target, e.p.redirectHosts)
 			if err != nil {
-				e.fail(fmt.Errorf("Redirect to %q: %w", response.target, err))
+				e.fail(fmt.Errorf("Redirect to %s: %w", withoutQuery(response.target), err))
 				return false
 			}
 			e.final.with(&response).apply(e.w.Header())
@@ -93,6 +94,12 @@ func (e *exchange) note(response *Response) {
 	}
 }
 
+// withoutQuery quotes a target for the log, without the part that holds tokens.
+func withoutQuery(target string) string {
+	target, _, _ = strings.Cut(target, "?")
+	return strconv.Quote(target)
+}
+
 // unlist takes a field's name out of Connection. A client that lists it there would otherwise have the next hop drop what
 // Handle set (RFC 9110, section 7.6.1).
 func unlist(h http.Header, name string) {
@@ -115,7 +122,7 @@ func (e *exchange) rewriteTo(response *Response) (changed, ok bool) {
 	e.note(response)
 	u, err := url.Parse(response.target)
 	if err != nil {
-		e.fail(fmt.Errorf("%w: Rewrite to %q", ErrTarget, response.target))
+		e.fail(fmt.Errorf("%w: Rewrite to %s", ErrTarget, withoutQuery(response.target)))
 		return false, false
 	}
 	if u.Scheme == "" && u.Host == "" {
@@ -124,7 +131,7 @@ func (e *exchange) rewriteTo(response *Response) (changed, ok bool) {
 		}
 		if err := e.to(u.EscapedPath(), u.RawQuery); err != nil {
 			if !errors.Is(err, ErrLoop) { // the path is of the application's making
-				err = fmt.Errorf("%w: Rewrite to %q: %w", ErrTarget, response.target, err)
+				err = fmt.Errorf("%w: Rewrite to %s: %w", ErrTarget, withoutQuery(response.target), err)
 			}
 			e.fail(err)
 			return false, false
@@ -133,7 +140,7 @@ func (e *exchange) rewriteTo(response *Response) (changed, ok bool) {
 	}
 	up := e.p.upstreams.find(u.Scheme + "://" + u.Host)
 	if up == nil || u.User != nil || u.Opaque != "" {
-		e.fail(fmt.Errorf("%w: Rewrite to %q", ErrTarget, response.target))
+		e.fail(fmt.Errorf("%w: Rewrite to %s", ErrTarget, withoutQuery(response.target)))
 		return false, false
 	}
 	e.forward(up, u.EscapedPath(), u.RawQuery, response.upgrade)

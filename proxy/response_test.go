@@ -235,6 +235,14 @@ func TestRefuseAnswersWithTheErrorsStatus(t *testing.T) {
 }
 
 func TestPanicInHandleLeaksNothing(t *testing.T) {
+	var tokens strings.Builder
+	for _, response := range []proxy.Response{proxy.Redirect("https://other.example/x?token=secret-in-query", 307), proxy.Rewrite("http://other.example/x?token=secret-in-query"), proxy.Rewrite("/../x?token=secret-in-query")} {
+		p := newProxy(t, proxy.Config{Logger: slog.New(slog.NewTextHandler(&tokens, nil)), Handle: func(*proxy.Request) proxy.Response { return response }})
+		do(p.Wrap(echo), "GET", "/x")
+	}
+	if strings.Contains(tokens.String(), "secret") || !strings.Contains(tokens.String(), "other.example") {
+		t.Errorf("the log has what a target's query holds, or not the target: %s", tokens.String())
+	}
 	var log strings.Builder
 	p := newProxy(t, proxy.Config{
 		Logger:  slog.New(slog.NewTextHandler(&log, nil)),

@@ -18,12 +18,16 @@ const maxRewrites = 16
 // several can wrap one another.
 func (p *Proxy) Wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "*" { // OPTIONS *, which is about the server and not about a path
-			next.ServeHTTP(w, r)
-			return
-		}
 		if err := urlpath.Check(r.URL); err != nil {
 			p.onError(w, r, err)
+			return
+		}
+		if r.URL.Path == "*" {
+			if r.Method != http.MethodOptions {
+				p.onError(w, r, urlpath.ErrRelative)
+				return
+			}
+			next.ServeHTTP(w, r) // OPTIONS * is about the server and not about a path (RFC 9110, section 9.3.7)
 			return
 		}
 		if path := p.slash.canonical(r.URL); path != "" {
@@ -146,6 +150,7 @@ func (e *exchange) noteHeaders(l *ruleList) bool {
 		}
 		for _, t := range h.headers {
 			op := headerOp{name: t.name.Expand(h.escaped), value: t.value.Expand(h.escaped)}
+			op.add = strings.EqualFold(op.name, "Set-Cookie") // beside the cookies of others
 			if !checkHeader(&op) {
 				e.final = nil
 				e.p.onError(e.w, e.r, ErrHeader)

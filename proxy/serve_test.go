@@ -292,6 +292,13 @@ func TestHeaderRules(t *testing.T) {
 		Redirects: []proxy.RedirectRule{{Source: "/r", Destination: "/x"}},
 	})
 	h := p.Wrap(echo)
+	cookies := newProxy(t, proxy.Config{Headers: []proxy.HeaderRule{{Source: "/c", Headers: []proxy.HeaderField{{Key: "set-cookie", Value: "rule=1"}}}}}).
+		Wrap(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			http.SetCookie(w, &http.Cookie{Name: "handler", Value: "1"})
+		}))
+	if got := strings.Join(do(cookies, "GET", "/c").Header.Values("Set-Cookie"), ", "); got != "handler=1, rule=1" {
+		t.Errorf("a rule's cookie beside the handler's: %q", got)
+	}
 	res := do(h, "GET", "/h/a%20b")
 	for name, want := range map[string]string{"X-Echo": "rule", "X-All": "2", "X-Name": "is a%20b"} {
 		if got := res.Header.Values(name); len(got) != 1 || got[0] != want {
@@ -446,6 +453,12 @@ func TestServerWideOptions(t *testing.T) {
 	newProxy(t, proxy.Config{Handle: func(*proxy.Request) proxy.Response { return proxy.Redirect("/x", 307) }}).Wrap(echo).ServeHTTP(w, r)
 	if w.Code != 200 {
 		t.Errorf("got %d", w.Code)
+	}
+	r.Method = "GET"
+	w = httptest.NewRecorder()
+	newProxy(t, proxy.Config{}).Wrap(echo).ServeHTTP(w, r)
+	if w.Code != 400 {
+		t.Errorf("another method than OPTIONS got past the rules: %d", w.Code)
 	}
 }
 

@@ -2,6 +2,7 @@ package proxy_test
 
 import (
 	"bufio"
+	"context"
 	"crypto/tls"
 	"fmt"
 	"io"
@@ -276,4 +277,28 @@ func TestClientThatLeavesEndsTheForwardedRequest(t *testing.T) {
 		t.Error("got an answer")
 	}
 	<-left
+}
+
+// A middleware that cancels the request must not turn it into an empty 200.
+func TestCancelledRequestIsNoSuccess(t *testing.T) {
+	up := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
+	p := newProxy(t, proxy.Config{
+		Upstreams: map[string]proxy.Upstream{"up": {Targets: []string{up.URL}}},
+		Rewrites:  proxy.RewriteRules{Before: []proxy.RewriteRule{{Source: "/", Destination: "http://up/"}}},
+	})
+	h := p.Wrap(http.NotFoundHandler())
+	cancelled := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithCancel(r.Context())
+		time.AfterFunc(20*time.Millisecond, cancel)
+		h.ServeHTTP(w, r.WithContext(ctx))
+	})
+	if res, err := http.Get(serve(t, cancelled).URL + "/"); err == nil {
+		t.Errorf("got %d", res.StatusCode)
+		res.Body.Close()
+	}
+	w := httptest.NewRecorder() // outside of a server there is no connection to end
+	cancelled.ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+	if w.Code < 500 {
+		t.Errorf("got %d", w.Code)
+	}
 }

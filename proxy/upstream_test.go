@@ -137,6 +137,11 @@ func TestRetryFindsNoTarget(t *testing.T) {
 	if res := send(t, "GET", s.URL+"/up/a", ""); res.StatusCode != 502 {
 		t.Errorf("every target fails: got %d, want 502", res.StatusCode)
 	}
+	one := front(t, proxy.Config{}, proxy.Upstream{Targets: []string{"http://" + dead, "http://" + other}, Retries: 1, MaxFails: 1, Cooldown: time.Hour})
+	send(t, "POST", one.URL+"/up/a", "x") // puts one of them out of use
+	if res := send(t, "GET", one.URL+"/up/a", ""); res.StatusCode != 502 {
+		t.Errorf("one target is left out and the other fails: got %d, want 502", res.StatusCode)
+	}
 	if res := send(t, "GET", s.URL+"/up/a", ""); res.StatusCode != 503 {
 		t.Errorf("every target is left out: got %d, want 503", res.StatusCode)
 	}
