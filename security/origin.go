@@ -91,8 +91,8 @@ type originSet struct {
 // add notes an origin or pattern; the rule it breaks is returned, empty where it breaks none.
 func (s *originSet) add(text string) (rule string) {
 	const wildcard = "://*."
-	at := strings.Index(text, wildcard)
-	if at < 0 {
+	before, after, ok := strings.Cut(text, wildcard)
+	if !ok {
 		if _, ok := parseOrigin(text); !ok {
 			return "must be an origin as browsers write it: scheme, host in lower case, port unless the default, and nothing else"
 		}
@@ -102,7 +102,7 @@ func (s *originSet) add(text string) (rule string) {
 		s.exact[text] = true
 		return ""
 	}
-	o, ok := parseOrigin(text[:at] + "://" + text[at+len(wildcard):])
+	o, ok := parseOrigin(before + "://" + after)
 	if !ok || strings.Contains(o.host, "[") {
 		return "must be an origin whose host may begin with *. and nothing else"
 	}

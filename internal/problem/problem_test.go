@@ -33,7 +33,7 @@ func TestWrite(t *testing.T) {
 		{"a list that sorts first is sent first", problem.Details{Status: 429, Members: map[string]any{"<all>": []string{"a"}}}, 429, `{"\u003call\u003e":["a"],"status":429,"title":"Too Many Requests"}`},
 		{"an empty list is sent", problem.Details{Status: 429, Members: map[string]any{"all": []string{}}}, 429, `{"all":[],"status":429,"title":"Too Many Requests"}`},
 		{"a list cannot replace a standard member", problem.Details{Status: 429, Members: map[string]any{"title": []string{"x"}}}, 429, `{"status":429,"title":"Too Many Requests"}`},
-		{"several extensions are sent", problem.Details{Status: 429, Members: map[string]any{"b": []string{"x"}, "a": 1}}, 429, `{"a":1,"b":["x"],"status":429,"title":"Too Many Requests"}`},
+		{"several extensions are sent", problem.Details{Status: 429, Type: "t", Members: map[string]any{"b": []string{"x"}, "a": 1}}, 429, `{"a":1,"b":["x"],"status":429,"title":"Too Many Requests","type":"t"}`},
 		{"extensions cannot replace standard members", problem.Details{Status: 400, Members: map[string]any{"status": 1, "title": "x", "type": "x", "detail": "x", "request_id": "x"}}, 400, `{"status":400,"title":"Bad Request"}`},
 		{"an extension that JSON cannot say is left out", problem.Details{Status: 400, Members: map[string]any{"f": func() {}}}, 400, `{"status":400,"title":"Bad Request"}`},
 	} {
