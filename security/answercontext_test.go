@@ -81,23 +81,22 @@ func TestSlowHandlersGet503(t *testing.T) {
 func TestTheContextEndsWithTheHandler(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		type key struct{}
-		var early, late context.Context
+		contexts := make(chan context.Context, 2)
 		h := mustDeadlines(t, security.DeadlinesConfig{}).Wrap(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 			if r.Context().Value(key{}) != "kept" {
 				t.Error("the context lost a value")
 			}
-			if early == nil {
-				early = r.Context()
-				<-time.After(time.Second)
-				_ = early.Done()
-				return
+			if len(contexts) == 0 {
+				time.Sleep(time.Second)
+				_ = r.Context().Done()
 			}
-			late = r.Context()
+			contexts <- r.Context()
 		}))
 		r := httptest.NewRequest("GET", "/", nil).WithContext(context.WithValue(t.Context(), key{}, "kept"))
 		serve(h, r)
 		serve(h, r)
-		for name, ctx := range map[string]context.Context{"waited on": early, "never waited on": late} {
+		for _, name := range []string{"waited on", "never waited on"} {
+			ctx := <-contexts
 			if err := ctx.Err(); !errors.Is(err, context.Canceled) || ctx.Value(key{}) != "kept" {
 				t.Errorf("a context %s: %v", name, err)
 			}

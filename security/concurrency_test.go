@@ -16,14 +16,14 @@ import (
 	"github.com/gatehouse-go/gatehouse/security"
 )
 
-func mustConcurrencyLimit(t testing.TB, c security.ConcurrencyLimitConfig) *security.ConcurrencyLimit {
-	t.Helper()
+func mustConcurrencyLimit(tb testing.TB, c security.ConcurrencyLimitConfig) *security.ConcurrencyLimit {
+	tb.Helper()
 	if c.Logger == nil {
 		c.Logger = discard
 	}
 	l, err := security.NewConcurrencyLimit(c)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return l
 }

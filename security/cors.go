@@ -101,7 +101,7 @@ func NewCORS(c CORSConfig) (*CORS, error) {
 		}
 		if rule := cors.origins.add(text); rule != "" {
 			bad.Field(field, text, rule)
-		} else if o, ok := parseOrigin(text); strings.HasPrefix(text, "http://") && !c.InsecureHTTP && !(ok && o.isLoopback()) {
+		} else if o, ok := parseOrigin(text); strings.HasPrefix(text, "http://") && !c.InsecureHTTP && (!ok || !o.isLoopback()) {
 			bad.Field(field, text, "must be https, or InsecureHTTP set")
 		}
 	}

@@ -14,14 +14,14 @@ import (
 	"github.com/gatehouse-go/gatehouse/security"
 )
 
-func mustCORS(t testing.TB, c security.CORSConfig) *security.CORS {
-	t.Helper()
+func mustCORS(tb testing.TB, c security.CORSConfig) *security.CORS {
+	tb.Helper()
 	if c.Logger == nil {
 		c.Logger = discard
 	}
 	cors, err := security.NewCORS(c)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return cors
 }

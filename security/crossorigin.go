@@ -53,7 +53,7 @@ type CrossOriginConfig struct {
 // CrossOrigin refuses requests that a page of another origin makes a browser send with its user's cookies (cross-site request
 // forgery). It is safe for concurrent use.
 //
-// It is http.CrossOriginProtection, and refuses besides what that lets pass to browsers without Fetch Metadata or beside its view: a page
+// It is [http.CrossOriginProtection], and refuses besides what that lets pass to browsers without Fetch Metadata or beside its view: a page
 // of http on the same host as this server of https, an Origin that is not as browsers write it, two of them, a safe method that
 // a field turns into another, and a WebSocket handshake, which is a GET.
 //

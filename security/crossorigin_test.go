@@ -12,14 +12,14 @@ import (
 	"github.com/gatehouse-go/gatehouse/security"
 )
 
-func mustCrossOrigin(t testing.TB, c security.CrossOriginConfig) *security.CrossOrigin {
-	t.Helper()
+func mustCrossOrigin(tb testing.TB, c security.CrossOriginConfig) *security.CrossOrigin {
+	tb.Helper()
 	if c.Logger == nil {
 		c.Logger = discard
 	}
 	x, err := security.NewCrossOrigin(c)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return x
 }

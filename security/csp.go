@@ -199,8 +199,7 @@ func (p *CSP) otherDirectives(bad *invalid.Config, field string, endpoints map[s
 // isPolicyName reads tt-policy-name (Trusted Types, section 4.1).
 func isPolicyName(s string) bool {
 	for i := range len(s) {
-		c := s[i]
-		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte("-#=_/@.%", c) >= 0) {
+		if c := s[i]; !isAlnum(c) && strings.IndexByte("-#=_/@.%", c) < 0 {
 			return false
 		}
 	}

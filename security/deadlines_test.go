@@ -23,14 +23,14 @@ import (
 	"github.com/gatehouse-go/gatehouse/security"
 )
 
-func mustDeadlines(t testing.TB, c security.DeadlinesConfig) *security.Deadlines {
-	t.Helper()
+func mustDeadlines(tb testing.TB, c security.DeadlinesConfig) *security.Deadlines {
+	tb.Helper()
 	if c.Logger == nil {
 		c.Logger = discard
 	}
 	d, err := security.NewDeadlines(c)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return d
 }

@@ -12,13 +12,13 @@ import (
 	"github.com/gatehouse-go/gatehouse/internal/reqbody"
 )
 
-// deadliner is what http.ResponseController looks for in a ResponseWriter.
+// deadliner is what [http.ResponseController] looks for in a ResponseWriter.
 type deadliner interface {
 	SetReadDeadline(time.Time) error
 	SetWriteDeadline(time.Time) error
 }
 
-// deadlinerOf finds the deadlines of w's connection, as http.ResponseController would, once for a whole request. It is nil
+// deadlinerOf finds the deadlines of w's connection, as [http.ResponseController] would, once for a whole request. It is nil
 // where there are none, as in a test without a server.
 func deadlinerOf(w http.ResponseWriter) deadliner {
 	for {
@@ -127,7 +127,7 @@ func (w *deadlinesWriter) closeIfLate() {
 	}
 }
 
-// Unwrap returns the wrapped writer, for http.ResponseController.
+// Unwrap returns the wrapped writer, for [http.ResponseController].
 func (w *deadlinesWriter) Unwrap() http.ResponseWriter { return w.next }
 
 func (w *deadlinesWriter) Header() http.Header { return w.next.Header() }
@@ -211,7 +211,7 @@ func (w *deadlinesWriter) ReadFrom(src io.Reader) (written int64, err error) {
 	}
 }
 
-// FlushError flushes the wrapped writer, after a 200 header if none was sent; http.ErrNotSupported if it cannot flush.
+// FlushError flushes the wrapped writer, after a 200 header if none was sent; [http.ErrNotSupported] if it cannot flush.
 func (w *deadlinesWriter) FlushError() error {
 	if !w.ready() {
 		return nil

@@ -88,7 +88,6 @@ type cells struct {
 	quota
 	full   WhenFull
 	seed   maphash.Seed
-	start  time.Time
 	shards []shard // a power of two
 
 	sharedMu sync.Mutex
@@ -108,7 +107,7 @@ type shard struct {
 
 type place struct {
 	hash uint64 // 0 means free
-	tat  int64  // nanoseconds since cells.start
+	tat  int64  // nanoseconds since RateLimit.start, by the monotonic clock: one that is set back gives no one a new quota
 }
 
 func newCells(q quota, maxKeys int, full WhenFull) *cells {
@@ -116,7 +115,7 @@ func newCells(q quota, maxKeys int, full WhenFull) *cells {
 	for shards > 1 && maxKeys/shards < 256 { // shards fill unevenly, the smaller the more so
 		shards /= 2
 	}
-	c := &cells{quota: q, full: full, seed: maphash.MakeSeed(), start: time.Now(), shards: make([]shard, shards)}
+	c := &cells{quota: q, full: full, seed: maphash.MakeSeed(), shards: make([]shard, shards)}
 	for i := range c.shards {
 		c.shards[i].max = (maxKeys + shards - 1 - i) / shards
 		c.shards[i].random = maphash.String(c.seed, "victims") + uint64(i)
@@ -124,14 +123,11 @@ func newCells(q quota, maxKeys int, full WhenFull) *cells {
 	return c
 }
 
-// now returns the time that tats are counted in. It is monotonic: a clock that is set back gives no one a new quota.
-func (c *cells) now() int64 { return int64(time.Since(c.start)) }
-
 // hash is never 0.
 func (c *cells) hash(key string) uint64 { return maphash.String(c.seed, key) | 1<<63 }
 
 // shardOf returns the shard of hash. Places are told apart by other bits of it, the low ones.
-func (c *cells) shardOf(hash uint64) *shard { return &c.shards[hash>>40&uint64(len(c.shards)-1)] }
+func (c *cells) shardOf(hash uint64) *shard { return &c.shards[hash>>40&uint64(len(c.shards)-1)] } //nolint:gosec // there are shards
 
 // take takes cost units from key's bucket if they are there.
 func (c *cells) take(hash uint64, now, cost int64) cell {
@@ -200,7 +196,7 @@ func (s *shard) find(hash uint64) (int, bool) {
 		return 0, false
 	}
 	mask := len(s.places) - 1
-	for i := int(hash) & mask; ; i = (i + 1) & mask {
+	for i := int(hash) & mask; ; i = (i + 1) & mask { //nolint:gosec // only low bits count
 		switch s.places[i].hash {
 		case hash:
 			return i, true
@@ -289,7 +285,8 @@ func (s *shard) victim(now, interval int64) int {
 func (s *shard) remove(i int) {
 	mask := len(s.places) - 1
 	for j := (i + 1) & mask; s.places[j].hash != 0; j = (j + 1) & mask {
-		if home := int(s.places[j].hash) & mask; (j-home)&mask >= (j-i)&mask {
+		home := int(s.places[j].hash) & mask //nolint:gosec // only low bits count
+		if (j-home)&mask >= (j-i)&mask {
 			s.places[i] = s.places[j]
 			i = j
 		}

@@ -16,11 +16,11 @@ import (
 	"github.com/gatehouse-go/gatehouse/security"
 )
 
-func mustHeaders(t testing.TB, c security.HeadersConfig) *security.Headers {
-	t.Helper()
+func mustHeaders(tb testing.TB, c security.HeadersConfig) *security.Headers {
+	tb.Helper()
 	h, err := security.NewHeaders(c)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return h
 }
@@ -164,7 +164,7 @@ func TestNonceIsInTheAnswersPolicy(t *testing.T) {
 		w.Header().Set("Cache-Control", "public, max-age=3600")
 		w.Header().Set("CDN-Cache-Control", "max-age=3600")
 		w.Header().Set("ETag", `"1"`)
-		if security.Nonce(r.Context()) != security.Nonce(r.Context()) {
+		if first, second := security.Nonce(r.Context()), security.Nonce(r.Context()); first != second {
 			t.Error("two nonces in one request")
 		}
 		if err := page.Execute(w, security.Nonce(r.Context())); err != nil {
@@ -393,11 +393,13 @@ func TestNewHeadersReportsEveryMistake(t *testing.T) {
 		want []string
 	}{
 		{
-			"sources that are more than one", security.HeadersConfig{CSP: sources("'self'; script-src *", "a.example,b.example", "a.example b.example", "a.example\r\nX: y", "", "\x00", "é.example", "\"x\"")},
+			"sources that are more than one",
+			security.HeadersConfig{CSP: sources("'self'; script-src *", "a.example,b.example", "a.example b.example", "a.example\r\nX: y", "", "\x00", "é.example", "\"x\"")},
 			[]string{"ScriptSrc[0]", "ScriptSrc[1]", "ScriptSrc[2]", "ScriptSrc[3]", "ScriptSrc[4]", "ScriptSrc[5]", "ScriptSrc[6]", "ScriptSrc[7]"},
 		},
 		{
-			"sources that are none", security.HeadersConfig{CSP: sources("self", "'unknown'", "'nonce-abc'", "'sha256-short'", "'sha1-AAAA'", "'sha256-"+security.Source(strings.Repeat("A", 43))+"=", "https://", "https:///x", "1https:", "a.example:99999", "a..example", "*", "a.*.example", "a.example/?q", "HTTPS://a.example")},
+			"sources that are none",
+			security.HeadersConfig{CSP: sources("self", "'unknown'", "'nonce-abc'", "'sha256-short'", "'sha1-AAAA'", "'sha256-"+security.Source(strings.Repeat("A", 43))+"=", "https://", "https:///x", "1https:", "a.example:99999", "a..example", "*", "a.*.example", "a.example/?q", "HTTPS://a.example")},
 			[]string{"ScriptSrc[1]", "ScriptSrc[2]", "ScriptSrc[3]", "ScriptSrc[4]", "ScriptSrc[5]", "ScriptSrc[6]", "ScriptSrc[7]", "ScriptSrc[8]", "ScriptSrc[9]", "ScriptSrc[10]", "ScriptSrc[12]", "ScriptSrc[13]", "ScriptSrc[14]"},
 		},
 		{"none beside others", security.HeadersConfig{CSP: sources(security.SourceNone, security.SourceSelf)}, []string{"ScriptSrc[0] = \"'none'\" must stand alone"}},

@@ -26,7 +26,8 @@ func parseOrigin(s string) (o origin, ok bool) {
 	if !ok || !isScheme(scheme) {
 		return origin{}, false
 	}
-	host, port, hasPort := rest, "", false
+	var host, port string
+	var hasPort bool
 	if end := strings.IndexByte(rest, ']'); end >= 0 {
 		if rest[0] != '[' || !isIPv6(rest[1:end]) {
 			return origin{}, false

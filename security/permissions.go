@@ -54,8 +54,10 @@ func (p PermissionsPolicy) write(bad *invalid.Config, field string) string {
 
 func isFeature(s string) bool {
 	for i := range len(s) {
-		c := s[i]
-		if !(c >= 'a' && c <= 'z' || i > 0 && (c >= '0' && c <= '9' || c == '-')) {
+		switch c := s[i]; {
+		case c >= 'a' && c <= 'z':
+		case i > 0 && (c >= '0' && c <= '9' || c == '-'):
+		default:
 			return false
 		}
 	}

@@ -2,6 +2,7 @@ package security
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -29,7 +30,7 @@ type RateState struct {
 	Next      time.Duration // until there is one unit more; zero when Remaining is the whole Burst
 }
 
-// QuotaError is the refusal of a request over its quota. It is [ErrRateLimited] for errors.Is.
+// QuotaError is the refusal of a request over its quota. It is [ErrRateLimited] for [errors.Is].
 type QuotaError struct {
 	Decision RateDecision
 }
@@ -104,7 +105,7 @@ func (l *RateLimit) setFields(h http.Header, v *verdict) {
 // addField adds a line to a field. The name is canonical, and value is not used elsewhere.
 func addField(h http.Header, name string, value []string) {
 	if before := h[name]; len(before) > 0 {
-		value = append(before[:len(before):len(before)], value...)
+		value = append(slices.Clip(before), value...)
 	}
 	h[name] = value
 }

@@ -78,7 +78,7 @@ func ByHeader(name string) RateKey {
 	}
 }
 
-// ByPattern keys by the http.ServeMux pattern that matched, so that a limit behind the mux counts each route apart.
+// ByPattern keys by the [http.ServeMux] pattern that matched, so that a limit behind the mux counts each route apart.
 // Unlike the path, a client cannot vary it.
 func ByPattern() RateKey {
 	return func(r *http.Request) (string, error) {

@@ -88,6 +88,7 @@ type RateLimit struct {
 	policy   string // the value of RateLimit-Policy
 	cost     func(*http.Request) int
 	hide     bool
+	start    time.Time
 	store    *guardedStore // nil where memory is all
 	refuser  refuser
 }
@@ -113,7 +114,7 @@ func NewRateLimit(c RateLimitConfig) (*RateLimit, error) {
 		bad.Field("RateLimitConfig.WhenFull", c.WhenFull, "must be FullEvict, FullShare or FullRefuse")
 	}
 	c.checkStore(&bad)
-	l := &RateLimit{cost: c.Cost, hide: c.HideFields}
+	l := &RateLimit{cost: c.Cost, hide: c.HideFields, start: time.Now()}
 	names := make(map[string]bool, len(c.Policies))
 	for i, p := range c.Policies {
 		l.policies = append(l.policies, newRatePolicy(&bad, "RateLimitConfig.Policies["+strconv.Itoa(i)+"]", p, names))
@@ -192,33 +193,31 @@ func (l *RateLimit) judge(ctx context.Context, keys []string, cost int, v *verdi
 }
 
 func (l *RateLimit) judgeLocally(keys []string, cost int64, v *verdict) {
-	var hashes [maxPolicies]uint64
-	now := l.policies[0].cells.now()
-	start := l.policies[0].cells.start
+	var space [maxPolicies]uint64
+	hashes, out := space[:len(l.policies)], v.cells[:len(l.policies)]
+	now := int64(time.Since(l.start))
 	v.allowed = true
 	v.policies = len(l.policies)
-	for i := range l.policies {
-		c := l.policies[i].cells
-		at := now + int64(start.Sub(c.start))
+	for i, p := range l.policies {
+		c := p.cells
 		hashes[i] = c.hash(keys[i])
 		if !v.allowed {
-			v.cells[i] = c.peek(hashes[i], at, cost)
+			out[i] = c.peek(hashes[i], now, cost)
 			v.never = v.never || cost > c.burst
 			continue
 		}
-		v.cells[i] = c.take(hashes[i], at, cost)
-		if v.cells[i].allowed {
+		out[i] = c.take(hashes[i], now, cost)
+		if out[i].allowed {
 			continue
 		}
 		v.allowed = false
 		v.never = cost > c.burst
-		for j := range i {
-			c := l.policies[j].cells
-			v.cells[j] = c.give(hashes[j], now+int64(start.Sub(c.start)), cost)
+		for j, hash := range hashes[:i] {
+			out[j] = l.policies[j].cells.give(hash, now, cost)
 		}
 	}
-	for i := range v.policies {
-		v.wait = max(v.wait, v.cells[i].wait)
+	for i := range out {
+		v.wait = max(v.wait, out[i].wait)
 	}
 }
 

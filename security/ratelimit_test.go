@@ -27,11 +27,11 @@ func tenAMinute(key security.RateKey) security.RateLimitConfig {
 	}
 }
 
-func mustRateLimit(t testing.TB, c security.RateLimitConfig) *security.RateLimit {
-	t.Helper()
+func mustRateLimit(tb testing.TB, c security.RateLimitConfig) *security.RateLimit {
+	tb.Helper()
 	l, err := security.NewRateLimit(c)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return l
 }

@@ -186,11 +186,13 @@ func TestNewRateLimitReportsEveryMistake(t *testing.T) {
 		{"no policy", security.RateLimitConfig{}, []string{"Policies = \"0 policies\""}},
 		{"too many policies", security.RateLimitConfig{Policies: make([]security.RatePolicy, 9)}, []string{"Policies = \"9 policies\""}},
 		{
-			"a policy that says nothing", security.RateLimitConfig{Policies: []security.RatePolicy{{}}, MaxKeys: -1, WhenFull: 7, StoreTimeout: -1, Outage: 9},
+			"a policy that says nothing",
+			security.RateLimitConfig{Policies: []security.RatePolicy{{}}, MaxKeys: -1, WhenFull: 7, StoreTimeout: -1, Outage: 9},
 			[]string{"Policies[0].Limit", "Policies[0].Key must say", "MaxKeys = -1", "WhenFull = 7", "StoreTimeout = -1ns", "Outage = 9"},
 		},
 		{
-			"limits that cannot be counted", security.RateLimitConfig{Policies: []security.RatePolicy{
+			"limits that cannot be counted",
+			security.RateLimitConfig{Policies: []security.RatePolicy{
 				{Name: "a", Limit: rate.Inf, Burst: 1, Key: security.ByIP()},
 				{Name: "b", Limit: -1, Burst: 1, Key: security.ByIP()},
 				{Name: "c", Limit: 1, Key: security.ByIP()},

@@ -14,14 +14,14 @@ import (
 	"github.com/gatehouse-go/gatehouse/security"
 )
 
-func mustReports(t testing.TB, c security.ReportsConfig) *security.Reports {
-	t.Helper()
+func mustReports(tb testing.TB, c security.ReportsConfig) *security.Reports {
+	tb.Helper()
 	if c.Logger == nil {
 		c.Logger = discard
 	}
 	p, err := security.NewReports(c)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return p
 }
@@ -141,7 +141,7 @@ func FuzzReports(f *testing.F) {
 	f.Add("["+violation+"]", true)
 	f.Add(legacy, false)
 	f.Add(`[{"type":"csp-violation","body":null}]`, true)
-	logger := slog.New(slog.NewJSONHandler(io.Discard, nil))
+	logger := slog.New(slog.NewJSONHandler(io.Discard, nil)) //nolint:sloglint // it formats each record
 	f.Fuzz(func(t *testing.T, body string, current bool) {
 		p := mustReports(t, security.ReportsConfig{Logger: logger})
 		media := "application/csp-report"

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Server returns an http.Server for handler whose settings hold against slow clients: 5 seconds for a request's header,
+// Server returns an [http.Server] for handler whose settings hold against slow clients: 5 seconds for a request's header,
 // a minute for the request and for its answer, two minutes idle, 32 KiB of header, and 100 streams on an HTTP/2 connection. The caller
 // sets Addr and may change any field.
 //

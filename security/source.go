@@ -3,6 +3,7 @@ package security
 import (
 	"crypto/sha256"
 	"encoding/base64"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -38,8 +39,9 @@ func SourceHash(text string) Source {
 
 // valid reports whether s is one source expression and nothing else.
 func (s Source) valid() bool {
-	switch s {
-	case SourceNone, SourceSelf, SourceAny, SourceStrictDynamic, SourceReportSample, SourceUnsafeHashes, SourceWasmUnsafeEval, SourceInsecureInline, SourceInsecureEval, SourceNonce:
+	if slices.Contains([]Source{
+		SourceNone, SourceSelf, SourceAny, SourceStrictDynamic, SourceReportSample, SourceUnsafeHashes, SourceWasmUnsafeEval, SourceInsecureInline, SourceInsecureEval, SourceNonce,
+	}, s) {
 		return true
 	}
 	text := string(s)
@@ -69,8 +71,10 @@ func isHash(s string) bool {
 func isScheme(s string) bool {
 	for i := range len(s) {
 		c := s[i]
-		letter := c >= 'a' && c <= 'z'
-		if !letter && (i == 0 || !(c >= '0' && c <= '9' || c == '+' || c == '-' || c == '.')) {
+		switch {
+		case c >= 'a' && c <= 'z':
+		case i > 0 && (c >= '0' && c <= '9' || c == '+' || c == '-' || c == '.'):
+		default:
 			return false
 		}
 	}
@@ -105,8 +109,7 @@ func isDomain(s string) bool {
 			return false
 		}
 		for i := range len(label) {
-			c := label[i]
-			if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '_') {
+			if c := label[i]; !isAlnum(c) && c != '-' && c != '_' {
 				return false
 			}
 		}

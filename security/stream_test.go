@@ -35,6 +35,7 @@ func streaming(t *testing.T, c security.DeadlinesConfig, h http.Handler, configu
 }
 
 func TestStreamsOutliveAllDeadlines(t *testing.T) {
+	t.Parallel()
 	short := security.DeadlinesConfig{Body: 500 * time.Millisecond, Handler: 500 * time.Millisecond, Write: 500 * time.Millisecond, Grace: 500 * time.Millisecond}
 	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		for i := range 10 {
@@ -109,13 +110,15 @@ func TestAnswersThatNobodyTakesEnd(t *testing.T) {
 }
 
 func TestAnswersMayTakeLongerThanOneWriteDeadline(t *testing.T) {
+	t.Parallel()
+	text := strings.Repeat("x", 32<<20)
 	file := filepath.Join(t.TempDir(), "large")
 	if err := os.WriteFile(file, make([]byte, 32<<20), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for name, handler := range map[string]http.HandlerFunc{
 		"one Write":       func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(make([]byte, 32<<20)) },
-		"one WriteString": func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, string(make([]byte, 32<<20))) },
+		"one WriteString": func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, text) },
 		"a file":          func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, file) },
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -11,14 +11,14 @@ import (
 	"github.com/gatehouse-go/gatehouse/security"
 )
 
-func mustTarget(t testing.TB, c security.TargetConfig) *security.Target {
-	t.Helper()
+func mustTarget(tb testing.TB, c security.TargetConfig) *security.Target {
+	tb.Helper()
 	if c.Logger == nil {
 		c.Logger = discard
 	}
 	target, err := security.NewTarget(c)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return target
 }

@@ -138,7 +138,7 @@ func appendList(b []byte, name string, list []string) []byte {
 func appendString(b []byte, s string) []byte {
 	for i := range len(s) {
 		if c := s[i]; c < 0x20 || c > 0x7e || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' {
-			quoted, _ := json.Marshal(s) // a string always marshals
+			quoted, _ := json.Marshal(s) //nolint:errchkjson // a string always marshals
 			return append(b, quoted...)
 		}
 	}
