@@ -129,13 +129,14 @@ func New(c Config) (*Cache, error) {
 		}
 		store = memory
 	}
+	_, local := store.(*Memory)
 	log := c.Logger
 	if log == nil {
 		log = slog.Default()
 	}
 	cache := &Cache{
 		store:          store,
-		generations:    newGenerations(or(c.MaxMarks, defaultMaxMarks)),
+		generations:    newGenerations(or(c.MaxMarks, defaultMaxMarks), local),
 		profiles:       profiles,
 		window:         or(c.RevalidateWindow, defaultWindow),
 		refreshTimeout: or(c.RefreshTimeout, defaultRefreshTimeout),

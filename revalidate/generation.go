@@ -81,6 +81,7 @@ type generations struct {
 	fresh atomic.Int64 // the same, counting only those after which a read must be fresh
 	floor atomic.Int64 // entries of an older generation are dead: PurgeAll, and marks that were let go
 
+	local   bool         // no entry was made in another process, so generations need not agree with its clock
 	longest atomic.Int64 // longest life ever given to an entry, in nanoseconds: older marks concern nobody
 
 	mu       sync.RWMutex
@@ -100,9 +101,10 @@ type rule struct {
 // smallestPrune keeps pruning rare while there are few marks.
 const smallestPrune = 1024
 
-func newGenerations(maxMarks int) *generations {
+func newGenerations(maxMarks int, local bool) *generations {
 	return &generations{
-		tags: make(map[string]*mark), paths: make(map[string]*mark), prefixes: make(map[string]*mark),
+		local: local,
+		tags:  make(map[string]*mark), paths: make(map[string]*mark), prefixes: make(map[string]*mark),
 		patterns: make(map[string]*rule), pruneAt: min(smallestPrune, maxMarks), maxMarks: maxMarks,
 	}
 }
@@ -159,9 +161,13 @@ func (g *generations) look(stamp int64, tags, path string, now int64) (v verdict
 	return v
 }
 
-// invalidate marks everything that inv names in one step: no read sees a part of it.
-func (g *generations) invalidate(inv *Invalidation, patterns []*pathPattern, now time.Time, until int64) {
-	at := now.UnixNano()
+// invalidate marks everything that inv names in one step: no read sees a part of it. What is made stale is dead after window.
+func (g *generations) invalidate(inv *Invalidation, patterns []*pathPattern, window time.Duration) {
+	var at int64
+	if inv.Mode != Expire || !g.local { // reading the clock is most of what a mark costs
+		at = time.Now().UnixNano()
+	}
+	until := at + int64(window)
 	hit := func(m *mark, gen int64) {
 		if inv.Mode == Expire {
 			m.expire(gen)
@@ -173,19 +179,19 @@ func (g *generations) invalidate(inv *Invalidation, patterns []*pathPattern, now
 	defer g.mu.Unlock()
 	gen := g.clock.next(at)
 	for _, tag := range inv.Tags {
-		hit(g.mark(g.tags, tag, gen), gen)
+		hit(g.mark(g.tags, tag), gen)
 	}
 	for _, prefix := range inv.TagPrefixes {
-		hit(g.mark(g.prefixes, prefix, gen), gen)
+		hit(g.mark(g.prefixes, prefix), gen)
 	}
 	for _, p := range patterns {
 		if p.literal {
-			hit(g.mark(g.paths, p.text, gen), gen)
+			hit(g.mark(g.paths, p.text), gen)
 			continue
 		}
 		r := g.patterns[p.text]
 		if r == nil {
-			g.makeRoom(gen)
+			g.makeRoom()
 			r = &rule{pattern: p}
 			g.patterns[p.text] = r
 		}
@@ -213,10 +219,10 @@ func (g *generations) purge(now time.Time) {
 }
 
 // mark returns the mark of name, a new one if need be. The caller holds the lock.
-func (g *generations) mark(marks map[string]*mark, name string, gen int64) *mark {
+func (g *generations) mark(marks map[string]*mark, name string) *mark {
 	m := marks[name]
 	if m == nil {
-		g.makeRoom(gen)
+		g.makeRoom()
 		m = new(mark)
 		marks[strings.Clone(name)] = m // name may be a piece of a request that would be kept alive
 	}
@@ -231,15 +237,15 @@ func (g *generations) size() int {
 // makeRoom lets go of marks that are older than any entry can be. Where that is not enough for the bound, it gives up
 // the older half of the marks and with them every entry of their time: an entry too many is filled again, but none is
 // served that should not be. The caller holds the lock.
-func (g *generations) makeRoom(gen int64) {
+func (g *generations) makeRoom() {
 	if g.size() < g.pruneAt {
 		return
 	}
-	g.drop(gen - g.longest.Load())
+	g.drop(g.clock.stamp(time.Now().UnixNano()) - g.longest.Load())
 	for g.size() >= g.maxMarks {
-		oldest := int64(math.MaxInt64)
-		g.each(func(m *mark) { oldest = min(oldest, m.newest()) })
-		limit := oldest + (gen-oldest)/2
+		oldest, newest := int64(math.MaxInt64), int64(0)
+		g.each(func(m *mark) { oldest, newest = min(oldest, m.newest()), max(newest, m.newest()) })
+		limit := oldest + (newest-oldest)/2
 		g.floor.Store(max(g.floor.Load(), limit))
 		g.drop(limit + 1)
 	}

@@ -121,8 +121,7 @@ func (c *Cache) Receive(inv Invalidation) error {
 }
 
 func (c *Cache) invalidate(inv *Invalidation, patterns []*pathPattern) {
-	now := time.Now()
-	c.generations.invalidate(inv, patterns, now, now.UnixNano()+int64(or(inv.Window, c.window)))
+	c.generations.invalidate(inv, patterns, or(inv.Window, c.window))
 	c.counters.invalidations.Add(1)
 }
 
