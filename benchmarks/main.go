@@ -26,6 +26,7 @@ var parts = []struct {
 	{"inbox", inboxCases},
 	{"proxy", proxyCases},
 	{"security", securityCases},
+	{"revalidate", revalidateCases},
 }
 
 func main() {

@@ -17,7 +17,7 @@ import (
 
 // revalidateCases measure what a cache costs where it answers, and what an invalidation costs whatever carries the tag. The
 // limits are the same handler without a cache, and a mark in a map under a lock.
-func revalidateCases() []measure.Case {
+func revalidateCases(_ string) []measure.Case {
 	cases := []measure.Case{hitInProcess(), hitOverLoopback()}
 	for _, entries := range []int{100, 10_000, 1_000_000} {
 		cases = append(cases, invalidation(entries))
