@@ -24,7 +24,7 @@ import (
 // and else by the body. Tolerance: 30 seconds both ways, as in Contentful's library. Contentful waits 30 seconds and makes two more
 // attempts.
 //
-// Source: https://www.contentful.com/developers/docs/extensibility/webhooks/request-verification and contentful/node-apps-toolkit src/requests
+// Source: https://www.contentful.com/developers/docs/extensibility/webhooks/request-verification and contentful/node-apps-toolkit src/requests.
 type Contentful struct {
 	// Secrets are the space's signing secrets, 64 characters each, as text, newest first. At least one is required.
 	Secrets []webhook.Secret
@@ -232,7 +232,7 @@ func (s Contentful) Sign(r *http.Request, body []byte, now time.Time, key webhoo
 		return nil, err
 	}
 	setMethod(r, (*contentfulVerifier)(nil).Contract())
-	r.Header.Set(contentfulTimestamp, string(UnixMillis.appendTo(nil, now)))
+	r.Header.Set(contentfulTimestamp, UnixMillis.format(now))
 	r.Header.Del(contentfulSignature)
 	r.Header.Set(contentfulSigned, "")
 	var names []string

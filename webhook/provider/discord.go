@@ -160,7 +160,7 @@ func (Discord) Sign(r *http.Request, body []byte, now time.Time, key webhook.Sec
 		}
 	}
 	setMethod(r, webhook.Contract{})
-	timestamp := string(UnixSeconds.appendTo(nil, now))
+	timestamp := UnixSeconds.format(now)
 	r.Header.Set(discordTimestamp, timestamp)
 	r.Header.Set(discordSignature, hex.EncodeToString(ed25519.Sign(signer, append([]byte(timestamp), body...))))
 	return body, nil

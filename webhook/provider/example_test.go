@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -22,9 +23,7 @@ func handle(_ context.Context, e webhook.Event) error {
 // post sends a signed delivery to h and prints the status of the answer.
 func post(h http.Handler, header http.Header, body string) {
 	r := httptest.NewRequest("POST", "https://app.example/hooks", strings.NewReader(body))
-	for name, values := range header {
-		r.Header[name] = values
-	}
+	maps.Copy(r.Header, header)
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)
 	fmt.Println(w.Code)

@@ -52,7 +52,7 @@ func tokenByte(b byte) bool {
 	return false
 }
 
-// parseForm reads a form body. What cannot be read whole is an error: url.Values that were half read would lie.
+// parseForm reads a form body. What cannot be read whole is an error: [url.Values] that were half read would lie.
 func parseForm(body []byte) (url.Values, error) { return url.ParseQuery(string(body)) }
 
 // pair returns the value of the one pair name=value in field, whose pairs are separated by separator. It is "" where there is none.

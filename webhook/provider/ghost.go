@@ -17,7 +17,7 @@ import (
 // names none. Ghost waits 2 seconds and makes five more attempts of the same request, at once. An answer of 410 removes the
 // webhook.
 //
-// Source: TryGhost/Ghost ghost/core/core/server/services/webhooks/webhook-trigger.js
+// Source: TryGhost/Ghost ghost/core/core/server/services/webhooks/webhook-trigger.js.
 type Ghost struct {
 	// Secrets are the webhook's secrets as text, newest first. At least one is required.
 	Secrets []webhook.Secret

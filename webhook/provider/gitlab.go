@@ -23,7 +23,7 @@ import (
 // X-Gitlab-Event, such as "Push Hook", which is not signed. Tolerance: 5 minutes both ways; GitLab names none. GitLab waits 10 seconds.
 //
 // Source: https://docs.gitlab.com/user/project/integrations/webhooks/, gitlab-org/gitlab merge request 230944 (which has no
-// sample signature) and app/services/web_hook_service.rb
+// sample signature) and app/services/web_hook_service.rb.
 type GitLab struct {
 	// Secrets are signing tokens and tokens, newest first. At least one is required.
 	Secrets []webhook.Secret

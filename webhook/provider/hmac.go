@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/gatehouse-go/gatehouse/internal/invalid"
@@ -165,7 +166,7 @@ func (s HMAC) Sign(r *http.Request, body []byte, now time.Time, key webhook.Secr
 	}
 	in := values{url: v.url, request: r, body: body}
 	if v.timed() && v.TimestampJSON == "" {
-		in.timestamp = string(v.TimestampFormat.appendTo(nil, now))
+		in.timestamp = v.TimestampFormat.format(now)
 	}
 	if v.TimestampHeader != "" {
 		r.Header.Set(v.TimestampHeader, in.timestamp)
@@ -199,12 +200,9 @@ func setMethod(r *http.Request, c webhook.Contract) {
 	if methods == nil {
 		methods = []string{http.MethodPost}
 	}
-	for _, m := range methods {
-		if r.Method == m {
-			return
-		}
+	if !slices.Contains(methods, r.Method) {
+		r.Method = methods[0]
 	}
-	r.Method = methods[0]
 }
 
 // GenerateSecret returns a new secret of 32 random bytes in the provider's format. One secret does both.

@@ -17,7 +17,7 @@ import (
 // There is no event id, and a webhook without payload has much the same body each time: two deliveries are the same when body
 // and signed time are. Tolerance: 5 minutes both ways, where Hygraph's library has none.
 //
-// Source: @hygraph/utils index.js
+// Source: @hygraph/utils index.js.
 type Hygraph struct {
 	// Secrets are the webhook's secret keys as text, newest first. At least one is required.
 	Secrets []webhook.Secret

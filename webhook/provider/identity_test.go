@@ -13,34 +13,34 @@ import (
 )
 
 // delivered verifies body as the provider with this id signs it, and returns the event.
-func delivered(t testing.TB, id, body string, header map[string]string) webhook.Event {
-	t.Helper()
+func delivered(tb testing.TB, id, body string, header map[string]string) webhook.Event {
+	tb.Helper()
 	scheme, err := provider.New(id)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	return deliveredBy(t, scheme, body, header)
+	return deliveredBy(tb, scheme, body, header)
 }
 
-func deliveredBy(t testing.TB, scheme webhook.Scheme, body string, header map[string]string) webhook.Event {
-	t.Helper()
+func deliveredBy(tb testing.TB, scheme webhook.Scheme, body string, header map[string]string) webhook.Event {
+	tb.Helper()
 	signing, verifying, err := scheme.(webhook.Signer).GenerateSecret()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	r := delivery{}.request(t)
+	r := delivery{}.request(tb)
 	for name, value := range header {
 		r.Header.Set(name, value)
 	}
 	sent, err := scheme.(webhook.Signer).Sign(r, []byte(body), now, signing)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	d := delivery{scheme: scheme, setup: webhook.Setup{Secrets: []webhook.Secret{verifying}}, url: r.URL.String()}
-	v := d.prepared(t)
+	v := d.prepared(tb)
 	proof, err := v.Verify(r, sent, now)
 	if err != nil {
-		t.Fatalf("%s: %v", scheme.Provider(), err)
+		tb.Fatalf("%s: %v", scheme.Provider(), err)
 	}
 	return describe(v, r, sent, proof)
 }

@@ -3,7 +3,7 @@ package provider
 import (
 	"crypto"
 	"crypto/hmac"
-	_ "crypto/sha1" // legacy schemes still sign with HMAC-SHA1
+	_ "crypto/sha1" //nolint:gosec // some providers sign with HMAC-SHA1, and SNS with SHA-1
 	_ "crypto/sha256"
 	_ "crypto/sha512"
 	"crypto/subtle"
@@ -80,7 +80,7 @@ type keyed struct {
 	states sync.Pool
 }
 
-// state is one computation. Its arrays are here, and not on the stack, because what is passed to a hash.Hash escapes.
+// state is one computation. Its arrays are here, and not on the stack, because what is passed to a [hash.Hash] escapes.
 type state struct {
 	hash hash.Hash
 	buf  []byte    // what is signed beside the body

@@ -23,74 +23,77 @@ import (
 // testKey is made once: RSA keys take long to make.
 var testKey = sync.OnceValues(func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, 2048) })
 
-func rsaKey(t testing.TB) *rsa.PrivateKey {
-	t.Helper()
+func rsaKey(tb testing.TB) *rsa.PrivateKey {
+	tb.Helper()
 	key, err := testKey()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return key
 }
 
-func rsaPrivate(t testing.TB) string { return privatePEM(t, rsaKey(t)) }
+func rsaPrivate(tb testing.TB) string {
+	tb.Helper()
+	return privatePEM(tb, rsaKey(tb))
+}
 
-func discordPrivate(t testing.TB) string {
-	t.Helper()
+func discordPrivate(tb testing.TB) string {
+	tb.Helper()
 	_, key, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	return privatePEM(t, key)
+	return privatePEM(tb, key)
 }
 
-func ecKey(t testing.TB, curve elliptic.Curve) *ecdsa.PrivateKey {
-	t.Helper()
+func ecKey(tb testing.TB, curve elliptic.Curve) *ecdsa.PrivateKey {
+	tb.Helper()
 	key, err := ecdsa.GenerateKey(curve, rand.Reader)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return key
 }
 
-func privatePEM(t testing.TB, key crypto.PrivateKey) string {
-	t.Helper()
+func privatePEM(tb testing.TB, key crypto.PrivateKey) string {
+	tb.Helper()
 	der, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return pemOf("PRIVATE KEY", der)
 }
 
-func publicPEM(t testing.TB, key crypto.PublicKey) string {
-	t.Helper()
+func publicPEM(tb testing.TB, key crypto.PublicKey) string {
+	tb.Helper()
 	der, err := x509.MarshalPKIXPublicKey(key)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return pemOf("PUBLIC KEY", der)
 }
 
 // certificatePEM returns a certificate of key that is valid for an hour around now.
-func certificatePEM(t testing.TB, key crypto.Signer) string {
-	t.Helper()
+func certificatePEM(tb testing.TB, key crypto.Signer) string {
+	tb.Helper()
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "sender"},
 		NotBefore: now.Add(-time.Hour), NotAfter: now.Add(time.Hour),
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return pemOf("CERTIFICATE", der)
 }
 
 // parsedPrivate reads a PEM of PKCS #8.
-func parsedPrivate(t testing.TB, text string) crypto.Signer {
-	t.Helper()
+func parsedPrivate(tb testing.TB, text string) crypto.Signer {
+	tb.Helper()
 	block, _ := pem.Decode([]byte(text))
 	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return key.(crypto.Signer)
 }
@@ -102,20 +105,20 @@ func hmacSHA256(key []byte, text string) []byte {
 }
 
 // otherForm returns the second valid form of an ECDSA signature: r and n-s.
-func otherForm(t testing.TB, text string, key *ecdsa.PublicKey) string {
-	t.Helper()
+func otherForm(tb testing.TB, text string, key *ecdsa.PublicKey) string {
+	tb.Helper()
 	der, err := base64.StdEncoding.DecodeString(text)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	var signature struct{ R, S *big.Int }
 	if _, err := asn1.Unmarshal(der, &signature); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	signature.S.Sub(key.Curve.Params().N, signature.S)
 	der, err = asn1.Marshal(signature)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return base64.StdEncoding.EncodeToString(der)
 }

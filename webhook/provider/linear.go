@@ -17,7 +17,7 @@ import (
 // webhookTimestamp, so deduplication goes by the rest that says what happened: action, type, createdAt, webhookId and data.
 // Tolerance: one minute both ways. Linear waits 5 seconds and makes three more attempts: after a minute, an hour and six hours.
 //
-// Source: https://linear.app/developers/webhooks and linear/linear packages/sdk/src/webhooks/client.ts
+// Source: https://linear.app/developers/webhooks and linear/linear packages/sdk/src/webhooks/client.ts.
 type Linear struct {
 	// Secrets are the webhook's signing secrets as text, newest first. At least one is required.
 	Secrets []webhook.Secret

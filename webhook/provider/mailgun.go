@@ -164,7 +164,7 @@ func (Mailgun) Sign(r *http.Request, body []byte, now time.Time, key webhook.Sec
 	setMethod(r, webhook.Contract{})
 	r.Header.Set("Content-Type", "application/json")
 	token, _, _ := Token{}.GenerateSecret()
-	timestamp := string(UnixSeconds.appendTo(nil, now))
+	timestamp := UnixSeconds.format(now)
 	return edit(body, func(object map[string]any) {
 		object["signature"] = map[string]any{
 			"timestamp": timestamp,

@@ -26,7 +26,7 @@ type Paddle struct {
 func (Paddle) Provider() string { return "paddle" }
 
 func (s Paddle) hmac() HMAC {
-	return HMAC{
+	return HMAC{ //nolint:gosec // the prefix of a secret is none
 		Name:           "paddle",
 		Secrets:        s.Secrets,
 		Signed:         "{timestamp}:{body}",

@@ -32,7 +32,7 @@ import (
 //
 // Tolerance: 5 minutes both ways; PayPal names none. PayPal makes 25 attempts in three days.
 //
-// Source: https://developer.paypal.com/api/rest/webhooks/rest/ and PayPal-Python-SDK paypalrestsdk/notifications.py
+// Source: https://developer.paypal.com/api/rest/webhooks/rest/ and PayPal-Python-SDK paypalrestsdk/notifications.py.
 type PayPal struct {
 	// Secrets are the webhook's ids, such as "4JH86294D6297924G", newest first; at least one is required. Certificates or public keys among
 	// them, as PEM or base64 of DER, are the only ones that are accepted: none is fetched then. A line before a PEM is an id.
@@ -134,7 +134,7 @@ func (v *paypalVerifier) Verify(r *http.Request, body []byte, now time.Time) (we
 	if err != nil {
 		return webhook.Proof{}, fmt.Errorf("%w: PAYPAL-TRANSMISSION-SIG is not base64", webhook.ErrSignatureFormat)
 	}
-	reason := error(webhook.ErrSignature)
+	reason := webhook.ErrSignature
 	for _, w := range v.webhooks {
 		proof, err := verifyRSA(r, v.certificates, v.pinned, field[3], crypto.SHA256, paypalSigned(field[1], field[2], w.secret.Reveal(), body), signature, now)
 		if err != nil {
@@ -177,7 +177,7 @@ func (s PayPal) Sign(r *http.Request, body []byte, now time.Time, key webhook.Se
 	if id == "" {
 		id = strings.ToLower(rand.Text())
 	}
-	timestamp := string(RFC3339.appendTo(nil, now))
+	timestamp := RFC3339.format(now)
 	signature, err := signRSA(signer, crypto.SHA256, paypalSigned(id, timestamp, webhookID, body))
 	if err != nil {
 		return nil, err

@@ -17,7 +17,7 @@ import (
 // not mind an attempt made again. Type is the member type; test-trigger, sent by the button, is answered and not handed on. Prismic
 // makes five more attempts, ten minutes apart.
 //
-// Source: https://prismic.io/docs/webhooks and @prismicio/client's webhook types
+// Source: https://prismic.io/docs/webhooks and @prismicio/client's webhook types.
 type Prismic struct {
 	// Secrets are the webhook's secrets, newest first. At least one is required.
 	Secrets []webhook.Secret

@@ -15,11 +15,11 @@ import (
 )
 
 // file returns a file of testdata.
-func file(t testing.TB, name string) string {
-	t.Helper()
+func file(tb testing.TB, name string) string {
+	tb.Helper()
 	b, err := os.ReadFile(filepath.Join("testdata", name))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return string(b)
 }
@@ -55,8 +55,8 @@ func signedForm(body []byte) string {
 }
 
 // published returns deliveries whose signatures others have published, made for this package's schemes.
-func published(t testing.TB) []delivery {
-	t.Helper()
+func published(tb testing.TB) []delivery {
+	tb.Helper()
 	return []delivery{
 		{
 			name:   "TestWebhookSign",
@@ -219,7 +219,7 @@ func published(t testing.TB) []delivery {
 				"X-Hub-Signature": "sha256=8a60f7487d167f55886df87d4077192035d76f76a8e0b3a48fd8ae8cad25f391",
 				"X-Event-Key":     "repo:refs_changed",
 			},
-			body: file(t, "bitbucket-server.json"),
+			body: file(tb, "bitbucket-server.json"),
 			typ:  "repo:refs_changed",
 			free: []string{"X-Event-Key"},
 		},
@@ -231,7 +231,7 @@ func published(t testing.TB) []delivery {
 				"X-Gitea-Signature": "6f250ac7a090096574758e31bd31770eab63dfd0459404f0c18431f1c6b9024a",
 				"X-Gitea-Event":     "create",
 			},
-			body: file(t, "gitea.json"),
+			body: file(tb, "gitea.json"),
 			typ:  "create",
 			free: []string{"X-Gitea-Event"},
 		},
@@ -452,7 +452,7 @@ func published(t testing.TB) []delivery {
 		{
 			name:    "SignatureVersion 1",
 			source:  "aws/aws-sdk-ruby gems/aws-sdk-sns/spec/message_verifier_spec.rb",
-			scheme:  provider.AmazonSNS{TopicARNs: []string{"arn:aws:sns:us-east-2:295079676684:publish-and-verify-892f85fe-4836-424d-8188-ab85bef0f362"}, Secrets: secret(file(t, "sns.pem"))},
+			scheme:  provider.AmazonSNS{TopicARNs: []string{"arn:aws:sns:us-east-2:295079676684:publish-and-verify-892f85fe-4836-424d-8188-ab85bef0f362"}, Secrets: secret(file(tb, "sns.pem"))},
 			header:  map[string]string{},
 			body:    "{\n  \"Type\" : \"Notification\",\n  \"MessageId\" : \"792cda85-518f-5dd3-9163-81d851212f3a\",\n  \"TopicArn\" : \"arn:aws:sns:us-east-2:295079676684:publish-and-verify-892f85fe-4836-424d-8188-ab85bef0f362\",\n  \"Message\" : \"Hello world\",\n  \"Timestamp\" : \"2022-07-28T21:23:58.317Z\",\n  \"SignatureVersion\" : \"1\",\n  \"Signature\" : \"ghtf+deOBAzHJJZ6s6CdRLfTQAlcGzq9naoFM1wi0CJiq//uVRuZnamrkWNF0fhouMFvuLVRwcz8PZLUMSfnmd5VpdTKpTyiKmy1qJAZXma0w+yi7G+I33hD1Jyk1Nbym2n0kqp3fVu2aoooiN2ZeLAT2bH0/BtjLSfN1yAOKNoprco4qV9gGUZinXJdj9a1YdNhDR2jKi33ldlsVtEXAtiaDklGEk7DgRKX38GerBPiLg3FdtgY6KC7cdeGpU/dGK+4hjc83Ive1HoFkAwqhpgInM2sMytBosoiXfCmOKmU4xeGD0gHDNZTlJUJQDlzw8Eag0H9f/5zXF9d3uy0YQ==\",\n  \"SigningCertURL\" : \"https://sns.us-east-2.amazonaws.com/SimpleNotificationService-7ff5318490ec183fbaddaa2a969abfda.pem\",\n  \"UnsubscribeURL\" : \"https://sns.us-east-2.amazonaws.com/?Action=Unsubscribe&SubscriptionArn=arn:aws:sns:us-east-2:295079676684:publish-and-verify-892f85fe-4836-424d-8188-ab85bef0f362:2296bc94-7992-4be1-b15f-b97229b5c1d8\"\n}",
 			at:      1659043438,
@@ -463,7 +463,7 @@ func published(t testing.TB) []delivery {
 		{
 			name:    "SignatureVersion 2",
 			source:  "aws/aws-sdk-ruby gems/aws-sdk-sns/spec/message_verifier_spec.rb",
-			scheme:  provider.AmazonSNS{Secrets: secret(file(t, "sns.pem")), InsecureAnyTopic: true},
+			scheme:  provider.AmazonSNS{Secrets: secret(file(tb, "sns.pem")), InsecureAnyTopic: true},
 			header:  map[string]string{},
 			body:    "{\n  \"Type\" : \"Notification\",\n  \"MessageId\" : \"17dea24b-55c2-540b-8362-f916557af765\",\n  \"TopicArn\" : \"arn:aws:sns:us-east-2:295079676684:publish-and-verify-62674b1d-4295-426b-88e7-5fb75652a04e\",\n  \"Message\" : \"Hello world\",\n  \"Timestamp\" : \"2022-07-28T21:24:08.324Z\",\n  \"SignatureVersion\" : \"2\",\n  \"Signature\" : \"CXVqp9PfZAL+4JHS3Zxo1PFbQsvnOjvmYhtIf17TWpwc+iIVas8kZ8GopuzVzVMdatE7rCl/O4P91Zp05Dwz8lk8dLhfp8gSu3Njlzxlyrmzo9x3va3Jb7zFnedgS2GKnZWHGBdwTXho+TosNUE+3e10OMSlwN5XGDwX7+R3WL+rn+AXmFAqp3alg27sYa55h1dLE9cGszGPjScPdtF3BmZsUDMx9wSdNKsCk+vSvE8yBjnCmUl7laSFj3LzPVrlSwgNYCF3kYnNAkah7NplK4SFhJYLwS0HCVCQJKa8rVbQLf9cBTu60U402mrgy0bN8xWoyimzbYbrOMJjalqkUg==\",\n  \"SigningCertURL\" : \"https://sns.us-east-2.amazonaws.com/SimpleNotificationService-7ff5318490ec183fbaddaa2a969abfda.pem\",\n  \"UnsubscribeURL\" : \"https://sns.us-east-2.amazonaws.com/?Action=Unsubscribe&SubscriptionArn=arn:aws:sns:us-east-2:295079676684:publish-and-verify-62674b1d-4295-426b-88e7-5fb75652a04e:ad7d16e3-0a7c-46aa-b23e-ffaf02250cbe\"\n}",
 			at:      1659043448,
@@ -474,7 +474,7 @@ func published(t testing.TB) []delivery {
 		{
 			name:   "the sandbox sample of 2015",
 			source: "paypal/PayPal-Python-SDK notifications_test.py",
-			scheme: provider.PayPal{Secrets: secret("4JH86294D6297924G", file(t, "paypal.pem"))},
+			scheme: provider.PayPal{Secrets: secret("4JH86294D6297924G", file(tb, "paypal.pem"))},
 			header: map[string]string{
 				"PAYPAL-TRANSMISSION-ID":   "dfb3be50-fd74-11e4-8bf3-77339302725b",
 				"PAYPAL-TRANSMISSION-TIME": "2015-05-18T15:45:13Z",
@@ -482,7 +482,7 @@ func published(t testing.TB) []delivery {
 				"PAYPAL-AUTH-ALGO":         "sha256",
 				"PAYPAL-TRANSMISSION-SIG":  "thy4/U002quzxFavHPwbfJGcc46E8rc5jzgyeafWm5mICTBdY/8rl7WJpn8JA0GKA+oDTPsSruqusw+XXg5RLAP7ip53Euh9Xu3UbUhQFX7UgwzE2FeYoY6lyRMiiiQLzy9BvHfIzNIVhPad4KnC339dr6y2l+mN8ALgI4GCdIh3/SoJO5wE64Bh/ueWtt8EVuvsvXfda2Le5a2TrOI9vLEzsm9GS79hAR/5oLexNz8UiZr045Mr5ObroH4w4oNfmkTaDk9Rj0G19uvISs5QzgmBpauKr7Nw++JI0pr/v5mFctQkoWJSGfBGzPRXawrvIIVHQ9Wer48GR2g9ZiApWg==",
 			},
-			body: file(t, "paypal.json"),
+			body: file(tb, "paypal.json"),
 			at:   1431963913,
 			typ:  "PAYMENT.SALE.COMPLETED",
 			id:   "WH-0G2756385H040842W-5Y612302CV158622M",

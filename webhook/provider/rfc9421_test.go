@@ -34,11 +34,11 @@ type message struct {
 
 const digest = `sha-256=:X48E9qOokqqrvdts8nOJRJN3OWDUoyWxBf7kbu9DBPE=:` // RFC 9530, of {"hello": "world"}
 
-func (m message) request(t testing.TB) *http.Request {
-	t.Helper()
+func (m message) request(tb testing.TB) *http.Request {
+	tb.Helper()
 	r, err := http.NewRequest("POST", "https://example.com/foo?param=Value&Pet=dog", nil)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	r.Host = "internal.example"
 	for name, value := range m.field {
@@ -46,15 +46,15 @@ func (m message) request(t testing.TB) *http.Request {
 	}
 	base := strings.Join(append(slices.Clone(m.base), `"@signature-params": `+m.input), "\n")
 	r.Header.Set("Signature-Input", "sig="+m.input)
-	r.Header.Set("Signature", "sig=:"+hmacOf(t, base)+":")
+	r.Header.Set("Signature", "sig=:"+hmacOf(tb, base)+":")
 	return r
 }
 
-func hmacOf(t testing.TB, text string) string {
-	t.Helper()
+func hmacOf(tb testing.TB, text string) string {
+	tb.Helper()
 	key, err := base64.StdEncoding.DecodeString(sharedSecret)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	h := hmacSHA256(key, text)
 	return base64.StdEncoding.EncodeToString(h)

@@ -17,24 +17,24 @@ import (
 var now = time.Unix(1764000000, 0)
 
 // signed returns a delivery of body by the provider with this id, signed by its own Sign, and the receiver's secret.
-func signed(t testing.TB, id, body string) (scheme webhook.Signer, r *http.Request, sent []byte, verifying webhook.Secret) {
-	t.Helper()
+func signed(tb testing.TB, id, body string) (scheme webhook.Signer, r *http.Request, sent []byte, verifying webhook.Secret) {
+	tb.Helper()
 	found, err := provider.New(id)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	scheme = found.(webhook.Signer)
 	signing, verifying, err := scheme.GenerateSecret()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	r, err = http.NewRequest("", "https://example.com/hooks/in?tenant=7", nil)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	sent, err = scheme.Sign(r, []byte(body), now, signing)
 	if err != nil {
-		t.Fatalf("%s: %v", id, err)
+		tb.Fatalf("%s: %v", id, err)
 	}
 	return scheme, r, sent, verifying
 }
@@ -48,8 +48,8 @@ func sampleBody(id string) string {
 }
 
 // selfSigned returns one delivery of each provider, signed by its own Sign.
-func selfSigned(t testing.TB) []delivery {
-	t.Helper()
+func selfSigned(tb testing.TB) []delivery {
+	tb.Helper()
 	nothing := func([]byte) string { return "" }
 	covered := map[string]func([]byte) string{
 		"aws-sns":     signedMembers("Message", "MessageId", "Timestamp", "TopicArn", "Type", "SignatureVersion", "Signature"),
@@ -82,7 +82,7 @@ func selfSigned(t testing.TB) []delivery {
 	}
 	var list []delivery
 	for _, id := range provider.IDs() {
-		scheme, r, sent, verifying := signed(t, id, sampleBody(id))
+		scheme, r, sent, verifying := signed(tb, id, sampleBody(id))
 		d := delivery{
 			name: "signed here", scheme: scheme, setup: webhook.Setup{Secrets: []webhook.Secret{verifying}},
 			method: r.Method, url: r.URL.String(), header: map[string]string{}, body: string(sent), at: now.Unix(),

@@ -47,7 +47,7 @@ func verifyRSA(r *http.Request, c *certificates, pinned []publicKey, certURL str
 	h := hash.New()
 	h.Write(signed)
 	digest := h.Sum(nil)
-	reason := error(webhook.ErrSignature)
+	reason := webhook.ErrSignature
 	for _, k := range keys {
 		key, ok := k.key.(*rsa.PublicKey)
 		if !ok || rsa.VerifyPKCS1v15(key, hash, digest, signature) != nil {

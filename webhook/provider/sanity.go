@@ -16,7 +16,7 @@ import (
 // signed anew, it counts as a new event. Type is the field sanity-operation (create, update, delete), which is not signed.
 // Tolerance: 5 minutes both ways, where Sanity's toolkit has none. Sanity waits 30 seconds and retries for 30 minutes.
 //
-// Source: https://www.sanity.io/docs/webhooks and sanity-io/webhook-toolkit src/signature.ts
+// Source: https://www.sanity.io/docs/webhooks and sanity-io/webhook-toolkit src/signature.ts.
 type Sanity struct {
 	// Secrets are the webhook's secrets as text, newest first. At least one is required.
 	Secrets []webhook.Secret

@@ -58,15 +58,15 @@ func TestSecretsThatCannotBeAreRefused(t *testing.T) {
 }
 
 // good returns the receiver's half of a new secret.
-func good(t testing.TB, id string) []webhook.Secret {
-	t.Helper()
+func good(tb testing.TB, id string) []webhook.Secret {
+	tb.Helper()
 	scheme, err := provider.New(id)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	_, verifying, err := scheme.(webhook.Signer).GenerateSecret()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return []webhook.Secret{verifying}
 }
@@ -189,12 +189,12 @@ func TestSecretsInTheProvidersFormat(t *testing.T) {
 }
 
 // pkcs1 returns the RSA key in a PKIX PEM as PKCS #1.
-func pkcs1(t testing.TB, text string) []byte {
-	t.Helper()
+func pkcs1(tb testing.TB, text string) []byte {
+	tb.Helper()
 	block, _ := pem.Decode([]byte(text))
 	key, err := x509.ParsePKIXPublicKey(block.Bytes)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return x509.MarshalPKCS1PublicKey(key.(*rsa.PublicKey))
 }

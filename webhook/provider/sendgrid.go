@@ -27,7 +27,7 @@ import (
 // should such attempts be refused. SendGrid retries for 24 hours.
 //
 // Source: https://www.twilio.com/docs/sendgrid/for-developers/tracking-events/getting-started-event-webhook-security-features and
-// sendgrid-go helpers/eventwebhook
+// sendgrid-go helpers/eventwebhook.
 type SendGrid struct {
 	// Secrets are the verification keys: public keys as base64 of DER, as the console shows them, or as PEM. Newest first; at
 	// least one is required.
@@ -138,7 +138,7 @@ func (SendGrid) Sign(r *http.Request, body []byte, now time.Time, key webhook.Se
 		return nil, errors.New("provider: key must be an ECDSA key")
 	}
 	setMethod(r, webhook.Contract{})
-	timestamp := string(UnixSeconds.appendTo(nil, now))
+	timestamp := UnixSeconds.format(now)
 	signature, err := ecdsa.SignASN1(rand.Reader, signer, sendgridDigest(timestamp, body))
 	if err != nil {
 		return nil, fmt.Errorf("provider: %w", err)

@@ -20,7 +20,7 @@ import (
 // The id is X-Shopify-Webhook-Id, the same in each attempt. Shopify waits 5 seconds and makes eight more attempts within 4
 // hours; after the app's secret was replaced it may go on signing with the oldest that is not revoked.
 //
-// Source: https://shopify.dev/docs/apps/build/webhooks/subscribe/https and @shopify/shopify-api lib/webhooks/validate.ts
+// Source: https://shopify.dev/docs/apps/build/webhooks/subscribe/https and @shopify/shopify-api lib/webhooks/validate.ts.
 type Shopify struct {
 	// Secrets are client secrets of the app, as text, newest first. At least one is required.
 	Secrets []webhook.Secret

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"strings"
 	"sync"
@@ -41,22 +42,20 @@ func answers(status int, body string) *internet {
 }
 
 // snsMessage returns a message signed by the test key.
-func snsMessage(t testing.TB, members map[string]string) []byte {
-	t.Helper()
+func snsMessage(tb testing.TB, members map[string]string) []byte {
+	tb.Helper()
 	object := map[string]string{
 		"Type": "Notification", "MessageId": "m-1", "TopicArn": topic, "Message": "Hello", "Timestamp": now.UTC().Format(time.RFC3339),
 		"SignatureVersion": "2", "SigningCertURL": "https://sns.us-east-2.amazonaws.com/SimpleNotificationService-1.pem",
 	}
-	for name, value := range members {
-		object[name] = value
-	}
+	maps.Copy(object, members)
 	body, err := json.Marshal(object)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	sent, err := provider.AmazonSNS{}.Sign(delivery{}.request(t), body, now, webhook.NewSecret(rsaPrivate(t)))
+	sent, err := provider.AmazonSNS{}.Sign(delivery{}.request(tb), body, now, webhook.NewSecret(rsaPrivate(tb)))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return sent
 }

@@ -16,7 +16,7 @@ import (
 // The event id is in the body, so it is signed, and it is the same in each attempt: deduplication goes by it. No time is
 // signed. Square waits 10 seconds and retries for 24 hours.
 //
-// Source: https://developer.squareup.com/docs/webhooks/step3validate and square-nodejs-sdk tests/integration/webhooks.test.ts
+// Source: https://developer.squareup.com/docs/webhooks/step3validate and square-nodejs-sdk tests/integration/webhooks.test.ts.
 type Square struct {
 	// Secrets are signature keys of the subscription, as text, newest first. At least one is required.
 	Secrets []webhook.Secret

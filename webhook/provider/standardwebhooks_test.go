@@ -3,6 +3,7 @@ package provider_test
 import (
 	"crypto/ed25519"
 	"encoding/base64"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -25,10 +26,7 @@ func TestStandardWebhooksWithPublicKeys(t *testing.T) {
 		header[name] = r.Header.Get(name)
 	}
 	with := func(name, value string) map[string]string {
-		h := map[string]string{}
-		for n, v := range header {
-			h[n] = v
-		}
+		h := maps.Clone(header)
 		h[name] = value
 		return h
 	}

@@ -51,7 +51,7 @@ func stringify[T ~string | ~[]byte](s *state, text T) error {
 	return nil
 }
 
-// decodeRune is utf8.DecodeRune for both kinds of text.
+// decodeRune is [utf8.DecodeRune] for both kinds of text.
 func decodeRune[T ~string | ~[]byte](text T) (rune, int) {
 	var room [utf8.UTFMax]byte
 	return utf8.DecodeRune(room[:copy(room[:], text)])

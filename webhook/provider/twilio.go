@@ -30,7 +30,7 @@ import (
 // like requests in one call, such as the same key pressed twice, count as one, so switch it off where answers steer a call. ID is
 // MessageSid, SmsSid or CallSid: a message or call, not an event. Twilio waits 15 seconds.
 //
-// Source: https://www.twilio.com/docs/usage/webhooks/webhooks-security and twilio-go client/request_validator.go
+// Source: https://www.twilio.com/docs/usage/webhooks/webhooks-security and twilio-go client/request_validator.go.
 type Twilio struct {
 	// Secrets are auth tokens of the account, primary and secondary, as text, newest first. At least one is required.
 	Secrets []webhook.Secret

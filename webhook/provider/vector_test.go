@@ -44,8 +44,8 @@ type delivery struct {
 }
 
 // request returns d as a receiver sees it.
-func (d delivery) request(t testing.TB) *http.Request {
-	t.Helper()
+func (d delivery) request(tb testing.TB) *http.Request {
+	tb.Helper()
 	method, target := d.method, d.url
 	if method == "" {
 		method = "POST"
@@ -55,7 +55,7 @@ func (d delivery) request(t testing.TB) *http.Request {
 	}
 	r, err := http.NewRequest(method, target, nil)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	for name, value := range d.header {
 		r.Header.Set(name, value)
@@ -64,17 +64,17 @@ func (d delivery) request(t testing.TB) *http.Request {
 }
 
 // prepared returns d's verifier, set up with its URL as the public one.
-func (d delivery) prepared(t testing.TB) webhook.Verifier {
-	t.Helper()
-	v, err := d.scheme.Prepare(d.completeSetup(t))
+func (d delivery) prepared(tb testing.TB) webhook.Verifier {
+	tb.Helper()
+	v, err := d.scheme.Prepare(d.completeSetup(tb))
 	if err != nil {
-		t.Fatalf("%s: %v", d.name, err)
+		tb.Fatalf("%s: %v", d.name, err)
 	}
 	return v
 }
 
-func (d delivery) completeSetup(t testing.TB) webhook.Setup {
-	t.Helper()
+func (d delivery) completeSetup(tb testing.TB) webhook.Setup {
+	tb.Helper()
 	setup := d.setup
 	if setup.PublicURL == nil {
 		target := d.url
@@ -83,7 +83,7 @@ func (d delivery) completeSetup(t testing.TB) webhook.Setup {
 		}
 		u, err := url.Parse(target)
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		setup.PublicURL = u
 	}

@@ -2,6 +2,7 @@ package provider
 
 import (
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/gatehouse-go/gatehouse/webhook"
@@ -70,15 +71,15 @@ func parseUnix[T string | []byte](f TimeFormat, text T) (time.Time, error) {
 	return time.Unix(n, 0), nil
 }
 
-// appendTo appends t to b.
-func (f TimeFormat) appendTo(b []byte, t time.Time) []byte {
+// format writes t.
+func (f TimeFormat) format(t time.Time) string {
 	switch f {
 	case UnixMillis:
-		return fmt.Appendf(b, "%d", t.UnixMilli())
+		return strconv.FormatInt(t.UnixMilli(), 10)
 	case RFC3339:
-		return t.UTC().AppendFormat(b, time.RFC3339)
+		return t.UTC().Format(time.RFC3339)
 	default:
-		return fmt.Appendf(b, "%d", t.Unix())
+		return strconv.FormatInt(t.Unix(), 10)
 	}
 }
 

@@ -20,7 +20,7 @@ import (
 // The ping that WooCommerce sends when a webhook is saved (a form with nothing but webhook_id) has no signature: it is answered, and
 // does nothing.
 //
-// Source: woocommerce/woocommerce includes/class-wc-webhook.php
+// Source: woocommerce/woocommerce includes/class-wc-webhook.php.
 type WooCommerce struct {
 	// Secrets are the webhook's secrets, as text, newest first. At least one is required.
 	Secrets []webhook.Secret

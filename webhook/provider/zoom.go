@@ -20,7 +20,7 @@ import (
 // answered after it was verified: with plainToken and its HMAC under the secret that verified it. A token with other characters
 // than Zoom's is refused, so that the answer is never the signature of a delivery.
 //
-// Source: https://developers.zoom.us/docs/api/webhooks/ and zoom/webhook-sample index.js
+// Source: https://developers.zoom.us/docs/api/webhooks/ and zoom/webhook-sample index.js.
 type Zoom struct {
 	// Secrets are the app's secret tokens, as text, newest first. At least one is required.
 	Secrets []webhook.Secret
