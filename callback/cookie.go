@@ -3,6 +3,7 @@ package callback
 import (
 	"errors"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -55,17 +56,39 @@ type Cookie struct {
 
 // attributes are what the cookies of one kind have in common.
 type attributes struct {
-	insecureHTTP bool
-	sameSite     http.SameSite
-	partitioned  bool
+	suffix string // what follows Max-Age and HttpOnly in Set-Cookie
 }
 
-// cookie returns a cookie for the whole host that no script reads.
-func (a attributes) cookie(name, value string, maxAge int) *http.Cookie {
-	return &http.Cookie{ //nolint:gosec // Secure is left out only where InsecureHTTP asks for it
-		Name: name, Value: value, Path: "/", MaxAge: maxAge,
-		HttpOnly: true, Secure: !a.insecureHTTP, SameSite: a.sameSite, Partitioned: a.partitioned,
+func newAttributes(insecureHTTP bool, sameSite http.SameSite, partitioned bool) (a attributes) {
+	if !insecureHTTP {
+		a.suffix += "; Secure"
 	}
+	switch sameSite {
+	case http.SameSiteStrictMode:
+		a.suffix += "; SameSite=Strict"
+	case http.SameSiteNoneMode:
+		a.suffix += "; SameSite=None"
+	default:
+		a.suffix += "; SameSite=Lax"
+	}
+	if partitioned {
+		a.suffix += "; Partitioned"
+	}
+	return a
+}
+
+// set sets a cookie for the whole host that no script reads, in place of one of its name set before in the same answer (RFC 6265,
+// section 4.1.1). Name and value need no quoting: both are of this package's making.
+func (a attributes) set(w http.ResponseWriter, name, value string, maxAge int) {
+	line := name + "=" + value + "; Path=/; Max-Age=" + strconv.Itoa(maxAge) + "; HttpOnly" + a.suffix
+	h := w.Header()
+	kept := h["Set-Cookie"][:0:0]
+	for _, before := range h["Set-Cookie"] {
+		if other, _, _ := strings.Cut(before, "="); other != name {
+			kept = append(kept, before)
+		}
+	}
+	h["Set-Cookie"] = append(kept, line)
 }
 
 // NewCookie returns a Cookie, or every mistake in c at once.
@@ -97,7 +120,7 @@ func NewCookie(c CookieConfig) (*Cookie, error) {
 	}
 	return &Cookie{
 		keys: c.Keys, name: cookieName(c.Name, c.InsecureHTTP), lifetime: c.Lifetime,
-		attributes: attributes{c.InsecureHTTP, c.SameSite, c.Partitioned},
+		attributes: newAttributes(c.InsecureHTTP, c.SameSite, c.Partitioned),
 	}, nil
 }
 
@@ -143,13 +166,13 @@ func (k *Cookie) setUntil(w http.ResponseWriter, value []byte, expires time.Time
 	if len(k.name)+len("=")+len(sealed) > maxCookie {
 		return ErrCookieTooLarge
 	}
-	setCookie(w, k.cookie(k.name, sealed, max(1, int(time.Until(expires)/time.Second))))
+	k.set(w, k.name, sealed, max(1, int(time.Until(expires)/time.Second)))
 	return nil
 }
 
 // Clear tells the browser to drop the cookie.
 func (k *Cookie) Clear(w http.ResponseWriter) {
-	setCookie(w, k.cookie(k.name, "", -1))
+	k.set(w, k.name, "", 0)
 }
 
 // Get returns the value of r's cookie. The error is [ErrCookieMissing], [ErrSealInvalid] or [ErrSealExpired].
@@ -172,16 +195,4 @@ func (k *Cookie) get(r *http.Request) (value []byte, expires time.Time, err erro
 		}
 	}
 	return nil, time.Time{}, err
-}
-
-// setCookie is [http.SetCookie], but leaves one Set-Cookie for each name in the answer (RFC 6265, section 4.1.1).
-func setCookie(w http.ResponseWriter, c *http.Cookie) {
-	h := w.Header()
-	kept := h["Set-Cookie"][:0:0]
-	for _, line := range h["Set-Cookie"] {
-		if name, _, _ := strings.Cut(line, "="); name != c.Name {
-			kept = append(kept, line)
-		}
-	}
-	h["Set-Cookie"] = append(kept, c.String())
 }

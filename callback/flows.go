@@ -82,7 +82,7 @@ func NewFlows(c FlowsConfig) (*Flows, error) {
 	return &Flows{
 		keys: c.Keys, prefix: cookieName(c.Name, c.InsecureHTTP) + "-", lifetime: c.Lifetime,
 		spent:      once.New(c.Lifetime+flowGrace, flowsSpent),
-		attributes: attributes{insecureHTTP: c.InsecureHTTP, sameSite: http.SameSiteLaxMode},
+		attributes: newAttributes(c.InsecureHTTP, http.SameSiteLaxMode, false),
 	}, nil
 }
 
@@ -102,7 +102,7 @@ func (f *Flows) Begin(w http.ResponseWriter, r *http.Request, data []byte) (stat
 		return "", ErrCookieTooLarge
 	}
 	f.makeRoom(w, r, size)
-	setCookie(w, f.cookie(name, sealed, int((f.lifetime+flowGrace)/time.Second)))
+	f.set(w, name, sealed, int((f.lifetime+flowGrace)/time.Second))
 	noStore(w.Header())
 	return state, nil
 }
@@ -184,5 +184,5 @@ func (f *Flows) cookieOf(state string) string {
 }
 
 func (f *Flows) clear(w http.ResponseWriter, name string) {
-	setCookie(w, f.cookie(name, "", -1))
+	f.set(w, name, "", 0)
 }
