@@ -107,15 +107,16 @@ func (c *idleConn) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// buffers lends the memory through which answers are copied.
-var buffers = bufferPool{sync.Pool{New: func() any { return new([copyBuffer]byte) }}}
-
 const copyBuffer = 32 << 10
 
+// A bufferPool lends the memory through which answers are copied.
 type bufferPool struct{ pool sync.Pool }
 
 func (p *bufferPool) Get() []byte {
-	return p.pool.Get().(*[copyBuffer]byte)[:] //nolint:forcetypeassert // New makes nothing else
+	if buffer, ok := p.pool.Get().(*[copyBuffer]byte); ok {
+		return buffer[:]
+	}
+	return make([]byte, copyBuffer)
 }
 
 func (p *bufferPool) Put(b []byte) { p.pool.Put((*[copyBuffer]byte)(b)) }

@@ -55,7 +55,7 @@ func (up *upstream) connect(logger *slog.Logger) {
 		Transport:      up,
 		ModifyResponse: up.modifyResponse,
 		ErrorHandler:   answerForwardError,
-		BufferPool:     &buffers,
+		BufferPool:     &up.buffers,
 		ErrorLog:       slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
 	}
 }
@@ -230,11 +230,7 @@ func (up *upstream) modifyResponse(res *http.Response) error {
 		delete(res.Header, name)
 	}
 	body := &idleBody{ReadCloser: res.Body, timeout: up.idleTimeout}
-	if res.StatusCode == http.StatusSwitchingProtocols {
-		conn, ok := res.Body.(io.ReadWriteCloser)
-		if !ok {
-			return errors.New("101 without a connection")
-		}
+	if conn, ok := res.Body.(io.ReadWriteCloser); ok && res.StatusCode == http.StatusSwitchingProtocols {
 		res.Body = &idleConn{idleBody: body, conn: conn}
 	} else {
 		res.Body = body

@@ -430,6 +430,17 @@ func TestInterimAnswersAndTrailers(t *testing.T) {
 	if got := strings.Join(early, "; "); got != "103 </a.css>; rel=preload " {
 		t.Errorf("interim answers: %q", got)
 	}
+	bare := serve(t, p.Wrap(echo)) // nobody in front sets anything
+	early = nil
+	r, _ = http.NewRequestWithContext(ctx, "GET", bare.URL+"/", nil)
+	if res, err := http.DefaultTransport.RoundTrip(r); err != nil {
+		t.Error(err)
+	} else {
+		if b := body(t, res); len(early) != 1 || b != "body" || res.Header.Get("Link") != "" || res.Trailer.Get("X-Sum") != "42" {
+			t.Errorf("without an outer handler: %q, %q %v %v", early, b, res.Header, res.Trailer)
+		}
+		res.Body.Close()
+	}
 	if res.Header.Get("X-Outer") != "1" || res.Header.Get("Link") != "" {
 		t.Errorf("header: %v", res.Header)
 	}

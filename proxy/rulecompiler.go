@@ -64,9 +64,6 @@ func (rc ruleCompiler) source(field, source string, noBasePath bool, has, missin
 }
 
 func (r *rule) params() []ParamSpec {
-	if r.pattern == nil {
-		return nil
-	}
 	return append(r.pattern.Params(), r.conditions.Params()...)
 }
 

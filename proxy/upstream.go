@@ -76,6 +76,7 @@ type upstream struct {
 	hide        []string
 	transport   *http.Transport
 	reverse     *httputil.ReverseProxy
+	buffers     bufferPool
 }
 
 const (

@@ -291,6 +291,24 @@ func TestNewReportsEveryMistake(t *testing.T) {
 	}
 }
 
+func TestNewRefusesMistakesThatHideOthers(t *testing.T) {
+	for _, row := range []struct {
+		name   string
+		config proxy.Config
+		want   string
+	}{
+		{"a base URL with a path", proxy.Config{BaseURL: "https://example.com/x"}, "BaseURL must have no path"},
+		{"a condition that does not compile", proxy.Config{Redirects: []proxy.RedirectRule{{Source: "/a", Destination: "/b", Has: []proxy.Condition{{Type: "nothing"}}}}}, "Redirects[0]"},
+		{"a destination that does not compile", proxy.Config{Rewrites: proxy.RewriteRules{Before: []proxy.RewriteRule{{Source: "/a", Destination: "/:x"}}}}, "Rewrites.Before[0].Destination"},
+		{"a source of a header rule that does not compile", proxy.Config{Headers: []proxy.HeaderRule{{Source: "/(", Headers: []proxy.HeaderField{{Key: "a", Value: "b"}}}}}, "Headers[0].Source"},
+		{"a source of a rewrite that does not compile", proxy.Config{Rewrites: proxy.RewriteRules{Before: []proxy.RewriteRule{{Source: "/(", Destination: "/:x"}}}}, "Rewrites.Before[0].Source"},
+	} {
+		if _, err := proxy.New(row.config); err == nil || !strings.Contains(err.Error(), row.want) {
+			t.Errorf("%s: %v", row.name, err)
+		}
+	}
+}
+
 func TestBasePathMustBePlain(t *testing.T) {
 	for path, ok := range map[string]bool{"/docs": true, "/a/b.c~d": true, "": true, "docs": false, "/docs/": false, "/": false, "/a//b": false, "/a/../b": false, "/:x": false, "/a b": false, "/é": false, "/a?b": false} {
 		_, err := proxy.New(proxy.Config{BasePath: path})

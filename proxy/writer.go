@@ -31,14 +31,16 @@ func (w *upstreamWriter) Header() http.Header {
 	return w.header
 }
 
-// additive are the fields of which each handler on the way may have something of its own to say.
-var additive = map[string]bool{"Link": true, "Server-Timing": true, "Set-Cookie": true, "Vary": true}
+// isAdditive reports whether each handler on the way may have something of its own to say in a field.
+func isAdditive(name string) bool {
+	return name == "Link" || name == "Server-Timing" || name == "Set-Cookie" || name == "Vary"
+}
 
 // merge puts the upstream's header into the answer's own, which what comes later, trailers, goes to directly.
 func (w *upstreamWriter) merge() {
 	h := w.next.Header()
 	for name, values := range w.header {
-		if had := h[name]; len(had) > 0 && additive[name] {
+		if had := h[name]; len(had) > 0 && isAdditive(name) {
 			values = append(slices.Clip(had), values...)
 		}
 		h[name] = values
