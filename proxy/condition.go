@@ -162,7 +162,7 @@ func (c *condition) match(r *http.Request, ps *Params) bool {
 		}
 		return true
 	}
-	spans := make([]int32, 2*len(c.named))
+	spans := make([]int, 2*len(c.named))
 	if !c.value.Match(value, spans) {
 		return false
 	}

@@ -135,11 +135,12 @@ func (d *Destination) Expand(p Params, rawQuery string) (Target, error) {
 			if d.hasQuery(name) {
 				continue
 			}
-			list, ok := v.([]string)
-			if !ok {
-				list = []string{v.(string)}
+			switch v := v.(type) {
+			case string:
+				t.Query.set(name, []string{v})
+			case []string:
+				t.Query.set(name, v)
 			}
-			t.Query.set(name, list)
 		}
 	}
 	t.Query.indexesFirst()

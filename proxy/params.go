@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"iter"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -118,11 +119,7 @@ func (p Params) All() iter.Seq2[string, any] {
 
 // MarshalJSON writes an object whose members are strings and, for repeated parameters, arrays of strings.
 func (p Params) MarshalJSON() ([]byte, error) {
-	object := make(map[string]any)
-	for name, v := range p.All() {
-		object[name] = v
-	}
-	return json.Marshal(object)
+	return json.Marshal(maps.Collect(p.All()))
 }
 
 // keys are those of the pattern whose values are spans.
@@ -156,12 +153,12 @@ func (p *Params) text(i int) (string, bool) {
 }
 
 // set notes that the i-th key matched the path from one offset to another; a negative offset is no match.
-func (p *Params) set(i int, from, to int32) {
+func (p *Params) set(i, from, to int) {
 	k := &p.pattern.keys[i]
 	switch {
 	case from < 0:
 	case i < inlineKeys:
-		p.spans[i] = span{from + 1, to}
+		p.spans[i] = span{int32(from) + 1, int32(to)} //nolint:gosec // no path is 2 GiB long
 	case !k.hidden:
 		e := param{name: k.name, value: p.path[from:to]}
 		if k.repeated {

@@ -28,17 +28,16 @@ type PatternError struct {
 	Rule    string // the rule that is broken
 }
 
+// Error names the pattern, the place in it and the rule.
 func (e *PatternError) Error() string {
 	return fmt.Sprintf("proxy: pattern %q at %d: %s", e.Pattern, e.Pos, e.Rule)
 }
 
 func newPatternError(pattern string, err error) *PatternError {
-	e := &PatternError{Pattern: pattern, Rule: err.Error()}
-	var at *pathexp.Error
-	if errors.As(err, &at) {
-		e.Rule, e.Pos = at.Rule, at.Pos
+	if at, ok := errors.AsType[*pathexp.Error](err); ok {
+		return &PatternError{Pattern: pattern, Pos: at.Pos, Rule: at.Rule}
 	}
-	return e
+	return &PatternError{Pattern: pattern, Rule: err.Error()}
 }
 
 func newPattern(pattern string, m *pathexp.Matcher, reading Reading) *Pattern {
@@ -50,6 +49,7 @@ func newPattern(pattern string, m *pathexp.Matcher, reading Reading) *Pattern {
 			k.hidden = t.Unnamed
 		case ReadingMatcher:
 			k.hidden = t.Unnamed || t.Name == "nextData" || t.Name == "nextInternalLocale"
+		default:
 		}
 		p.keys = append(p.keys, k)
 	}
@@ -68,10 +68,10 @@ func (p *Pattern) Match(path string) (Params, bool) {
 
 // match fills in the spans of ps, which has its path and pattern.
 func (p *Pattern) match(ps *Params) bool {
-	var inline [2 * inlineKeys]int32
+	var inline [2 * inlineKeys]int
 	spans := inline[:]
 	if len(p.keys) > inlineKeys {
-		spans = make([]int32, 2*len(p.keys))
+		spans = make([]int, 2*len(p.keys))
 	}
 	spans = spans[:2*len(p.keys)]
 	if !p.matcher.Match(ps.path, spans) {

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/gatehouse-go/gatehouse/proxy/internal/pathexp"
 )
@@ -42,9 +43,9 @@ func checkLists(tokens []pathexp.Token, params []ParamSpec) error {
 }
 
 func findSpec(params []ParamSpec, name string) (ParamSpec, bool) {
-	for i := len(params) - 1; i >= 0; i-- {
-		if params[i].Name == name {
-			return params[i], true
+	for _, spec := range slices.Backward(params) {
+		if spec.Name == name {
+			return spec, true
 		}
 	}
 	return ParamSpec{}, false

@@ -106,17 +106,23 @@ func (t Trace) String() string {
 		case one.Matched:
 			mark = "="
 		}
-		text := one.Why
-		if one.Matched {
-			text = strings.TrimSpace("matches " + text)
-			for name, v := range one.Params.All() {
-				text += fmt.Sprintf(" %s=%q", name, v)
-			}
-			if one.Target != "" {
-				text += ", leads to " + one.Target
-			}
-		}
-		fmt.Fprintf(&b, "%s %-20s %-30s %s\n", mark, one.Rule, one.Source, text)
+		fmt.Fprintf(&b, "%s %-20s %-30s %s\n", mark, one.Rule, one.Source, one.text())
+	}
+	return b.String()
+}
+
+// text is what the rule makes of the request, in words.
+func (one *RuleTrace) text() string {
+	if !one.Matched {
+		return one.Why
+	}
+	var b strings.Builder
+	b.WriteString(strings.TrimSpace("matches " + one.Why))
+	for name, v := range one.Params.All() {
+		fmt.Fprintf(&b, " %s=%q", name, v)
+	}
+	if one.Target != "" {
+		b.WriteString(", leads to " + one.Target)
 	}
 	return b.String()
 }

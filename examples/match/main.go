@@ -9,6 +9,7 @@ package main
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -32,7 +33,7 @@ func run(args []string, destination, config bool, in io.Reader, out io.Writer) e
 	case 2:
 		return explain(out, args[0], args[1], config)
 	}
-	return fmt.Errorf("want a pattern and a path, or no arguments and questions on standard input")
+	return errors.New("want a pattern and a path, or no arguments and questions on standard input")
 }
 
 // answer reads questions to the end.

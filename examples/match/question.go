@@ -185,13 +185,15 @@ func (q *question) expand() (any, error) {
 
 // readable writes a target with its query decoded.
 func readable(t proxy.Target) string {
-	s := t.Origin + t.Path
-	sep := "?"
+	var pairs []string
 	for _, q := range t.Query {
 		for _, v := range q.Values {
-			s += sep + q.Name + "=" + v
-			sep = "&"
+			pairs = append(pairs, q.Name+"="+v)
 		}
+	}
+	s := t.Origin + t.Path
+	if len(pairs) > 0 {
+		s += "?" + strings.Join(pairs, "&")
 	}
 	if t.Fragment != "" {
 		s += "#" + t.Fragment

@@ -30,7 +30,7 @@ func Node(t *testing.T, script string, packages []string, in [][]byte) [][]byte 
 		if err := os.WriteFile(filepath.Join(dir, "package.json"), []byte(`{"private":true}`), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		npm := exec.CommandContext(t.Context(), "npm", append([]string{"install", "--no-audit", "--no-fund", "--prefer-offline", "--fetch-retries=0", "--fetch-timeout=20000"}, packages...)...)
+		npm := exec.CommandContext(t.Context(), "npm", append([]string{"install", "--no-audit", "--no-fund", "--prefer-offline", "--fetch-retries=0", "--fetch-timeout=20000"}, packages...)...) //nolint:gosec // a test says which packages
 		npm.Dir = dir
 		if out, err := npm.CombinedOutput(); err != nil {
 			missing("npm has no %v: %v: %.200s", packages, err, out)
@@ -40,7 +40,7 @@ func Node(t *testing.T, script string, packages []string, in [][]byte) [][]byte 
 	if err := os.WriteFile(file, []byte(script), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), node, file)
+	cmd := exec.CommandContext(t.Context(), node, file) //nolint:gosec // a file of the test's own
 	cmd.Dir, cmd.Stdin, cmd.Stderr = dir, bytes.NewReader(bytes.Join(in, []byte("\n"))), os.Stderr
 	out, err := cmd.Output()
 	if err != nil {

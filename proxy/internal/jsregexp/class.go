@@ -30,8 +30,9 @@ func (p *parser) escape(inClass bool) ([]interval, error) {
 	if c == eof {
 		return nil, p.fail(at, "a backslash stands at the end")
 	}
+	unit := p.units[p.i]
 	p.i++
-	one := func(u int) ([]interval, error) { return []interval{{uint16(u), uint16(u)}}, nil }
+	one := func(u uint16) ([]interval, error) { return []interval{{u, u}}, nil }
 	switch c {
 	case 'd':
 		return digits, nil
@@ -71,14 +72,16 @@ func (p *parser) escape(inClass bool) ([]interval, error) {
 		p.i--
 		return one(p.octal())
 	}
-	return one(c)
+	return one(unit)
 }
 
 // hex reads n hexadecimal digits; without them the letter that announced them stands for itself.
-func (p *parser) hex(n, letter int) int {
-	v := 0
-	for k := range n {
-		c := p.peek(k)
+func (p *parser) hex(n int, letter uint16) uint16 {
+	if p.i+n > len(p.units) {
+		return letter
+	}
+	v := uint16(0)
+	for _, c := range p.units[p.i : p.i+n] {
 		switch {
 		case c >= '0' && c <= '9':
 			c -= '0'
@@ -94,8 +97,11 @@ func (p *parser) hex(n, letter int) int {
 }
 
 // control reads the letter of a control character; without it the backslash stands for itself, and c comes next.
-func (p *parser) control(inClass bool) int {
-	c := p.peek(0)
+func (p *parser) control(inClass bool) uint16 {
+	c := uint16(0)
+	if p.i < len(p.units) {
+		c = p.units[p.i]
+	}
 	letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
 	if letter || inClass && (c >= '0' && c <= '9' || c == '_') {
 		p.i++
@@ -106,10 +112,9 @@ func (p *parser) control(inClass bool) int {
 }
 
 // octal reads a legacy octal escape: up to three digits, at most 255.
-func (p *parser) octal() int {
-	v := 0
-	for range 3 {
-		c := p.peek(0)
+func (p *parser) octal() uint16 {
+	v := uint16(0)
+	for _, c := range p.units[p.i:min(p.i+3, len(p.units))] {
 		if c < '0' || c > '7' || v*8+c-'0' > 255 {
 			break
 		}
@@ -153,15 +158,15 @@ func (p *parser) class() (*node, error) {
 }
 
 func (p *parser) classAtom(open int) ([]interval, error) {
-	c := p.peek(0)
-	switch c {
+	switch p.peek(0) {
 	case eof:
 		return nil, p.fail(open, "a class is not closed")
 	case '\\':
 		return p.escape(true)
 	}
+	u := p.units[p.i]
 	p.i++
-	return []interval{{uint16(c), uint16(c)}}, nil
+	return []interval{{u, u}}, nil
 }
 
 func isUnit(list []interval) bool { return len(list) == 1 && list[0].lo == list[0].hi }

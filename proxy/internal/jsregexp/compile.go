@@ -1,25 +1,27 @@
 package jsregexp
 
+import "slices"
+
 // compiler turns nodes into instructions, from the last to the first: each node is compiled with the instruction that
 // follows it.
 type compiler struct {
 	insts  []inst
 	sets   []*set
 	groups int
-	looks  []int32
-	bodies map[*node]int32 // of lookaheads: an expression that is compiled twice has them once
-	visits int             // of nodes; those that are empty emit nothing, however often a count repeats them
+	looks  []int
+	bodies map[*node]int // of lookaheads: an expression that is compiled twice has them once
+	visits int           // of nodes; those that are empty emit nothing, however often a count repeats them
 	full   bool
 }
 
 // emit adds an instruction and returns where it is.
-func (c *compiler) emit(i inst) int32 {
+func (c *compiler) emit(i inst) int {
 	if len(c.insts) >= maxInsts {
 		c.full = true
 		return failed
 	}
 	c.insts = append(c.insts, i)
-	return int32(len(c.insts) - 1)
+	return len(c.insts) - 1
 }
 
 // visit counts the nodes compiled, so that the compiler ends soon whatever counts multiply to.
@@ -30,7 +32,7 @@ func (c *compiler) visit() {
 }
 
 // node compiles n to go on at next.
-func (c *compiler) node(n *node, next int32) int32 {
+func (c *compiler) node(n *node, next int) int {
 	if c.visit(); c.full {
 		return failed
 	}
@@ -38,8 +40,8 @@ func (c *compiler) node(n *node, next int32) int32 {
 	case nodeSet:
 		return c.set(n.set, next)
 	case nodeConcat:
-		for i := len(n.subs) - 1; i >= 0; i-- {
-			next = c.node(n.subs[i], next)
+		for _, s := range slices.Backward(n.subs) {
+			next = c.node(s, next)
 		}
 		return next
 	case nodeAlt:
@@ -49,8 +51,8 @@ func (c *compiler) node(n *node, next int32) int32 {
 		}
 		return pc
 	case nodeGroup:
-		end := c.emit(inst{op: opSave, arg: int32(2*n.group + 1), next: next})
-		return c.emit(inst{op: opSave, arg: int32(2 * n.group), next: c.node(n.subs[0], end)})
+		end := c.emit(inst{op: opSave, arg: 2*n.group + 1, next: next})
+		return c.emit(inst{op: opSave, arg: 2 * n.group, next: c.node(n.subs[0], end)})
 	case nodeRepeat:
 		return c.repeat(n, next)
 	default:
@@ -61,7 +63,7 @@ func (c *compiler) node(n *node, next int32) int32 {
 // progress compiles n to go on at same where it has consumed nothing, at moved where it has. JavaScript gives up a turn of
 // a repetition that consumes nothing (ECMA-262, section 22.2.2.3.1); telling the two ends apart in the program leaves
 // nothing for the matcher to remember but instruction and position.
-func (c *compiler) progress(n *node, same, moved int32) int32 {
+func (c *compiler) progress(n *node, same, moved int) int {
 	if c.visit(); c.full {
 		return failed
 	}
@@ -69,10 +71,10 @@ func (c *compiler) progress(n *node, same, moved int32) int32 {
 	case nodeSet:
 		return c.set(n.set, moved)
 	case nodeConcat:
-		for i := len(n.subs) - 1; i >= 0; i-- {
-			same = c.progress(n.subs[i], same, moved)
+		for i, s := range slices.Backward(n.subs) {
+			same = c.progress(s, same, moved)
 			if i > 0 {
-				moved = c.node(n.subs[i], moved)
+				moved = c.node(s, moved)
 			}
 		}
 		return same
@@ -83,10 +85,10 @@ func (c *compiler) progress(n *node, same, moved int32) int32 {
 		}
 		return pc
 	case nodeGroup:
-		end := int32(2*n.group + 1)
+		end := 2*n.group + 1
 		sameEnd := c.emit(inst{op: opSave, arg: end, next: same})
 		movedEnd := c.emit(inst{op: opSave, arg: end, next: moved})
-		return c.emit(inst{op: opSave, arg: int32(2 * n.group), next: c.progress(n.subs[0], sameEnd, movedEnd)})
+		return c.emit(inst{op: opSave, arg: 2 * n.group, next: c.progress(n.subs[0], sameEnd, movedEnd)})
 	case nodeRepeat:
 		return c.repeatProgress(n, same, moved)
 	default:
@@ -94,16 +96,16 @@ func (c *compiler) progress(n *node, same, moved int32) int32 {
 	}
 }
 
-func (c *compiler) set(s *set, next int32) int32 {
+func (c *compiler) set(s *set, next int) int {
 	if b, ok := s.single(); ok {
-		return c.emit(inst{op: opByte, arg: int32(b), next: next})
+		return c.emit(inst{op: opByte, arg: int(b), next: next})
 	}
 	c.sets = append(c.sets, s)
-	return c.emit(inst{op: opSet, arg: int32(len(c.sets) - 1), next: next})
+	return c.emit(inst{op: opSet, arg: len(c.sets) - 1, next: next})
 }
 
 // assertion compiles what consumes nothing.
-func (c *compiler) assertion(n *node, next int32) int32 {
+func (c *compiler) assertion(n *node, next int) int {
 	switch n.kind {
 	case nodeBegin:
 		return c.emit(inst{op: opBegin, next: next})
@@ -113,6 +115,7 @@ func (c *compiler) assertion(n *node, next int32) int32 {
 		return c.emit(inst{op: opWord, next: next})
 	case nodeNotWord:
 		return c.emit(inst{op: opNotWord, next: next})
+	default: // a lookahead
 	}
 	body, ok := c.bodies[n]
 	if !ok {
@@ -124,7 +127,7 @@ func (c *compiler) assertion(n *node, next int32) int32 {
 	}
 	i := inst{op: opLook, alt: body, arg: -1, next: next}
 	if n.inside.endGroup > n.inside.firstGroup {
-		i.arg = int32(c.lookSlot(n.look))
+		i.arg = c.lookSlot(n.look)
 		c.looks[n.look-1] = body
 	}
 	return c.emit(i)
@@ -134,7 +137,7 @@ func (c *compiler) assertion(n *node, next int32) int32 {
 func (c *compiler) lookSlot(look int) int { return 2*(c.groups+1) + look - 1 }
 
 // turn compiles one turn of a repetition that has had as many as it must: it has to consume something.
-func (c *compiler) turn(n *node, next int32) int32 {
+func (c *compiler) turn(n *node, next int) int {
 	if n.nullable() {
 		return c.reset(n, c.progress(n, failed, next))
 	}
@@ -145,19 +148,19 @@ func (c *compiler) turn(n *node, next int32) int32 {
 const failed = 0
 
 // reset clears what the groups inside a repetition have captured in the turn before.
-func (c *compiler) reset(n *node, next int32) int32 {
+func (c *compiler) reset(n *node, next int) int {
 	in := n.inside
 	if in.endGroup == in.firstGroup {
 		return next
 	}
 	if in.endLook > in.firstLook {
-		next = c.emit(inst{op: opReset, arg: int32(c.lookSlot(in.firstLook)), alt: int32(c.lookSlot(in.endLook)), next: next})
+		next = c.emit(inst{op: opReset, arg: c.lookSlot(in.firstLook), alt: c.lookSlot(in.endLook), next: next})
 	}
-	return c.emit(inst{op: opReset, arg: int32(2 * in.firstGroup), alt: int32(2 * in.endGroup), next: next})
+	return c.emit(inst{op: opReset, arg: 2 * in.firstGroup, alt: 2 * in.endGroup, next: next})
 }
 
 // choice prefers another turn, or for a lazy repetition to go on.
-func (c *compiler) choice(n *node, turn, next int32) inst {
+func (c *compiler) choice(n *node, turn, next int) inst {
 	if n.lazy {
 		turn, next = next, turn
 	}
@@ -165,7 +168,7 @@ func (c *compiler) choice(n *node, turn, next int32) inst {
 }
 
 // loop compiles an unbounded repetition that goes on at next, and returns its choice and its turn.
-func (c *compiler) loop(n *node, next int32) (choice, turn int32) {
+func (c *compiler) loop(n *node, next int) (choice, turn int) {
 	choice = c.emit(inst{op: opSplit})
 	turn = c.turn(n.subs[0], choice)
 	if !c.full {
@@ -174,7 +177,7 @@ func (c *compiler) loop(n *node, next int32) (choice, turn int32) {
 	return choice, turn
 }
 
-func (c *compiler) repeat(n *node, next int32) int32 {
+func (c *compiler) repeat(n *node, next int) int {
 	sub, pc := n.subs[0], next
 	if n.max < 0 {
 		pc, _ = c.loop(n, next)
@@ -189,10 +192,10 @@ func (c *compiler) repeat(n *node, next int32) int32 {
 }
 
 // repeatProgress is repeat with the two ends of progress.
-func (c *compiler) repeatProgress(n *node, same, moved int32) int32 {
+func (c *compiler) repeatProgress(n *node, same, moved int) int {
 	sub, pcSame, pcMoved := n.subs[0], same, moved
 	if n.max < 0 {
-		var turn int32
+		var turn int
 		pcMoved, turn = c.loop(n, moved)
 		pcSame = c.emit(c.choice(n, turn, same))
 	}

@@ -1,5 +1,7 @@
 package jsregexp
 
+import "slices"
+
 // forms are the ways in which the body of a negative lookahead can match, when it is a choice of beginnings, ends and
 // contents of the text: api, favicon\.ico$, .*\.(?:png|jpe?g)$ or [^?]*\.(?:css|js(?!on)).
 type forms struct {
@@ -74,6 +76,7 @@ func expand(list []linear, n *node) []linear {
 		if n.max >= 0 {
 			return expandCounts(list, n)
 		}
+	default:
 	}
 	for _, l := range list {
 		if !l.extend(n) {
@@ -111,9 +114,9 @@ func (l *linear) extend(n *node) bool {
 	switch n.kind {
 	case nodeSet:
 		if l.gap == nil {
-			l.head = append(l.head[:len(l.head):len(l.head)], n.set)
+			l.head = append(slices.Clip(l.head), n.set)
 		} else {
-			l.units = append(l.units[:len(l.units):len(l.units)], n.set)
+			l.units = append(slices.Clip(l.units), n.set)
 		}
 		return true
 	case nodeEnd:
@@ -137,12 +140,13 @@ func (l *linear) extend(n *node) bool {
 		}
 		// A second gap: any content can follow, which is none that has to be looked at if the first unit suffices.
 		if n.min > 0 {
-			l.units = append(l.units[:len(l.units):len(l.units)], sub.set)
+			l.units = append(slices.Clip(l.units), sub.set)
 		}
 		l.open = true
 		return true
+	default:
+		return false
 	}
-	return false
 }
 
 // add puts a form into its group.

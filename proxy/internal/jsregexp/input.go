@@ -1,7 +1,6 @@
 package jsregexp
 
 import (
-	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -10,7 +9,7 @@ import (
 type input struct {
 	text  string   // where it is ASCII
 	wide  []uint16 // otherwise its code units
-	bytes []int32  // and the byte at which each of them begins
+	bytes []int    // and the byte at which each of them begins
 	n     int      // units
 }
 
@@ -25,15 +24,12 @@ func (in *input) read(s string) {
 		return
 	}
 	for i, r := range s {
-		if r1, r2 := utf16.EncodeRune(r); r1 != unicode.ReplacementChar {
-			in.wide = append(in.wide, uint16(r1), uint16(r2))
-			in.bytes = append(in.bytes, int32(i), int32(i+2))
-			continue
+		in.wide = utf16.AppendRune(in.wide, r)
+		if in.bytes = append(in.bytes, i); len(in.bytes) < len(in.wide) {
+			in.bytes = append(in.bytes, i+2) // the second half of a surrogate pair
 		}
-		in.wide = append(in.wide, uint16(r))
-		in.bytes = append(in.bytes, int32(i))
 	}
-	in.bytes = append(in.bytes, int32(len(s)))
+	in.bytes = append(in.bytes, len(s))
 	in.n = len(in.wide)
 }
 

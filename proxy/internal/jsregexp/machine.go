@@ -12,7 +12,7 @@ type machine struct {
 	good    bitmap // a lookahead's body matched from here
 	second  bitmap // by the second way of the split
 
-	slots []int32 // positions noted, or -1
+	slots []int // positions noted, or -1
 	stack []frame
 	trail []int // inside lookaheads: the bits entered on the way here, doubled, plus one for the second way of a split
 	ahead int   // how many lookaheads lie in one another
@@ -21,9 +21,9 @@ type machine struct {
 
 // frame is what to go back to: another way, or the earlier value of a slot.
 type frame struct {
-	pc    int32 // of the other way; a slot is written as -1-slot
-	pos   int32 // of the other way, or value of the slot
-	trail int   // how long the trail was
+	pc    int // of the other way; a slot is written as -1-slot
+	pos   int // of the other way, or value of the slot
+	trail int // how long the trail was
 }
 
 type bitmap []uint64
@@ -46,7 +46,7 @@ func (b bitmap) sized(n int) bitmap {
 func (m *machine) match(re *Regexp, s string) bool {
 	m.prog, m.steps, m.ahead = re.prog, 0, 0
 	m.stack, m.trail = m.stack[:0], m.trail[:0]
-	m.input.read(s)
+	m.read(s)
 	bits := m.prog.rows * (m.n + 1)
 	m.entered = m.entered.sized(bits)
 	if m.prog.looking {
@@ -69,14 +69,14 @@ func (m *machine) match(re *Regexp, s string) bool {
 }
 
 // run follows the program from pc at pos until it matches or every way has failed.
-func (m *machine) run(pc int32, pos int) bool {
+func (m *machine) run(pc int, pos int) bool {
 	base, trail := len(m.stack), len(m.trail)
 	for {
 		m.steps++
 		i := &m.prog.insts[pc]
 		ok := true
 		if i.memo >= 0 {
-			bit := int(i.memo)*(m.n+1) + pos
+			bit := i.memo*(m.n+1) + pos
 			switch {
 			case !m.entered.has(bit):
 				m.entered.set(bit)
@@ -96,22 +96,22 @@ func (m *machine) run(pc int32, pos int) bool {
 				m.succeed(base, trail)
 				return true
 			case opByte:
-				ok = pos < m.n && m.at(pos) == uint16(i.arg)
+				ok = pos < m.n && int(m.at(pos)) == i.arg
 				pos++
 			case opSet:
 				ok = pos < m.n && m.prog.sets[i.arg].has(m.at(pos))
 				pos++
 			case opSplit:
-				m.stack = append(m.stack, frame{i.alt, int32(pos), len(m.trail)})
+				m.stack = append(m.stack, frame{i.alt, pos, len(m.trail)})
 			case opSave:
-				m.note(i.arg, int32(pos))
+				m.note(i.arg, pos)
 			case opReset:
 				for slot := i.arg; slot < i.alt; slot++ {
 					m.note(slot, -1)
 				}
 			case opLook:
 				if ok = m.look(i.alt, pos); ok && i.arg >= 0 {
-					m.note(i.arg, int32(pos))
+					m.note(i.arg, pos)
 				}
 			case opLookNot:
 				ok = !m.look(i.alt, pos)
@@ -145,7 +145,7 @@ func (m *machine) succeed(base, trail int) {
 }
 
 // back returns to the last way not taken since base.
-func (m *machine) back(base int) (pc int32, pos int, ok bool) {
+func (m *machine) back(base int) (pc int, pos int, ok bool) {
 	for len(m.stack) > base {
 		f := m.stack[len(m.stack)-1]
 		m.stack = m.stack[:len(m.stack)-1]
@@ -157,13 +157,13 @@ func (m *machine) back(base int) (pc int32, pos int, ok bool) {
 			m.trail = m.trail[:f.trail]
 			m.trail[f.trail-1] |= 1
 		}
-		return f.pc, int(f.pos), true
+		return f.pc, f.pos, true
 	}
 	return 0, 0, false
 }
 
 // note writes a position into a slot, and how to take that back. Captures inside of a lookahead wait for captureAhead.
-func (m *machine) note(slot, pos int32) {
+func (m *machine) note(slot, pos int) {
 	if m.ahead == 0 && m.slots[slot] != pos {
 		m.stack = append(m.stack, frame{pc: -1 - slot, pos: m.slots[slot]})
 		m.slots[slot] = pos
@@ -171,7 +171,7 @@ func (m *machine) note(slot, pos int32) {
 }
 
 // look runs the body of a lookahead.
-func (m *machine) look(pc int32, pos int) bool {
+func (m *machine) look(pc int, pos int) bool {
 	m.ahead++
 	ok := m.run(pc, pos)
 	m.ahead--
@@ -195,17 +195,17 @@ func (m *machine) holds(o op, pos int) bool {
 }
 
 // spans fills out the capture groups after a match.
-func (m *machine) spans(p *program, spans []int32) {
+func (m *machine) spans(p *program, spans []int) {
 	if len(spans) == 0 {
 		return
 	}
 	for i, body := range p.looks {
 		if pos := m.slots[2*(p.groups+1)+i]; body != failed && pos >= 0 {
-			m.captureAhead(body, int(pos))
+			m.captureAhead(body, pos)
 		}
 	}
 	for k := range spans {
-		pos := int32(-1)
+		pos := -1
 		if k+2 < 2*(p.groups+1) {
 			pos = m.slots[k+2]
 		}
@@ -218,7 +218,7 @@ func (m *machine) spans(p *program, spans []int32) {
 
 // captureAhead goes the way on which the body of a lookahead matched once more, for its captures. Lookaheads inside it
 // have higher numbers and come later.
-func (m *machine) captureAhead(pc int32, pos int) {
+func (m *machine) captureAhead(pc int, pos int) {
 	for {
 		i := &m.prog.insts[pc]
 		pc = i.next
@@ -228,19 +228,20 @@ func (m *machine) captureAhead(pc int32, pos int) {
 		case opByte, opSet:
 			pos++
 		case opSplit:
-			if m.second.has(int(i.memo)*(m.n+1) + pos) {
+			if m.second.has(i.memo*(m.n+1) + pos) {
 				pc = i.alt
 			}
 		case opSave:
-			m.slots[i.arg] = int32(pos)
+			m.slots[i.arg] = pos
 		case opReset:
 			for slot := i.arg; slot < i.alt; slot++ {
 				m.slots[slot] = -1
 			}
 		case opLook:
 			if i.arg >= 0 {
-				m.slots[i.arg] = int32(pos)
+				m.slots[i.arg] = pos
 			}
+		default: // an assertion that held
 		}
 	}
 }

@@ -8,6 +8,7 @@ type Error struct {
 	Rule string
 }
 
+// Error names the place and the rule.
 func (e *Error) Error() string { return fmt.Sprintf("at %d: %s", e.Pos, e.Rule) }
 
 // nodeKind is the kind of a node of a parsed expression.
@@ -85,6 +86,7 @@ func (n *node) always(groups []bool) {
 		if n.negated {
 			return
 		}
+	default:
 	}
 	for _, s := range n.subs {
 		s.always(groups)

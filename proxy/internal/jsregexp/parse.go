@@ -2,6 +2,7 @@ package jsregexp
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf16"
@@ -34,13 +35,10 @@ type parser struct {
 func parse(expr string, folds bool) (*node, *parser, error) {
 	p := &parser{folds: folds}
 	for i, r := range expr {
-		if r1, r2 := utf16.EncodeRune(r); r1 != unicode.ReplacementChar {
-			p.units = append(p.units, uint16(r1), uint16(r2))
-			p.pos = append(p.pos, i, i)
-			continue
+		p.units = utf16.AppendRune(p.units, r)
+		for len(p.pos) < len(p.units) {
+			p.pos = append(p.pos, i)
 		}
-		p.units = append(p.units, uint16(r))
-		p.pos = append(p.pos, i)
 	}
 	p.pos = append(p.pos, len(expr))
 	p.countGroups()
@@ -260,10 +258,8 @@ func (p *parser) groupName() (string, error) {
 	if name == "" {
 		return "", p.fail(at, "the name of a group is empty")
 	}
-	for _, other := range p.names {
-		if other == name {
-			return "", p.fail(at, "two groups have the name %q", name)
-		}
+	if slices.Contains(p.names, name) {
+		return "", p.fail(at, "two groups have the name %q", name)
 	}
 	return name, nil
 }

@@ -22,12 +22,12 @@ const (
 // inst is one instruction. All but opFail and opMatch go on at next.
 type inst struct {
 	op   op
-	next int32
-	alt  int32
-	arg  int32
+	next int
+	alt  int
+	arg  int
 	// memo is the row of the matcher's memory in which the positions entered are noted. It is -1 where the only way here
 	// leads from one other instruction, which is then entered at most once at each position itself.
-	memo int32
+	memo int
 }
 
 // maxInsts bounds a program.
@@ -37,17 +37,17 @@ const maxInsts = 6000
 type program struct {
 	insts   []inst
 	sets    []*set
-	start   int32
-	rows    int     // of the matcher's memory
-	slots   int     // two for each group, counting the whole match as one, then one for each lookahead
-	looks   []int32 // the bodies of lookaheads, by their number; failed for one without captures
+	start   int
+	rows    int   // of the matcher's memory
+	slots   int   // two for each group, counting the whole match as one, then one for each lookahead
+	looks   []int // the bodies of lookaheads, by their number; failed for one without captures
 	groups  int
 	looking bool // has lookahead
 }
 
 // compile turns the nodes of an expression into a program.
 func compile(n *node, p *parser) (*program, error) {
-	c := &compiler{groups: p.groups, looks: make([]int32, p.looks), bodies: make(map[*node]int32)}
+	c := &compiler{groups: p.groups, looks: make([]int, p.looks), bodies: make(map[*node]int)}
 	c.emit(inst{op: opFail})
 	start := c.node(n, c.emit(inst{op: opMatch}))
 	if c.full {
@@ -68,13 +68,14 @@ func (p *program) addRows() {
 		switch i.op {
 		case opSplit, opLook, opLookNot:
 			ways[i.alt]++
+		default:
 		}
 	}
 	for pc := range p.insts {
 		i := &p.insts[pc]
 		i.memo = -1
 		if i.op == opSplit || ways[pc] > 1 && i.op != opFail && i.op != opMatch {
-			i.memo = int32(p.rows)
+			i.memo = p.rows
 			p.rows++
 		}
 	}

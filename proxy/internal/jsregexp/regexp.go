@@ -57,7 +57,7 @@ func (re *Regexp) Size() int { return len(re.prog.insts) }
 // the end of the capture groups, in bytes and from group 1 on; a group that took no part has -1.
 //
 // A group that ends amid a surrogate pair ends amid the bytes of that character.
-func (re *Regexp) Match(s string, spans []int32) bool {
+func (re *Regexp) Match(s string, spans []int) bool {
 	matched, _ := re.match(s, spans)
 	return matched
 }
@@ -65,7 +65,7 @@ func (re *Regexp) Match(s string, spans []int32) bool {
 // Steps is Match with the number of instructions that it took.
 func (re *Regexp) Steps(s string) (matched bool, steps int) { return re.match(s, nil) }
 
-func (re *Regexp) match(s string, spans []int32) (bool, int) {
+func (re *Regexp) match(s string, spans []int) (bool, int) {
 	if !re.begins(s) {
 		return false, len(re.prefix)
 	}
@@ -95,7 +95,7 @@ func (re *Regexp) begins(s string) bool {
 		if c >= 0x80 {
 			return true // left to the machine, which reads units
 		}
-		if i.op == opByte && c != byte(i.arg) || i.op == opSet && !re.prog.sets[i.arg].has(uint16(c)) {
+		if i.op == opByte && int(c) != i.arg || i.op == opSet && !re.prog.sets[i.arg].has(uint16(c)) {
 			return false
 		}
 	}

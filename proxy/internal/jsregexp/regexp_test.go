@@ -2,6 +2,7 @@ package jsregexp_test
 
 import (
 	"encoding/json"
+	"errors"
 	"strings"
 	"testing"
 
@@ -140,7 +141,7 @@ func TestCompileRefuses(t *testing.T) {
 		{"an error in a lookahead", `(?=[)`, 3, "not closed"},
 	} {
 		_, err := jsregexp.Compile(row.expr, false)
-		e, ok := err.(*jsregexp.Error)
+		e, ok := errors.AsType[*jsregexp.Error](err)
 		if !ok {
 			t.Errorf("%s: %.30q: got %v", row.name, row.expr, err)
 			continue
@@ -234,7 +235,7 @@ func TestMatchDoesNotAllocate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	spans := make([]int32, 2)
+	spans := make([]int, 2)
 	for _, input := range []string{"/dashboard/settings", "/api/x", "/日本/語", "x"} {
 		if n := testing.AllocsPerRun(100, func() { re.Match(input, spans) }); n != 0 {
 			t.Errorf("%s: %v allocations", input, n)
@@ -249,19 +250,19 @@ func FuzzCompile(f *testing.F) {
 	f.Fuzz(func(t *testing.T, expr, input string, insensitive bool) {
 		re, err := jsregexp.Compile(expr, insensitive)
 		if err != nil {
-			if e, ok := err.(*jsregexp.Error); !ok || e.Pos < 0 || e.Pos > len(expr) || e.Rule == "" {
+			if e, ok := errors.AsType[*jsregexp.Error](err); !ok || e.Pos < 0 || e.Pos > len(expr) || e.Rule == "" {
 				t.Fatalf("%q: %v", expr, err)
 			}
 			return
 		}
-		spans := make([]int32, 2*len(re.Names()))
+		spans := make([]int, 2*len(re.Names()))
 		matched := re.Match(input, spans)
 		again, steps := re.Steps(input)
 		if matched != again || steps > 2*re.Size()*(len(input)+2) {
 			t.Fatalf("/%s/ on %q: %v, then %v in %d steps", expr, input, matched, again, steps)
 		}
 		for i := 0; matched && i < len(spans); i += 2 {
-			if from, to := spans[i], spans[i+1]; (from < 0) != (to < 0) || from > to || int(to) > len(input) {
+			if from, to := spans[i], spans[i+1]; (from < 0) != (to < 0) || from > to || to > len(input) {
 				t.Fatalf("/%s/ on %q: spans %v", expr, input, spans)
 			}
 		}

@@ -3,6 +3,7 @@ package pathexp
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 )
@@ -13,6 +14,7 @@ type Error struct {
 	Rule string // what is wrong, such as "a group is not closed"
 }
 
+// Error names the place and the rule.
 func (e *Error) Error() string { return fmt.Sprintf("at %d: %s", e.Pos, e.Rule) }
 
 // kind is the kind of a lexeme.
@@ -44,9 +46,10 @@ func (l lexeme) describe() string {
 	case kindPattern:
 		return fmt.Sprintf("the group (%s)", l.text)
 	case kindName:
-		return fmt.Sprintf("the parameter :%s", l.text)
+		return "the parameter :" + l.text
+	default:
+		return strconv.Quote(l.text)
 	}
-	return fmt.Sprintf("%q", l.text)
 }
 
 // lex splits a pattern into lexemes, the last of which is kindEnd.

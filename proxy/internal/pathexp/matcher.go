@@ -23,8 +23,7 @@ type Matcher struct {
 // Compile reads pattern by the options. Its errors are *[Error], with positions in pattern.
 func Compile(pattern string, o Options) (*Matcher, error) {
 	m, err := compile(pattern, o)
-	var at *Error
-	if errors.As(err, &at) {
+	if at, ok := errors.AsType[*Error](err); ok {
 		return nil, &Error{min(max(at.Pos-len(o.Before), 0), len(pattern)), at.Rule}
 	}
 	return m, err
@@ -47,7 +46,7 @@ func compile(pattern string, o Options) (*Matcher, error) {
 		return nil, err
 	}
 	re, err := jsregexp.Compile(src.Expr(), !o.Sensitive)
-	if at := (*jsregexp.Error)(nil); errors.As(err, &at) {
+	if at, ok := errors.AsType[*jsregexp.Error](err); ok {
 		return nil, &Error{src.pos(at.Pos), at.Rule}
 	}
 	if names := re.Names(); len(names) != len(src.Params) {
@@ -66,7 +65,7 @@ func compile(pattern string, o Options) (*Matcher, error) {
 
 // Match reports whether the pattern matches path, and fills spans with the beginning and end of each parameter in bytes,
 // -1 for one that took no part.
-func (m *Matcher) Match(path string, spans []int32) bool {
+func (m *Matcher) Match(path string, spans []int) bool {
 	if m.plan != nil {
 		if matched, decided := m.plan.match(path, spans); decided {
 			return matched

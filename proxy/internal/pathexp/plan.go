@@ -140,7 +140,7 @@ func (s *step) ends() bool {
 }
 
 // match reports whether the path matches. It is not decided where the plan does not know what JavaScript would say.
-func (p *plan) match(path string, spans []int32) (matched, decided bool) {
+func (p *plan) match(path string, spans []int) (matched, decided bool) {
 	if p.around != nil && p.around.concerns(path, p.trail) {
 		return false, false
 	}
@@ -163,7 +163,7 @@ func (p *plan) match(path string, spans []int32) (matched, decided bool) {
 }
 
 // once takes the text and the value of a step.
-func (p *plan) once(s *step, path string, at int, spans []int32) (end int, matched, decided bool) {
+func (p *plan) once(s *step, path string, at int, spans []int) (end int, matched, decided bool) {
 	if !p.hasText(path, at, s.text) {
 		return at, false, true
 	}
@@ -176,12 +176,7 @@ func (p *plan) once(s *step, path string, at int, spans []int32) (end int, match
 			return at, false, decided
 		}
 	}
-	end, sure := at, true
-	if s.run.Words != nil {
-		end = p.word(s, path, at)
-	} else {
-		end, sure = value(s.run, path, at)
-	}
+	end, sure := p.value(s, path, at)
 	if !sure || end == at && !s.run.Empty {
 		return at, false, sure
 	}
@@ -190,11 +185,11 @@ func (p *plan) once(s *step, path string, at int, spans []int32) (end int, match
 }
 
 // repeat takes a step that may be missing or come several times.
-func (p *plan) repeat(s *step, path string, at int, spans []int32) (end int, matched, decided bool) {
+func (p *plan) repeat(s *step, path string, at int, spans []int) (end int, matched, decided bool) {
 	begin := -1
 	for p.hasText(path, at, s.text) {
 		from := at + len(s.text)
-		to, sure := value(s.run, path, from)
+		to, sure := p.value(s, path, from)
 		if !sure {
 			return at, false, false
 		}
@@ -215,12 +210,16 @@ func (p *plan) repeat(s *step, path string, at int, spans []int32) (end int, mat
 }
 
 // value returns where the value that begins at from ends, and whether that is sure.
-func value(r *jsregexp.Run, path string, from int) (end int, sure bool) {
+func (p *plan) value(s *step, path string, from int) (end int, sure bool) {
+	if s.run.Words != nil {
+		return p.word(s, path, from), true
+	}
+	bytes := &s.run.Bytes
 	end = from
-	for end < len(path) && r.Bytes[path[end]] == jsregexp.In {
+	for end < len(path) && bytes[path[end]] == jsregexp.In {
 		end++
 	}
-	return end, end == len(path) || r.Bytes[path[end]] == jsregexp.Out
+	return end, end == len(path) || bytes[path[end]] == jsregexp.Out
 }
 
 // word returns where the word that begins at from ends: the one behind which a character stands that can come next. There is
@@ -235,9 +234,9 @@ func (p *plan) word(s *step, path string, from int) int {
 	return from
 }
 
-func note(spans []int32, param, from, to int) {
+func note(spans []int, param, from, to int) {
 	if 2*param+1 < len(spans) {
-		spans[2*param], spans[2*param+1] = int32(from), int32(to)
+		spans[2*param], spans[2*param+1] = from, to
 	}
 }
 
