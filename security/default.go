@@ -126,7 +126,7 @@ func (c Config) steps(bad *invalid.Config) []step {
 		order = safeOrder[:]
 	}
 	checkOrder(order, bad)
-	built := c.stages()
+	stages := c.stages()
 	for i, s := range c.Off {
 		if !slices.Contains(safeOrder[:], s) {
 			bad.Field("Config.Off["+strconv.Itoa(i)+"]", string(s), "must be one of the stages")
@@ -142,7 +142,7 @@ func (c Config) steps(bad *invalid.Config) []step {
 	}
 	var steps []step
 	for _, s := range order {
-		one, ok := built[s]
+		one, ok := stages[s]
 		if !ok {
 			continue // checkOrder noted it
 		}
@@ -154,7 +154,7 @@ func (c Config) steps(bad *invalid.Config) []step {
 		}
 	}
 	for _, s := range safeOrder {
-		if one := c.changed(s, built[s]); one.On && !slices.Contains(order, s) {
+		if one := c.changed(s, stages[s]); one.On && !slices.Contains(order, s) {
 			bad.Field("Config.Order", string(s), "must be named, or turned off")
 		}
 	}

@@ -14,71 +14,47 @@ import (
 // stages says of each stage whether it is on, why, and how it is built.
 func (c Config) stages() map[Stage]step {
 	c = c.shared()
-	on := func(why string, wrap func(*invalid.Config) alice.Constructor) step {
-		return step{Step: Step{On: true, Why: why}, wrap: wrap}
-	}
 	stages := map[Stage]step{
-		StageRecover: on("a panic is logged and answered 500", func(bad *invalid.Config) alice.Constructor {
-			return wrapOf(bad)(NewRecover(c.Recover))
-		}),
-		StageRequestID: on("every request has an id, in its answer and in logs", func(bad *invalid.Config) alice.Constructor {
-			return wrapOf(bad)(NewRequestID(c.RequestID))
-		}),
-		StageClientIP: on(c.explainClientIP(), func(bad *invalid.Config) alice.Constructor {
-			return wrapOf(bad)(NewClientIP(c.ClientIP))
-		}),
-		StageAccessLog: on("every request is logged, redacted", func(bad *invalid.Config) alice.Constructor {
-			return wrapOf(bad)(NewAccessLog(c.AccessLog))
-		}),
-		StageTarget: on("only the hosts served here, and paths with one reading", func(bad *invalid.Config) alice.Constructor {
-			return wrapOf(bad)(NewTarget(c.Target))
-		}),
-		StageHeaders: on("every answer has security fields, refusals too", func(bad *invalid.Config) alice.Constructor {
-			return wrapOf(bad)(NewHeaders(c.Headers))
-		}),
-		StageDeadlines: on("a slow client or handler is given up", func(bad *invalid.Config) alice.Constructor {
-			return wrapOf(bad)(NewDeadlines(c.Deadlines))
-		}),
-		StageIPLimit: on("each client's address has a quota", func(bad *invalid.Config) alice.Constructor {
-			return wrapOf(bad)(NewRateLimit(c.IPLimit))
-		}),
-		StageMethods: on("methods that no handler implements are refused", func(bad *invalid.Config) alice.Constructor {
-			return wrapOf(bad)(NewMethods(c.Methods))
-		}),
-		StageCrossOrigin: on("pages of other origins cannot change state", func(bad *invalid.Config) alice.Constructor {
-			return wrapOf(bad)(NewCrossOrigin(c.CrossOrigin))
-		}),
-		StageBody: on("bodies are of a declared type, length and coding", func(bad *invalid.Config) alice.Constructor {
-			return wrapOf(bad)(NewBody(c.Body))
-		}),
-		StageCORS:           {Step: Step{Why: "Config.CORS is nil: no page of another origin may read answers"}},
-		StageAccess:         {Step: Step{Why: "Config.Access is nil: handlers protect themselves by Access.Require"}},
-		StagePrincipalLimit: {Step: Step{Why: "Config.PrincipalLimit is nil"}},
+		StageRecover:     on("a panic is logged and answered 500", built(NewRecover, c.Recover)),
+		StageRequestID:   on("every request has an id, in its answer and in logs", built(NewRequestID, c.RequestID)),
+		StageClientIP:    on(c.explainClientIP(), built(NewClientIP, c.ClientIP)),
+		StageAccessLog:   on("every request is logged, redacted", built(NewAccessLog, c.AccessLog)),
+		StageTarget:      on("only the hosts served here, and paths with one reading", built(NewTarget, c.Target)),
+		StageHeaders:     on("every answer has security fields, refusals too", built(NewHeaders, c.Headers)),
+		StageDeadlines:   on("a slow client or handler is given up", built(NewDeadlines, c.Deadlines)),
+		StageIPLimit:     on("each client's address has a quota", built(NewRateLimit, c.IPLimit)),
+		StageMethods:     on("methods that no handler implements are refused", built(NewMethods, c.Methods)),
+		StageCrossOrigin: on("pages of other origins cannot change state", built(NewCrossOrigin, c.CrossOrigin)),
+		StageBody:        on("bodies are of a declared type, length and coding", built(NewBody, c.Body)),
+
+		StageCORS:           off("Config.CORS is nil: no page of another origin may read answers"),
+		StageAccess:         off("Config.Access is nil: handlers protect themselves by Access.Require"),
+		StagePrincipalLimit: off("Config.PrincipalLimit is nil"),
 	}
 	if c.CORS != nil {
-		stages[StageCORS] = on("pages of named origins may read answers; preflights are answered", func(bad *invalid.Config) alice.Constructor {
-			return wrapOf(bad)(NewCORS(*c.CORS))
-		})
+		stages[StageCORS] = on("pages of named origins may read answers; preflights are answered", built(NewCORS, *c.CORS))
 	}
 	if c.Access != nil {
 		stages[StageAccess] = on("requests are let in by their credentials", func(*invalid.Config) alice.Constructor { return c.Access.Wrap })
 	}
 	if c.PrincipalLimit != nil {
-		stages[StagePrincipalLimit] = on("each principal has a quota", func(bad *invalid.Config) alice.Constructor {
-			return wrapOf(bad)(NewRateLimit(*c.PrincipalLimit))
-		})
+		stages[StagePrincipalLimit] = on("each principal has a quota", built(NewRateLimit, *c.PrincipalLimit))
 	}
 	return stages
 }
 
-// wrapper is what every constructor of a stage returns.
-type wrapper interface {
-	Wrap(http.Handler) http.Handler
+func on(why string, wrap func(*invalid.Config) alice.Constructor) step {
+	return step{Step: Step{On: true, Why: why}, wrap: wrap}
 }
 
-// wrapOf takes what a stage's constructor returned: its Wrap method, or its mistakes.
-func wrapOf(bad *invalid.Config) func(wrapper, error) alice.Constructor {
-	return func(w wrapper, err error) alice.Constructor {
+func off(why string) step { return step{Step: Step{Why: why}} }
+
+// built returns what builds a stage by its constructor: its Wrap method, or nil and its mistakes.
+func built[C any, W interface {
+	Wrap(http.Handler) http.Handler
+}](construct func(C) (W, error), config C) func(*invalid.Config) alice.Constructor {
+	return func(bad *invalid.Config) alice.Constructor {
+		w, err := construct(config)
 		if err != nil {
 			bad.Join(err)
 			return nil

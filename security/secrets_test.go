@@ -174,11 +174,12 @@ func FuzzSecretsRedact(f *testing.F) {
 		if err != nil {
 			return
 		}
-		got := s.Redact(text + secret + text)
-		if strings.Contains(got, secret) && !strings.Contains("[redacted]", secret) && !strings.Contains(strings.ReplaceAll(got, "[redacted]", "\x00"), "\x00") {
-			t.Fatalf("%q left in %q", secret, got)
+		for _, piece := range strings.Split(s.Redact(text+secret+text), "[redacted]") {
+			if s.Contains(piece) && strings.Contains(piece, secret) {
+				t.Fatalf("%q left in %q", secret, piece)
+			}
 		}
-		if clean := s.Redact(text); !strings.Contains(text, secret) && clean == text && s.Contains(text) {
+		if s.Contains(text) == (s.Redact(text) == text) {
 			t.Fatalf("Contains and Redact differ on %q", text)
 		}
 	})
