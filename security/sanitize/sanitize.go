@@ -140,11 +140,14 @@ func (p *Policy) HTML(s string) string {
 	return p.content.Sanitize(p.plain(s))
 }
 
+// maxURL is as long as a URL may be, in bytes.
+const maxURL = 2048
+
 // URL returns s as it may be linked to: re-serialised, of an allowed scheme and without a user, or a path of this site where
 // relative ones are allowed. The error is [ErrURL]. It does not say where a redirect may lead: a link may lead anywhere.
 func (p *Policy) URL(s string) (string, error) {
 	s = strings.Trim(s, " \t\r\n\f")
-	if s == "" || len(s) > 2048 || !utf8.ValidString(s) {
+	if s == "" || len(s) > maxURL || !utf8.ValidString(s) {
 		return "", ErrURL
 	}
 	for i := range len(s) {
@@ -163,7 +166,10 @@ func (p *Policy) URL(s string) (string, error) {
 	case !p.relative || u.Host != "" || strings.HasPrefix(s, "//"):
 		return "", ErrURL
 	}
-	return u.String(), nil
+	if s = u.String(); s == "" || len(s) > maxURL { // "#" leads nowhere; escapes make a URL longer
+		return "", ErrURL
+	}
+	return s, nil
 }
 
 // Fields returns the functions for struct fields with a sanitize tag: "text", "html" and "url", which empties what is no safe

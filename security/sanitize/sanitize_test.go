@@ -101,6 +101,7 @@ func TestURL(t *testing.T) {
 		{"a fragment", "#a", "#a"},
 		{"not ASCII", "https://example.com/é", "https://example.com/%C3%A9"},
 		{"nothing", "", ""},
+		{"an empty fragment", "#", ""},
 		{"javascript", "javascript:alert(1)", ""},
 		{"javascript with a tab inside", "java\tscript:alert(1)", ""},
 		{"javascript in capitals", "JavaScript:alert(1)", ""},
@@ -115,6 +116,7 @@ func TestURL(t *testing.T) {
 		{"no slashes", "https:evil", ""},
 		{"bytes that are no UTF-8", "https://example.com/\xff", ""},
 		{"a broken escape", "https://example.com/%zz", ""},
+		{"too long once it is escaped", "#" + strings.Repeat("#", 1000), ""},
 		{"too long", "https://example.com/" + strings.Repeat("a", 2048), ""},
 	} {
 		got, err := p.URL(row.in)
@@ -275,7 +277,7 @@ func FuzzHTML(f *testing.F) {
 }
 
 func FuzzURL(f *testing.F) {
-	for _, s := range []string{"https://a.example/b?c#d", "//x", "javascript:x", "/a", "mailto:x@y", "https://u@h", `/\x`} {
+	for _, s := range []string{"https://a.example/b?c#d", "//x", "javascript:x", "/a", "mailto:x@y", "https://u@h", `/\x`, "#", "?"} {
 		f.Add(s)
 	}
 	p := newPolicy(f, sanitize.Config{})
