@@ -52,7 +52,11 @@ func (s GitLab) Prepare(setup webhook.Setup) (webhook.Verifier, error) {
 	c := invalid.Config{Package: "provider"}
 	secrets := secretsOf(setup, s.Secrets, &c)
 	for i, secret := range secrets {
-		if rule := checkSecret(secret.Reveal()); rule != "" {
+		rule := checkSecret(secret.Reveal())
+		if rule == "" && strings.HasPrefix(secret.Reveal(), sharedPrefix) {
+			rule = checkShared(secret.Reveal())
+		}
+		if rule != "" {
 			c.Hidden(secretField(i), rule)
 		}
 	}

@@ -3,7 +3,9 @@ package provider
 import (
 	"bytes"
 	"crypto"
+	"errors"
 	"fmt"
+	"io"
 	"mime"
 	"mime/multipart"
 	"net/http"
@@ -101,12 +103,7 @@ func (v *mailgunVerifier) Verify(r *http.Request, body []byte, now time.Time) (w
 // mailgunOf reads the signature from a JSON or form body.
 func mailgunOf(h http.Header, body []byte) (s mailgunSignature, err error) {
 	if mediaType, params, err := mime.ParseMediaType(h.Get("Content-Type")); err == nil && mediaType == "multipart/form-data" {
-		form, err := multipart.NewReader(bytes.NewReader(body), params["boundary"]).ReadForm(int64(len(body)))
-		if err != nil {
-			return s, fmt.Errorf("%w: not a multipart form", webhook.ErrPayload)
-		}
-		defer func() { _ = form.RemoveAll() }()
-		return mailgunForm(form.Value)
+		return mailgunMultipart(multipart.NewReader(bytes.NewReader(body), params["boundary"]))
 	}
 	if bytes.HasPrefix(bytes.TrimLeft(body, " \t\r\n"), []byte("{")) {
 		var payload struct {
@@ -120,6 +117,33 @@ func mailgunOf(h http.Header, body []byte) (s mailgunSignature, err error) {
 		return s, fmt.Errorf("%w: neither JSON nor a form", webhook.ErrPayload)
 	}
 	return mailgunForm(form)
+}
+
+// maxParts is how many parts of a multipart form are looked at.
+const maxParts = 1000
+
+// mailgunMultipart reads the signature from the fields of a multipart form. Files are passed over: nothing is kept of a body that is not
+// verified yet.
+func mailgunMultipart(parts *multipart.Reader) (s mailgunSignature, err error) {
+	form := map[string][]string{}
+	for range maxParts {
+		part, err := parts.NextPart()
+		if errors.Is(err, io.EOF) {
+			return mailgunForm(form)
+		}
+		if err != nil {
+			return s, fmt.Errorf("%w: not a multipart form", webhook.ErrPayload)
+		}
+		if part.FileName() != "" {
+			continue
+		}
+		value, err := io.ReadAll(io.LimitReader(part, maxText))
+		if err != nil {
+			return s, fmt.Errorf("%w: not a multipart form", webhook.ErrPayload)
+		}
+		form[part.FormName()] = append(form[part.FormName()], string(value))
+	}
+	return s, fmt.Errorf("%w: more than %d parts", webhook.ErrPayload, maxParts)
 }
 
 // mailgunForm reads the signature from the fields of a form, each given at most once.

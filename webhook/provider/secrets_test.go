@@ -80,6 +80,19 @@ func TestEveryMistakeIsReportedAtOnce(t *testing.T) {
 	}
 }
 
+func TestAMistakeNamesTheSecretThatMadeIt(t *testing.T) {
+	const public = "whpk_JrQLj5P/89iXES9+vFgrIy29clF9CC/oPPsw3c5D0bs="
+	for _, scheme := range []webhook.Scheme{
+		provider.StandardWebhooks{Secrets: secret(public, "whsec_AAAA")},
+		provider.GitLab{Secrets: secret("token", "whsec_AAAA")},
+		provider.PayPal{Secrets: secret("WEBHOOK", "no id!")},
+	} {
+		if _, err := scheme.Prepare(webhook.Setup{Transport: noNetwork{}}); err == nil || !strings.Contains(err.Error(), "Secrets[1]") {
+			t.Errorf("%s: %v", scheme.Provider(), err)
+		}
+	}
+}
+
 func pemOf(kind string, der []byte) string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
 }
@@ -124,6 +137,7 @@ func TestSecretsInTheProvidersFormat(t *testing.T) {
 		{"stripe", "used as text", "whsec_not base64 at all", ""},
 		{"gitlab", "a signing token", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", ""},
 		{"gitlab", "a token", "any text", ""},
+		{"gitlab", "a short signing token", "whsec_AAAA", "at least 16 bytes"},
 		{"gitlab", "a signing token that is none", "whsec_!", "must be base64"},
 		{"adyen", "hexadecimal", "DFB1EB5485895CFA84146406857104ABB4CBCABDC8AAF103A624C8F6A3EAAB00", ""},
 		{"adyen", "in small letters", "dfb1eb5485895cfa84146406857104abb4cbcabdc8aaf103a624c8f6a3eaab00", ""},

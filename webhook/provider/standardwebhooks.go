@@ -49,7 +49,7 @@ func standard(name, prefix string, secrets []webhook.Secret) HMAC {
 		Secrets:         secrets,
 		SecretFormat:    Base64Secret,
 		SecretPrefix:    sharedPrefix,
-		MinSecret:       16,
+		MinSecret:       minShared,
 		Encoding:        Base64,
 		Signed:          "{id}.{timestamp}.{body}",
 		Header:          prefix + "-Signature",
@@ -94,7 +94,7 @@ func (s StandardWebhooks) Prepare(setup webhook.Setup) (webhook.Verifier, error)
 		case strings.HasPrefix(text, privatePrefix):
 			c.Hidden(secretField(i), "must be the public key ("+publicPrefix+"): the private one is the sender's")
 		default:
-			if _, rule := Base64Secret.decode(text, sharedPrefix); rule != "" {
+			if rule := checkShared(text); rule != "" {
 				c.Hidden(secretField(i), rule)
 				continue
 			}
@@ -123,6 +123,18 @@ func (s StandardWebhooks) Prepare(setup webhook.Setup) (webhook.Verifier, error)
 	}
 	v.hmacVerifier = half
 	return v, nil
+}
+
+// minShared is the least number of bytes of a shared secret.
+const minShared = 16
+
+// checkShared returns the rule that a shared secret breaks.
+func checkShared(text string) (rule string) {
+	key, rule := Base64Secret.decode(text, sharedPrefix)
+	if rule == "" && len(key) < minShared {
+		rule = fmt.Sprintf("must have at least %d bytes", minShared)
+	}
+	return rule
 }
 
 // edKey is an Ed25519 public key and its place among the secrets.
@@ -156,6 +168,7 @@ func (v *standardVerifier) Verify(r *http.Request, body []byte, now time.Time) (
 	}
 	signed := fmt.Appendf(make([]byte, 0, len(in.id)+len(in.timestamp)+len(body)+2), "%s.%s.%s", in.id, in.timestamp, body)
 	reason := fmt.Errorf("%w: no v1a signature, nor another that can be checked", webhook.ErrSignatureFormat)
+	checked := 0
 	for candidate := range strings.SplitSeq(field, " ") {
 		text, ok := strings.CutPrefix(candidate, "v1a,")
 		if !ok {
@@ -164,6 +177,9 @@ func (v *standardVerifier) Verify(r *http.Request, body []byte, now time.Time) (
 		signature, err := decodeBase64(text)
 		if err != nil || len(signature) != ed25519.SignatureSize {
 			continue
+		}
+		if checked++; checked > maxSignatures { // each costs far more than it costs to send
+			return webhook.Proof{}, fmt.Errorf("%w: more than %d v1a signatures", webhook.ErrSignatureFormat, maxSignatures)
 		}
 		reason = webhook.ErrSignature
 		for _, k := range v.public {

@@ -38,6 +38,7 @@ func TestStandardWebhooksWithPublicKeys(t *testing.T) {
 	for name := range r.Header {
 		sharedHeader[name] = r.Header.Get(name)
 	}
+	otherSignature := "v1a," + base64.StdEncoding.EncodeToString(make([]byte, 64))
 	other := "whpk_JrQLj5P/89iXES9+vFgrIy29clF9CC/oPPsw3c5D0bs="
 	for _, row := range []struct {
 		name    string
@@ -54,6 +55,8 @@ func TestStandardWebhooksWithPublicKeys(t *testing.T) {
 		{"by another public key", []string{other}, header, now, webhook.ErrSignature, 0},
 		{"by a shared secret alone", []string{shared}, header, now, webhook.ErrSignatureFormat, 0},
 		{"as if it was the other version", []string{public}, with("Webhook-Signature", strings.Replace(header["Webhook-Signature"], "v1a", "v1", 1)), now, webhook.ErrSignatureFormat, 0},
+		{"behind seven others", []string{public}, with("Webhook-Signature", strings.Repeat(otherSignature+" ", 7)+header["Webhook-Signature"]), now, nil, 0},
+		{"behind many others", []string{public}, with("Webhook-Signature", strings.Repeat(otherSignature+" ", 9)+header["Webhook-Signature"]), now, webhook.ErrSignatureFormat, 0},
 		{"cut short", []string{public}, with("Webhook-Signature", "v1a,AAAA"), now, webhook.ErrSignatureFormat, 0},
 		{"no base64", []string{public}, with("Webhook-Signature", "v1a,!"), now, webhook.ErrSignatureFormat, 0},
 		{"without a signature", []string{public}, with("Webhook-Signature", ""), now, webhook.ErrNoSignature, 0},

@@ -36,7 +36,7 @@ func (s Telegram) Prepare(setup webhook.Setup) (webhook.Verifier, error) {
 		places:   []place{headerToken(telegramHeader)},
 	}}
 	for _, t := range v.tokens {
-		if !only256(t.secret.Reveal()) {
+		if !telegramToken(t.secret.Reveal()) {
 			c.Hidden(secretField(t.index), `must be 1 to 256 letters, digits, "_" and "-"`)
 		}
 	}
@@ -46,8 +46,8 @@ func (s Telegram) Prepare(setup webhook.Setup) (webhook.Verifier, error) {
 	return v, nil
 }
 
-// only256 reports whether text is a token that Telegram takes.
-func only256(text string) bool {
+// telegramToken reports whether text is a token that Telegram takes.
+func telegramToken(text string) bool {
 	for i := range len(text) {
 		if c := text[i]; (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && c != '_' && c != '-' {
 			return false
