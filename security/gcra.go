@@ -17,7 +17,8 @@ type WhenFull int
 
 const (
 	// FullEvict drops the key that owes least among a few drawn at random, the youngest of equals. A flood of new keys drops
-	// its own, which owe one request each, before any key that was limited; and every new client is served. This is the default.
+	// its own, which owe one request each, before any key that was limited; and every new client is served. To have a limited
+	// key dropped, a flood must make MaxKeys keys owe as much as that one does. This is the default.
 	FullEvict WhenFull = iota
 	// FullShare sends all keys that find no place to one bucket, under the same limit. No key is ever forgotten
 	// early; while a flood lasts, newcomers share what the limit gives to one.

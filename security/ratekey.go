@@ -95,7 +95,7 @@ func ByEveryone() RateKey {
 }
 
 // JoinKeys keys by all of keys together, such as address and route. Different lists of values never make the same key.
-// A request that lacks one of them counts as one with that part empty.
+// Requests that lack one of them are the same in that part.
 func JoinKeys(keys ...RateKey) RateKey {
 	keys = append([]RateKey(nil), keys...)
 	return func(r *http.Request) (string, error) {
