@@ -63,9 +63,6 @@ func (c *answerContext) Value(key any) any {
 
 // live returns the inner context, with the timer that ends it.
 func (c *answerContext) live() *endableContext {
-	if inner := c.inner.Load(); inner != nil {
-		return inner
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if inner := c.inner.Load(); inner != nil {
