@@ -35,7 +35,7 @@ func (h *wrapped) bypass(w http.ResponseWriter, r *http.Request, why string) {
 			delete(header, name)
 		}
 		if s := h.status(why); s != "" {
-			header["Cache-Status"] = append(header["Cache-Status"], s)
+			header["Cache-Status"] = append(slices.Clip(header["Cache-Status"]), s)
 		}
 		return status
 	}

@@ -68,7 +68,7 @@ func (w *capture) WriteHeader(status int) {
 		x.closed = x.closed || !p.share
 		if lines := header["Content-Length"]; len(lines) > 0 {
 			n, _ := deltaSeconds(lines[0])
-			x.body = make([]byte, 0, min(n, w.h.responses.maxBody))
+			x.body = make([]byte, 0, min(n, w.h.responses.maxBody, firstBuffer))
 		}
 	case status == http.StatusNotModified && x.stated != "":
 		// Nothing is stored, but those who stated the same conditions may have the same answer.
@@ -219,6 +219,9 @@ func (w *capture) trailer() http.Header {
 	}
 	return t
 }
+
+// firstBuffer is as much as a declared length alone makes the cache set aside for a body.
+const firstBuffer = 1 << 20
 
 // fit returns body in no more memory than it needs.
 func fit(body []byte) []byte {

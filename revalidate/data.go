@@ -91,8 +91,9 @@ func decode[T any](e *Entry) (*data[T], bool) {
 // caller waits until its own ctx ends. An error of fetch goes to all who wait and is not kept, unless Options.Negative
 // says so. A panic in fetch is an error that wraps [ErrPanic].
 //
-// The options of whoever began the fill count. All callers of one key must want the same type: a value of another type is fetched anew. T must not be changed by those
-// who get it, for they all share it.
+// The options of whoever began the fill count. All callers of one key must want the same type: a value of another type is
+// fetched anew. A value must not be changed by those who get it, for they all share it. fetch must not Get its own key: it would
+// wait for itself until its callers leave.
 func Get[T any](ctx context.Context, c *Cache, key string, o Options, fetch func(context.Context) (T, error)) (T, error) {
 	var zero T
 	now := time.Now().UnixNano()

@@ -67,7 +67,7 @@ type verdict uint8
 
 const (
 	valid verdict = iota
-	aged          // stale: serve it at most until the deadline, and refresh it
+	aged          // stale: serve it and refresh it
 	dead          // never serve it again
 )
 

@@ -141,9 +141,9 @@ func (v *response) entry(key, tags, path string, stamp int64, disconnected time.
 	if v.validatable() {
 		window = max(window, int64(kept))
 	}
-	e := &Entry{stamp: stamp, tags: tags, path: path, value: v, fresh: fresh, keep: fresh + window}
+	e := &Entry{stamp: stamp, tags: tags, path: strings.Clone(path), value: v, fresh: fresh, keep: fresh + window} // path is a piece of a request
 	e.expire = e.keep
-	e.size = entryOverhead + int64(len(key)+len(tags)) + v.size()
+	e.size = entryOverhead + int64(len(key)+len(tags)+len(path)) + v.size()
 	return e
 }
 

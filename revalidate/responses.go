@@ -36,7 +36,7 @@ type Responses struct {
 	EmitTags string
 
 	// Query rewrites the raw query for the key, to drop tracking parameters or sort them. The handler still sees the
-	// query as it came. Nil means that every byte counts.
+	// query as it came. It must not return line breaks. Nil means that every byte counts.
 	Query func(raw string) string
 	// Normalise maps header fields to functions that bring their lines into one form, so that requests which mean the
 	// same share a variant of a response with Vary. Lists are normal anyhow: joined, without space, and Accept fields

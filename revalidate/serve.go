@@ -3,6 +3,7 @@ package revalidate
 import (
 	"bytes"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -16,7 +17,7 @@ func (v *response) serve(w http.ResponseWriter, r *http.Request, now int64, stat
 		from := len(lines)
 		lines = append(lines, f.lines...)
 		if f.name == "Vary" && h["Vary"] != nil { // middleware around the cache varies by fields of its own
-			h["Vary"] = append(h["Vary"], lines[from:]...)
+			h["Vary"] = append(slices.Clip(h["Vary"]), lines[from:]...)
 			continue
 		}
 		h[f.name] = lines[from:len(lines):len(lines)]
@@ -28,7 +29,7 @@ func (v *response) serve(w http.ResponseWriter, r *http.Request, now int64, stat
 			lines = append(lines, status)
 			h["Cache-Status"] = lines[len(lines)-1 : len(lines) : len(lines)]
 		} else {
-			h["Cache-Status"] = append(h["Cache-Status"], status)
+			h["Cache-Status"] = append(slices.Clip(h["Cache-Status"]), status)
 		}
 	}
 	if r.Header["If-None-Match"] != nil || r.Header["If-Modified-Since"] != nil {

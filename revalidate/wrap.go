@@ -402,7 +402,7 @@ func (h *wrapped) stream(ctx context.Context, w http.ResponseWriter, r *http.Req
 			continue
 		}
 		if name == "Vary" && out["Vary"] != nil {
-			out["Vary"] = append(out["Vary"], lines...)
+			out["Vary"] = append(slices.Clip(out["Vary"]), lines...)
 			continue
 		}
 		out[name] = slices.Clone(lines)
@@ -415,7 +415,7 @@ func (h *wrapped) stream(ctx context.Context, w http.ResponseWriter, r *http.Req
 		if x.policy.store {
 			s += "; stored"
 		}
-		out["Cache-Status"] = append(out["Cache-Status"], s)
+		out["Cache-Status"] = append(slices.Clip(out["Cache-Status"]), s)
 	}
 	if x.stated == "" && status == http.StatusOK && conditional(r) && x.policy.store {
 		modified := x.policy.date

@@ -3,9 +3,8 @@ package storetest
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -14,257 +13,246 @@ import (
 	"github.com/gatehouse-go/gatehouse/revalidate"
 )
 
-// Run checks the stores that open returns. Each subtest opens one of its own, empty, with room for at least 1 MiB; open registers
-// its cleanup with t. Run takes a few seconds, for it waits for entries to end.
+// checks are the promises, each with a check that gets a store of its own.
+var checks = []struct { //nolint:gochecknoglobals // never written
+	promise string
+	check   func(revalidate.Store) error
+}{
+	{"what is saved is loaded", loads},
+	{"an absent key is no error", absent},
+	{"the last save counts", replaces},
+	{"what is deleted is gone", deletes},
+	{"what is cleared is gone", clears},
+	{"keys are bytes", keys},
+	{"what has ended is not loaded", ends},
+	{"what has ended before it is saved replaces what was there", endsAtOnce},
+	{"usage counts bytes", usage},
+	{"what is listed is what is there", lists},
+	{"many use it at once", together},
+	{"a cache works on it", cache},
+}
+
+// Run checks the stores that open returns, each promise in a subtest with a store of its own, empty, with room for at least
+// 1 MiB; open registers its cleanup with t. Run takes a few seconds, for it waits for entries to end.
 func Run(t *testing.T, open func(t *testing.T) revalidate.Store) {
 	t.Helper()
-	for _, c := range []struct {
-		name string
-		run  func(*testing.T, revalidate.Store)
-	}{
-		{"what is saved is loaded", loads},
-		{"an absent key is no error", absent},
-		{"the last save counts", replaces},
-		{"what is deleted is gone", deletes},
-		{"what is cleared is gone", clears},
-		{"keys are bytes", keys},
-		{"what has ended is not loaded", ends},
-		{"what has ended before it is saved replaces what was there", endsAtOnce},
-		{"usage counts bytes", usage},
-		{"all entries are listed", lists},
-		{"many use it at once", together},
-		{"a cache works on it", cache},
-	} {
-		t.Run(c.name, func(t *testing.T) { c.run(t, open(t)) })
+	for _, c := range checks {
+		t.Run(c.promise, func(t *testing.T) {
+			if err := c.check(open(t)); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }
 
-func entry(t *testing.T, value any, life time.Duration, tags ...string) *revalidate.Entry {
-	t.Helper()
-	e, err := revalidate.NewEntry(value, time.Now().Add(life), tags...)
-	if err != nil {
-		t.Fatal(err)
+// Check is Run without a test: it returns the promises that are broken, by name.
+func Check(open func() revalidate.Store) map[string]error {
+	broken := make(map[string]error)
+	for _, c := range checks {
+		if err := c.check(open()); err != nil {
+			broken[c.promise] = err
+		}
 	}
+	return broken
+}
+
+// entry makes an entry; the tags are of this package and break no rule.
+func entry(value any, life time.Duration, tags ...string) *revalidate.Entry {
+	e, _ := revalidate.NewEntry(value, time.Now().Add(life), tags...)
 	return e
 }
 
-// is reports whether key has an entry with this tag: entries are told apart by their tags.
-func is(t *testing.T, s revalidate.Store, key, tag string) bool {
-	t.Helper()
+// expect returns an error unless key has an entry with these tags, or none where tags is empty: entries are told apart
+// by their tags.
+func expect(s revalidate.Store, key, tags string) error {
 	e, err := s.Load(context.Background(), key)
 	if err != nil {
-		t.Fatalf("Load: %v", err)
+		return fmt.Errorf("Load of %q: %w", key, err)
 	}
-	if e == nil {
-		return tag == ""
+	got := ""
+	if e != nil {
+		got = strings.Join(e.Tags(), " ")
 	}
-	return strings.Join(e.Tags(), " ") == tag
+	if got != tags {
+		return fmt.Errorf("Load of %q: the entry tagged %q, want %q", key, got, tags)
+	}
+	return nil
 }
 
-func save(t *testing.T, s revalidate.Store, key string, e *revalidate.Entry) {
-	t.Helper()
-	if err := s.Save(context.Background(), key, e); err != nil {
-		t.Fatalf("Save: %v", err)
-	}
-}
-
-func loads(t *testing.T, s revalidate.Store) {
-	t.Helper()
-	saved := entry(t, "value", time.Hour, "a", "b")
-	save(t, s, "key", saved)
-	e, err := s.Load(context.Background(), "key")
-	if err != nil || e == nil {
-		t.Fatalf("Load: %v, %v", e, err)
-	}
-	if got := strings.Join(e.Tags(), " "); got != "a b" || e.Size() <= 0 || !e.KeepUntil().Equal(saved.KeepUntil()) {
-		t.Errorf("tags %q, size %d, until %v", got, e.Size(), e.KeepUntil())
-	}
-}
-
-func absent(t *testing.T, s revalidate.Store) {
-	t.Helper()
-	if !is(t, s, "absent", "") {
-		t.Error("Load of an absent key returns an entry")
-	}
-	if err := s.Delete(context.Background(), "absent"); err != nil {
-		t.Errorf("Delete of an absent key: %v", err)
-	}
-}
-
-func replaces(t *testing.T, s revalidate.Store) {
-	t.Helper()
-	save(t, s, "key", entry(t, 1, time.Hour, "first"))
-	save(t, s, "key", entry(t, 2, time.Hour, "second"))
-	if !is(t, s, "key", "second") {
-		t.Error("Load returns what was replaced")
-	}
-}
-
-func deletes(t *testing.T, s revalidate.Store) {
-	t.Helper()
-	save(t, s, "key", entry(t, 1, time.Hour, "a"))
-	save(t, s, "other", entry(t, 1, time.Hour, "b"))
-	if err := s.Delete(context.Background(), "key"); err != nil {
-		t.Fatal(err)
-	}
-	if !is(t, s, "key", "") || !is(t, s, "other", "b") {
-		t.Error("Delete deletes something else than its key")
-	}
-}
-
-func clears(t *testing.T, s revalidate.Store) {
-	t.Helper()
-	for i := range 10 {
-		save(t, s, fmt.Sprint("key", i), entry(t, i, time.Hour, "a"))
-	}
-	if err := s.Clear(context.Background()); err != nil {
-		t.Fatal(err)
-	}
-	for i := range 10 {
-		if !is(t, s, fmt.Sprint("key", i), "") {
-			t.Errorf("key%d is there after Clear", i)
+// steps runs functions until one fails.
+func steps(do ...func() error) error {
+	for _, step := range do {
+		if err := step(); err != nil {
+			return err
 		}
 	}
-	save(t, s, "key0", entry(t, 1, time.Hour, "again"))
-	if !is(t, s, "key0", "again") {
-		t.Error("Save after Clear is lost")
-	}
+	return nil
 }
 
-func keys(t *testing.T, s revalidate.Store) {
-	t.Helper()
+func saving(s revalidate.Store, key string, e *revalidate.Entry) func() error {
+	return func() error { return s.Save(context.Background(), key, e) }
+}
+
+func expecting(s revalidate.Store, key, tags string) func() error {
+	return func() error { return expect(s, key, tags) }
+}
+
+func deleting(s revalidate.Store, key string) func() error {
+	return func() error { return s.Delete(context.Background(), key) }
+}
+
+func loads(s revalidate.Store) error {
+	saved := entry("value", time.Hour, "a", "b")
+	return steps(saving(s, "key", saved), expecting(s, "key", "a b"), func() error {
+		e, err := s.Load(context.Background(), "key")
+		if err != nil || e.Size() <= 0 || !e.KeepUntil().Equal(saved.KeepUntil()) {
+			return fmt.Errorf("loaded: size %d, until %v, want %v (%w)", e.Size(), e.KeepUntil(), saved.KeepUntil(), err)
+		}
+		return nil
+	})
+}
+
+func absent(s revalidate.Store) error {
+	return steps(expecting(s, "absent", ""), deleting(s, "absent"))
+}
+
+func replaces(s revalidate.Store) error {
+	return steps(saving(s, "key", entry(1, time.Hour, "first")), saving(s, "key", entry(2, time.Hour, "second")), expecting(s, "key", "second"))
+}
+
+func deletes(s revalidate.Store) error {
+	return steps(
+		saving(s, "key", entry(1, time.Hour, "a")), saving(s, "other", entry(1, time.Hour, "b")),
+		deleting(s, "key"), expecting(s, "key", ""), expecting(s, "other", "b"),
+	)
+}
+
+func clears(s revalidate.Store) error {
+	var do []func() error
+	for i := range 10 {
+		do = append(do, saving(s, fmt.Sprint("key", i), entry(i, time.Hour, "a")))
+	}
+	do = append(do, func() error { return s.Clear(context.Background()) })
+	for i := range 10 {
+		do = append(do, expecting(s, fmt.Sprint("key", i), ""))
+	}
+	return steps(append(do, saving(s, "key0", entry(1, time.Hour, "again")), expecting(s, "key0", "again"))...)
+}
+
+func keys(s revalidate.Store) error {
 	list := []string{"k", "K", "k ", " k", "k\x00", "\x00k", "k\nk", "é", "e\u0301", "\xff", strings.Repeat("k", 2000), "k*", "k%20"}
+	var do []func() error
 	for i, key := range list {
-		save(t, s, key, entry(t, i, time.Hour, fmt.Sprint("tag", i)))
+		do = append(do, saving(s, key, entry(i, time.Hour, fmt.Sprint("tag", i))))
 	}
 	for i, key := range list {
-		if !is(t, s, key, fmt.Sprint("tag", i)) {
-			t.Errorf("key %q is confused with another", key)
-		}
+		do = append(do, expecting(s, key, fmt.Sprint("tag", i)))
 	}
+	return steps(do...)
 }
 
-func ends(t *testing.T, s revalidate.Store) {
-	t.Helper()
-	save(t, s, "key", entry(t, 1, time.Second, "a"))
-	if !is(t, s, "key", "a") {
-		t.Error("it is gone before its time")
-	}
-	time.Sleep(2 * time.Second)
-	if !is(t, s, "key", "") {
-		t.Error("it is there after its time")
-	}
+func ends(s revalidate.Store) error {
+	return steps(saving(s, "key", entry(1, time.Second, "a")), expecting(s, "key", "a"), func() error {
+		time.Sleep(2 * time.Second)
+		return expect(s, "key", "")
+	})
 }
 
-func endsAtOnce(t *testing.T, s revalidate.Store) {
-	t.Helper()
-	save(t, s, "key", entry(t, 1, time.Hour, "a"))
-	save(t, s, "key", entry(t, 1, -time.Second, "b"))
-	if !is(t, s, "key", "") {
-		t.Error("what was replaced, or what has ended, is there")
-	}
+func endsAtOnce(s revalidate.Store) error {
+	return steps(saving(s, "key", entry(1, time.Hour, "a")), saving(s, "key", entry(1, -time.Second, "b")), expecting(s, "key", ""))
 }
 
-func usage(t *testing.T, s revalidate.Store) {
-	t.Helper()
+func usage(s revalidate.Store) error {
 	for i := range 100 {
-		save(t, s, fmt.Sprint("key", i), entry(t, strings.Repeat("x", 1000), time.Hour))
-	}
-	u := s.Usage()
-	if u.MaxBytes > 0 && u.Bytes > u.MaxBytes {
-		t.Errorf("%d bytes of at most %d", u.Bytes, u.MaxBytes)
-	}
-	if u.Entries < 0 || u.Bytes < 0 || u.Evictions < 0 {
-		t.Errorf("%+v", u)
-	}
-}
-
-func lists(t *testing.T, s revalidate.Store) {
-	t.Helper()
-	for i := range 10 {
-		save(t, s, fmt.Sprint("key", i), entry(t, i, time.Hour, fmt.Sprint("tag", i)))
-	}
-	got := maps.Collect(s.All(context.Background()))
-	if len(got) == 0 {
-		t.Skip("the store does not list")
-	}
-	for i := range 10 {
-		if e := got[fmt.Sprint("key", i)]; e == nil || e.Tags()[0] != fmt.Sprint("tag", i) {
-			t.Errorf("key%d is not listed", i)
+		if err := s.Save(context.Background(), fmt.Sprint("key", i), entry(strings.Repeat("x", 1000), time.Hour)); err != nil {
+			return err
 		}
 	}
-	if len(got) != 10 {
-		t.Errorf("listed: %v", slices.Sorted(maps.Keys(got)))
+	if u := s.Usage(); u.MaxBytes > 0 && u.Bytes > u.MaxBytes || u.Entries < 0 || u.Bytes < 0 || u.Evictions < 0 {
+		return fmt.Errorf("Usage: %+v", u)
+	}
+	return nil
+}
+
+// lists accepts a store that lists nothing.
+func lists(s revalidate.Store) error {
+	for i := range 10 {
+		if err := s.Save(context.Background(), fmt.Sprint("key", i), entry(i, time.Hour, fmt.Sprint("tag", i))); err != nil {
+			return err
+		}
+	}
+	seen := make(map[string]bool)
+	for key, e := range s.All(context.Background()) {
+		n, found := strings.CutPrefix(key, "key")
+		if !found || seen[key] || strings.Join(e.Tags(), " ") != "tag"+n {
+			return fmt.Errorf("All: %q with tags %q, listed before: %v", key, e.Tags(), seen[key])
+		}
+		seen[key] = true
+	}
+	if len(seen) != 0 && len(seen) != 10 {
+		return fmt.Errorf("All: %d of 10 entries", len(seen))
 	}
 	for range s.All(context.Background()) {
 		break // a listing may be left at any time
 	}
+	return nil
 }
 
-func together(t *testing.T, s revalidate.Store) {
-	t.Helper()
+func together(s revalidate.Store) error {
+	const workers = 8
+	failed := make([]error, workers)
 	var wg sync.WaitGroup
-	for worker := range 8 {
-		e := entry(t, worker, time.Hour, "a")
+	for worker := range workers {
+		e := entry(worker, time.Hour, "a")
 		wg.Go(func() {
 			ctx := context.Background()
 			for i := range 200 {
 				key := fmt.Sprint("key", i%20)
+				var err error
 				switch (i + worker) % 4 {
 				case 0:
-					if err := s.Save(ctx, key, e); err != nil {
-						t.Error(err)
-					}
+					err = s.Save(ctx, key, e)
 				case 1:
-					if err := s.Delete(ctx, key); err != nil {
-						t.Error(err)
-					}
+					err = s.Delete(ctx, key)
 				default:
-					if e, err := s.Load(ctx, key); err != nil || e != nil && len(e.Tags()) != 1 {
-						t.Errorf("%v, %v", e, err)
+					var loaded *revalidate.Entry
+					if loaded, err = s.Load(ctx, key); loaded != nil && len(loaded.Tags()) != 1 {
+						err = fmt.Errorf("Load: tags %q", loaded.Tags())
 					}
 				}
+				failed[worker] = errors.Join(failed[worker], err)
 			}
 		})
 	}
 	wg.Wait()
+	return errors.Join(failed...)
 }
 
-func cache(t *testing.T, s revalidate.Store) {
-	t.Helper()
+func cache(s revalidate.Store) error {
 	ctx := context.Background()
 	c, err := revalidate.New(revalidate.Config{Store: s})
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
 	type post struct{ Title string }
-	calls := 0
-	read := func() {
-		t.Helper()
-		got, err := revalidate.Get(ctx, c, "posts", revalidate.Options{Tags: []string{"posts"}}, func(context.Context) ([]post, error) {
-			calls++
-			return []post{{"Hello"}}, nil
-		})
-		if err != nil || len(got) != 1 || got[0].Title != "Hello" {
-			t.Fatalf("%v, %v", got, err)
+	fetched := 0
+	read := func(want int) func() error {
+		return func() error {
+			got, err := revalidate.Get(ctx, c, "posts", revalidate.Options{Tags: []string{"posts"}}, func(context.Context) ([]post, error) {
+				fetched++
+				return []post{{"Hello"}}, nil
+			})
+			if err != nil || len(got) != 1 || got[0].Title != "Hello" || fetched != want {
+				return fmt.Errorf("Get: %v, %w, fetched %d times, want %d", got, err, fetched, want)
+			}
+			return nil
 		}
 	}
-	for i, do := range []func() error{
-		func() error { return nil },
-		func() error { return c.ExpireTag(ctx, "posts") },
-		func() error { return c.Delete(ctx, "posts") },
-		func() error { return c.PurgeAll(ctx) },
-	} {
-		if err := do(); err != nil {
-			t.Fatal(err)
-		}
-		read()
-		read()
-		if calls != i+1 {
-			t.Fatalf("step %d: fetched %d times", i, calls)
-		}
-	}
-	if err := c.Close(ctx); err != nil {
-		t.Error(err)
-	}
+	return steps(
+		read(1), read(1),
+		func() error { return c.ExpireTag(ctx, "posts") }, read(2), read(2),
+		func() error { return c.Delete(ctx, "posts") }, read(3), read(3),
+		func() error { return c.PurgeAll(ctx) }, read(4), read(4),
+		func() error { return c.Close(ctx) },
+	)
 }
