@@ -186,3 +186,19 @@ func ExampleHandler_SetSecrets() {
 	// accepted under 2026-03
 	// accepted under 2026-06
 }
+
+// A Secret does not show itself, so a configuration that is printed or logged gives nothing away.
+func ExampleNewSecret() {
+	config := struct{ Secret webhook.Secret }{webhook.NewSecret("whsec_from_the_dashboard").Named("2026-11")}
+	fmt.Printf("%+v named %s\n", config, config.Secret.ID())
+	// Output: {Secret:[redacted]} named 2026-11
+}
+
+// Two deliveries of one event have one key, whatever the time they were sent.
+func ExampleNewKey() {
+	first := webhook.NewKey("acme", []byte("id"), []byte("evt_1"))
+	again := webhook.NewKey("acme", []byte("id"), []byte("evt_1"))
+	other := webhook.NewKey("acme", []byte("id"), []byte("evt_2"))
+	fmt.Println(first == again, first == other)
+	// Output: true false
+}
