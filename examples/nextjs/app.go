@@ -53,6 +53,13 @@ func newApp(c appConfig) (*app, error) {
 	if err != nil {
 		return nil, err
 	}
+	// What no route knows is not asked of the rules either. TRACE is left to the routes, which refuse it.
+	methods, err := security.NewMethods(security.MethodsConfig{Allow: []string{
+		http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions, http.MethodTrace,
+	}})
+	if err != nil {
+		return nil, err
+	}
 	// A reverse proxy on the same machine may say who the client is; nobody else may.
 	clientIP, err := security.NewClientIP(security.ClientIPConfig{
 		Header:         "X-Forwarded-For",
@@ -61,7 +68,7 @@ func newApp(c appConfig) (*app, error) {
 	if err != nil {
 		return nil, err
 	}
-	a.handler = alice.New(recovery.Wrap, clientIP.Wrap, a.remember, a.proxy.Wrap).Then(mux)
+	a.handler = alice.New(recovery.Wrap, methods.Wrap, clientIP.Wrap, a.remember, a.proxy.Wrap).Then(mux)
 	return a, nil
 }
 

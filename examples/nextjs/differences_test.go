@@ -27,8 +27,27 @@ var differences = []difference{
 	})},
 	{"encoded letters", func(r *row) bool { return unreserved(r.Path) != r.Path }, sameAsFor(unreserved)},
 	{"letters of the other case", func(r *row) bool { return lowerFirst(r.Path) != r.Path && isMatched(r.Path) }, sameAsFor(lowerFirst)},
-	{"data of a page", func(r *row) bool { return strings.HasPrefix(r.Path, "/api.") }, func(_ *rig, _ *row, got answered) string {
-		return got.is(http.StatusUnauthorized)
+	{"data of a page", isPageData, func(_ *rig, r *row, got answered) string {
+		if first := strings.ToLower(firstSegment(r.Path)); (strings.HasPrefix(first, "api.") || strings.HasPrefix(first, "secure.")) && r.field("Authorization") != "Bearer secret" {
+			return got.is(http.StatusUnauthorized)
+		}
+		if uri, ok := members(got.body)["u"].(string); ok && !strings.Contains(uri, below(&url.URL{Path: pathOf(r)})) {
+			return "the upstream was asked for " + uri
+		}
+		if got.status >= http.StatusInternalServerError && !strings.HasPrefix(r.Path, "/pthrow") {
+			return "it failed"
+		}
+		return ""
+	}},
+	{"path in a query", func(r *row) bool {
+		return strings.EqualFold(firstSegment(r.Path), "old-ext") && strings.ContainsAny(pathOf(r), "+&=")
+	}, func(_ *rig, r *row, got answered) string {
+		want, _ := url.PathUnescape(pathOf(r)[len("/old-ext/"):])
+		u, err := url.Parse(got.header.Get("Location"))
+		if err != nil || u.Query().Get("from") != want || u.Path != "/x/"+want {
+			return "Location is " + got.header.Get("Location")
+		}
+		return ""
 	}},
 	{"HEAD with a side effect", func(r *row) bool { return isSideEffect(r.Path) && (r.Method == "HEAD" || r.Method == "OPTIONS") }, func(_ *rig, r *row, got answered) string {
 		if r.Method == "HEAD" {
@@ -45,11 +64,23 @@ var differences = []difference{
 	{"preflight of a guarded path", func(r *row) bool { return r.Method == "OPTIONS" && r.field("Access-Control-Request-Method") != "" }, func(_ *rig, _ *row, got answered) string {
 		return got.is(http.StatusNoContent)
 	}},
-	{"unknown method", func(r *row) bool { return r.Path != "*" && !isStandard(r.Method) }, func(_ *rig, _ *row, got answered) string {
-		if got.status == http.StatusUnauthorized || got.status == http.StatusNotFound { // it is refused for another reason before
-			return got.is(got.status)
+	{"unknown method", func(r *row) bool { return r.Path != "*" && !isStandard(r.Method) && r.Method != "TRACE" }, func(_ *rig, _ *row, got answered) string {
+		return got.is(http.StatusNotImplemented)
+	}},
+	{"TRACE", func(r *row) bool { return r.Method == "TRACE" }, func(g *rig, r *row, got answered) string {
+		if isForwarded(r) {
+			return got.is(http.StatusNotImplemented)
 		}
-		return got.is(http.StatusMethodNotAllowed)
+		other := *r
+		other.Method = "PUT"
+		want, err := g.send(&other)
+		if err != nil {
+			return err.Error()
+		}
+		if got.status != want.status || location(got) != location(want) || !slices.Equal(got.header["Allow"], want.header["Allow"]) {
+			return fmt.Sprintf("PUT is answered %v", want)
+		}
+		return ""
 	}},
 	{"server-wide OPTIONS", func(r *row) bool { return r.Method == "OPTIONS" && r.Path == "*" }, func(_ *rig, _ *row, got answered) string { return got.is(http.StatusOK) }},
 	{"callback without a token", func(r *row) bool { return isCallback(r) && callbackParam(r, "session_token") == "" }, refused},
@@ -67,6 +98,12 @@ var differences = []difference{
 				return "a request field changed the Location"
 			}
 			return sealedCookie(got)
+		}
+		if r.Expect.Status == 500 {
+			if got.status >= http.StatusInternalServerError {
+				return "a request field made it fail"
+			}
+			return ""
 		}
 		return sameBody(got, r, "headers", func(h map[string]any) string {
 			if h["x-forwarded-host"] != "127.0.0.1:3100" || h["x-forwarded-proto"] != "http" || h["x-forwarded-port"] != "3100" {
@@ -184,7 +221,8 @@ func lowerFirst(target string) string {
 
 // isMatched reports whether the function of proxy.ts is for the path, in either case.
 func isMatched(target string) bool {
-	return slices.Contains([]string{"api", "secure", "prwo", "prw", "pold", "pnext", "pext", "pjson", "pcookie", "pthrow", "ploop", "pwait", "phas"}, strings.ToLower(firstSegment(target)))
+	first, _, _ := strings.Cut(strings.ToLower(firstSegment(target)), ".")
+	return slices.Contains([]string{"api", "secure", "prwo", "prw", "pold", "pnext", "pext", "pjson", "pcookie", "pthrow", "ploop", "pwait", "phas"}, first)
 }
 
 func isSideEffect(target string) bool {
@@ -252,10 +290,16 @@ func claimsConnection(r *row) bool {
 	for name := range r.Headers {
 		switch strings.ToLower(name) {
 		case "x-forwarded-for", "x-forwarded-host", "x-forwarded-port", "x-forwarded-proto":
-			return isCallback(r) || firstSegment(r.Path) == "echo" || firstSegment(r.Path) == "prw"
+			return isCallback(r) || members(r.expected().body, "headers") != nil || strings.HasPrefix(firstSegment(r.Path), "prw")
 		}
 	}
 	return false
+}
+
+// isPageData reports whether Next.js takes the path for the data of another one, by its ending.
+func isPageData(r *row) bool {
+	p := strings.ToLower(pathOf(r))
+	return strings.HasSuffix(p, ".rsc") || isMatched(r.Path) && strings.HasSuffix(p, ".json") && strings.Count(p, "/") == 1
 }
 
 func isForwarded(r *row) bool {
