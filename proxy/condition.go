@@ -3,6 +3,7 @@ package proxy
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"golang.org/x/net/http/httpguts"
@@ -140,6 +141,9 @@ func (c *Conditions) MatchInto(r *http.Request, ps *Params) bool {
 		if c.missing[i].match(r, nil) {
 			return false
 		}
+	}
+	if len(found.extra) > 0 {
+		ps.extra = slices.Clone(ps.extra) // which copies of ps share
 	}
 	for _, e := range found.extra {
 		ps.put(e)

@@ -113,6 +113,13 @@ func TestConditionsJoinTheParametersOfThePath(t *testing.T) {
 	if got, there := params.Get("a"); got != "x" || !there {
 		t.Errorf("Get: %q, %v", got, there)
 	}
+	copied := params
+	if !c.MatchInto(httptest.NewRequest(http.MethodGet, "/?a=other&c=yz", nil), &params) {
+		t.Fatal("the conditions do not hold")
+	}
+	if got, _ := copied.Get("a"); got != "x" {
+		t.Errorf("a copy of the parameters changed: %q", got)
+	}
 	again, err := proxy.CompileConditions(append(has("query", "a", ""), has("query", "c", "(?<a>.).")...), nil)
 	if err != nil {
 		t.Fatal(err)
