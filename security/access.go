@@ -181,15 +181,20 @@ func (a *Access) Wrap(next http.Handler) http.Handler {
 }
 
 // Require returns a middleware for one handler, which lets in principals that have every one of scopes. With no scope it lets in any
-// principal. It authenticates by itself where no Access stands in front, so what protects the handler travels with it:
+// principal. It authenticates by itself where this Access does not stand in front, so what protects the handler travels with it; a
+// principal of another Access, such as a customer's where administrators are meant, does not count:
 //
 //	mux.Handle("DELETE /items/{id}", access.Require("items:write")(deleteItem))
 func (a *Access) Require(scopes ...string) func(http.Handler) http.Handler {
 	scopes = slices.Clone(scopes)
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			p, known := PrincipalFrom(r.Context())
-			if !known {
+			var p Principal
+			outer := established(r.Context())
+			known := outer != nil && outer.by == a
+			if known {
+				p = outer.principal
+			} else {
 				var judge int
 				var err error
 				if p, judge, err = a.check(r); err != nil {
@@ -214,7 +219,7 @@ func (a *Access) serve(next http.Handler, w http.ResponseWriter, r *http.Request
 		w.Header()["Cache-Control"] = []string{"private"}
 	}
 	noteOf(r.Context()).setUser(p.ID)
-	inner := r.WithContext(withPrincipal(r.Context(), p))
+	inner := r.WithContext(&principalContext{Context: r.Context(), principal: p, by: a})
 	next.ServeHTTP(w, inner)
 	returned(r, inner)
 }

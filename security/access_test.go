@@ -335,6 +335,19 @@ func TestRequireProtectsTheHandlerItself(t *testing.T) {
 	}
 }
 
+// A principal that another Access let in is not one of this: customers are no administrators.
+func TestRequireDoesNotTakeThePrincipalOfAnother(t *testing.T) {
+	customers := newAccess(t, security.AccessConfig{Schemes: []security.Scheme{security.Bearer{Tokens: []string{"customer"}}}})
+	admins := newAccess(t, security.AccessConfig{Schemes: []security.Scheme{security.Bearer{Tokens: []string{"admin"}, As: security.Principal{ID: "admin"}}}})
+	h := customers.Wrap(admins.Require()(whoami))
+	if w := ask(h, "Bearer customer"); w.Code != 401 {
+		t.Errorf("a customer: %d %s", w.Code, w.Body)
+	}
+	if w := ask(newAccess(t, security.AccessConfig{Schemes: []security.Scheme{security.Bearer{Tokens: []string{"admin"}}}}).Wrap(admins.Require()(whoami)), "Bearer admin"); w.Code != 200 || w.Body.String() != "admin true" {
+		t.Errorf("an administrator whom another let in too: %d %s", w.Code, w.Body)
+	}
+}
+
 func TestAccessOptional(t *testing.T) {
 	access := newAccess(t, security.AccessConfig{Schemes: []security.Scheme{security.Bearer{Tokens: []string{"new", "old"}, As: security.Principal{ID: "app"}}}, Optional: true})
 	for authorization, want := range map[string]string{"": "200  false", "Bearer new": "200 app true", "Bearer old": "200 app true", "Bearer x": "401"} {
@@ -492,6 +505,29 @@ func ExampleNewAccess() {
 	// Output:
 	// 200 welcome
 	// 401 {"success":false,"message":"authentication failed"}
+}
+
+func ExampleAPIKey_Rotate() {
+	_, stored, err := security.NewAPIKey("acme", "ann", "items:write")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	keys, err := security.NewAPIKeys(security.APIKeysConfig{Prefix: "acme", Keys: []security.APIKey{stored}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	key, next, old, err := stored.Rotate(7 * 24 * time.Hour) // key is shown to ann, once
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(len(key), next.Principal, next.Scopes, next.NotAfter.IsZero(), old.NotAfter.IsZero())
+	fmt.Println(keys.Replace([]security.APIKey{next, old}))
+	// Output:
+	// 57 ann [items:write] true false
+	// <nil>
 }
 
 func ExampleNewAPIKeys() {

@@ -66,34 +66,34 @@ func NewAccessLog(c AccessLogConfig) (*AccessLog, error) {
 func (l *AccessLog) Wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
-		rw, ok := w.(*respwriter.Writer) // that of a Recover just outside sees all we need
-		if !ok {
-			rw = respwriter.New(w)
+		rw := watched(w)
+		if _, ok := w.(*recoverWriter); !ok {
+			w = rw
 		}
 		n := noteOf(r.Context())
 		if n == nil {
-			x := &exchange{}
+			x := newExchange(w)
 			x.Context.Context, x.ID = r.Context(), requestid.From(r.Context())
 			n = &x.note
 			outer := r
 			r = r.WithContext(x)
 			defer func() { returned(outer, r) }()
 		}
-		returned := false
-		defer func() { l.log(rw, r, n, start, returned) }()
-		next.ServeHTTP(rw, r)
-		returned = true
+		finished := false
+		defer func() { l.log(rw, r, n, start, finished) }()
+		next.ServeHTTP(w, r)
+		finished = true
 	})
 }
 
 // log writes the record of one request.
-func (l *AccessLog) log(rw *respwriter.Writer, r *http.Request, n *note, start time.Time, returned bool) {
+func (l *AccessLog) log(rw *respwriter.Writer, r *http.Request, n *note, start time.Time, finished bool) {
 	status := rw.Status()
 	switch {
 	case status != 0:
 	case rw.Hijacked():
 		status = http.StatusSwitchingProtocols
-	case returned:
+	case finished:
 		status = http.StatusOK
 	default:
 		status = http.StatusInternalServerError

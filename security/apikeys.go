@@ -40,6 +40,8 @@ type APIKeysConfig struct {
 
 // APIKeys is a [Scheme] of random keys that are stored hashed. Its set of keys is replaced as a whole while requests are served.
 //
+// In [AccessConfig.Schemes] it stands before a [Bearer], which claims every bearer token.
+//
 // A key is never taken from the query of a URL, where logs and Referer fields would keep it. An APIKeys is safe for concurrent use.
 type APIKeys struct {
 	config APIKeysConfig

@@ -28,8 +28,8 @@ func (p Principal) Has(scopes ...string) bool {
 // PrincipalFrom returns who makes the request of ctx, and whether that was established: false where no [Access] stands in front, or
 // where it let an anonymous request pass.
 func PrincipalFrom(ctx context.Context) (Principal, bool) {
-	if p, ok := ctx.Value(principalKey{}).(*Principal); ok {
-		return *p, true
+	if c := established(ctx); c != nil {
+		return c.principal, true
 	}
 	return Principal{}, false
 }
@@ -38,8 +38,8 @@ func PrincipalFrom(ctx context.Context) (Principal, bool) {
 // FirstKey(ByPrincipal(), ByIP()) where anonymous requests pass.
 func ByPrincipal() RateKey {
 	return func(r *http.Request) (string, error) {
-		if p, ok := r.Context().Value(principalKey{}).(*Principal); ok {
-			return p.ID, nil
+		if c := established(r.Context()); c != nil {
+			return c.principal.ID, nil
 		}
 		return "", errNoKey
 	}
@@ -47,19 +47,23 @@ func ByPrincipal() RateKey {
 
 type principalKey struct{}
 
-// principalContext is a context that carries a principal: one allocation.
+// principalContext is a context that carries a principal and who established it: one allocation.
 type principalContext struct {
 	context.Context //nolint:containedctx // it is a context
-	principal       Principal
+
+	principal Principal
+	by        *Access
 }
 
 func (c *principalContext) Value(key any) any {
 	if key == (principalKey{}) {
-		return &c.principal
+		return c
 	}
 	return c.Context.Value(key)
 }
 
-func withPrincipal(ctx context.Context, p Principal) context.Context {
-	return &principalContext{Context: ctx, principal: p}
+// established returns what carries the principal of ctx, or nil.
+func established(ctx context.Context) *principalContext {
+	c, _ := ctx.Value(principalKey{}).(*principalContext)
+	return c
 }

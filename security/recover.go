@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
-	"sync"
 
 	"github.com/gatehouse-go/gatehouse/internal/refusal"
 	"github.com/gatehouse-go/gatehouse/internal/respwriter"
@@ -31,12 +30,10 @@ type RecoverConfig struct {
 // Recover turns the panic of a handler into an answer 500 without a text of it. An answer that has begun cannot be mended: its
 // connection is cut, so that the client sees that it is not whole. http.ErrAbortHandler is passed on to net/http.
 //
-// It MUST be the outermost of a chain, so that it covers the others. Like net/http's own, the ResponseWriter it hands on must not be used after the
-// handler returned. A Recover is safe for concurrent use.
+// It MUST be the outermost of a chain, so that it covers the others. A Recover is safe for concurrent use.
 type Recover struct {
 	onPanic func(*http.Request, any, []byte)
 	refuser refuser
-	writers sync.Pool // of *respwriter.Writer
 }
 
 // NewRecover returns a Recover. There is no configuration that it refuses.
@@ -44,13 +41,35 @@ func NewRecover(c RecoverConfig) (*Recover, error) {
 	return &Recover{onPanic: c.OnPanic, refuser: newRefuser("recover", c.OnError, c.Logger)}, nil
 }
 
+// recoverWriter sees whether an answer has begun. It has room for what the stages just inside keep of the exchange, so that a chain
+// allocates once for all of them.
+type recoverWriter struct {
+	respwriter.Writer
+	exchange exchange
+	taken    bool // the exchange belongs to a stage inside
+}
+
+// newExchange returns the exchange that the writer of a [Recover] just outside has room for, else one of its own.
+func newExchange(w http.ResponseWriter) *exchange {
+	if rw, ok := w.(*recoverWriter); ok && !rw.taken {
+		rw.taken = true
+		return &rw.exchange
+	}
+	return &exchange{}
+}
+
+// watched returns the writer that sees the answer: that of a [Recover] just outside, else one of its own.
+func watched(w http.ResponseWriter) *respwriter.Writer {
+	if rw, ok := w.(*recoverWriter); ok {
+		return &rw.Writer
+	}
+	return respwriter.New(w)
+}
+
 // Wrap returns a handler that answers for next when it panics.
 func (c *Recover) Wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		rw, ok := c.writers.Get().(*respwriter.Writer)
-		if !ok {
-			rw = new(respwriter.Writer)
-		}
+		rw := &recoverWriter{}
 		rw.Reset(w)
 		defer c.done(rw, r)
 		next.ServeHTTP(rw, r)
@@ -58,11 +77,9 @@ func (c *Recover) Wrap(next http.Handler) http.Handler {
 }
 
 // done is deferred: it sees whether the handler panicked.
-func (c *Recover) done(rw *respwriter.Writer, r *http.Request) {
+func (c *Recover) done(rw *recoverWriter, r *http.Request) {
 	p := recover()
 	if p == nil {
-		rw.Reset(endedWriter{})
-		c.writers.Put(rw) // not after a panic: a goroutine of the handler may still hold it
 		return
 	}
 	if p == http.ErrAbortHandler {

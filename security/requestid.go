@@ -50,7 +50,7 @@ func RequestIDFrom(ctx context.Context) string { return requestid.From(ctx) }
 // Wrap returns a handler that gives each request its id.
 func (c *RequestID) Wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		x := &exchange{}
+		x := newExchange(w)
 		x.Context.Context, x.ID = r.Context(), c.id(r)
 		x.line[0] = x.ID
 		w.Header()[c.header] = x.line[:1:1]

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http/httptest"
 	"os"
 	"regexp"
 	"slices"
@@ -13,6 +14,7 @@ import (
 	"golang.org/x/net/html"
 	"golang.org/x/net/html/atom"
 
+	"github.com/gatehouse-go/gatehouse/security"
 	"github.com/gatehouse-go/gatehouse/security/sanitize"
 )
 
@@ -262,6 +264,24 @@ func ExampleNew() {
 	// Output:
 	// Hi <b>all</b>, see this or <a href="https://example.com" rel="nofollow noreferrer">that</a>
 	// Hi all, see this or that
+}
+
+func ExamplePolicy_Fields() {
+	policy, err := sanitize.New(sanitize.Config{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	type comment struct {
+		Author string `json:"author" sanitize:"text"`
+		Body   string `json:"body" sanitize:"html"`
+		Site   string `json:"site" sanitize:"url"`
+	}
+	r := httptest.NewRequest("POST", "/", strings.NewReader(`{"author":"<b>Ann</b>","body":"<p onclick=x>Hi</p>","site":"javascript:x"}`))
+	r.Header.Set("Content-Type", "application/json")
+	c, err := security.Decode[comment](r, security.DecodeConfig{Sanitize: policy.Fields()})
+	fmt.Printf("%q %q %q %v\n", c.Author, c.Body, c.Site, err)
+	// Output: "Ann" "<p>Hi</p>" "" <nil>
 }
 
 func FuzzHTML(f *testing.F) {
