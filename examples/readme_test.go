@@ -20,7 +20,7 @@ func TestTheProgramInTheReadmeBuilds(t *testing.T) {
 	if !found {
 		t.Fatal("README.md has no Go program")
 	}
-	dir, err := os.MkdirTemp(".", "testdata-readme-") // inside the module, so that its imports are found
+	dir, err := os.MkdirTemp(".", "testdata-readme-") //nolint:usetesting // inside the module, so that its imports are found
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-// Command cachingproxy is a shared HTTP cache in front of another server: revalidate's Wrap around httputil.ReverseProxy.
+// Command cachingproxy is a shared HTTP cache in front of another server: revalidate's Wrap around [httputil.ReverseProxy].
 //
 //	go run ./examples/cachingproxy -addr 127.0.0.1:8080 -origin http://127.0.0.1:8000
 //
@@ -34,8 +34,9 @@ func main() {
 	flag.Parse()
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, *addr, *origin, *token, config(*megabytes, *heuristic, *cookies)); err != nil {
+	err := run(ctx, *addr, *origin, *token, config(*megabytes, *heuristic, *cookies))
+	stop()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}

@@ -103,7 +103,7 @@ func (o *options) read(stdin io.Reader) ([]byte, error) {
 	case "-":
 		return io.ReadAll(stdin)
 	}
-	return os.ReadFile(o.body)
+	return os.ReadFile(o.body) //nolint:gosec // the file that its user names
 }
 
 // send signs body as the provider does, sends it and returns the answer; one that is not 2xx is an error.

@@ -37,6 +37,7 @@ type captured struct {
 }
 
 func capture(t *testing.T) *captured {
+	t.Helper()
 	c := &captured{status: http.StatusNoContent}
 	c.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
@@ -117,14 +118,22 @@ func TestVerifyPublishedDeliveries(t *testing.T) {
 		{"an unknown provider", []string{"verify", "-provider", "nobody"}, `refused: provider: no provider has the id "nobody"`, 1},
 		{"a wrong URL", with(github, "-url", "http://[", "-public-url", "http://app.example"), "refused: parse", 1},
 		{"a missing file", []string{"verify", "-provider", "github", "-body", stripe + ".none"}, "refused: open ", 1},
-		{"a stale delivery", []string{"verify", "-provider", "stripe", "-secret", "s", "-body", stripe, "-at", "4102444800",
-			"-header", "Stripe-Signature: t=1614265330,v1=5257a869e7ecebeda32affa62cdca3fa51cad7e77a0e56ff536d0ce8e108d8bd"}, "refused: webhook: signature", 1},
-		{"an altered body", with(slices.Replace(slices.Clone(github), 4, 5, stripe), "-header", "X-Hub-Signature-256: sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"),
-			"refused: webhook: signature does not match", 1},
-		{"a handshake", []string{"verify", "-provider", "meta", "-secret", "app", "-secret", "token", "-method", "GET",
-			"-url", "https://app.example/hook?hub.mode=subscribe&hub.verify_token=token&hub.challenge=123"}, "accepted provider=meta type=handshake", 0},
-		{"a handshake with another token", []string{"verify", "-provider", "meta", "-secret", "app", "-secret", "token", "-method", "GET",
-			"-url", "https://app.example/hook?hub.mode=subscribe&hub.verify_token=x&hub.challenge=123"}, "refused: webhook: handshake is not valid", 1},
+		{"a stale delivery", []string{
+			"verify", "-provider", "stripe", "-secret", "s", "-body", stripe, "-at", "4102444800",
+			"-header", "Stripe-Signature: t=1614265330,v1=5257a869e7ecebeda32affa62cdca3fa51cad7e77a0e56ff536d0ce8e108d8bd",
+		}, "refused: webhook: signature", 1},
+		{
+			"an altered body", with(slices.Replace(slices.Clone(github), 4, 5, stripe), "-header", "X-Hub-Signature-256: sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"),
+			"refused: webhook: signature does not match", 1,
+		},
+		{"a handshake", []string{
+			"verify", "-provider", "meta", "-secret", "app", "-secret", "token", "-method", "GET",
+			"-url", "https://app.example/hook?hub.mode=subscribe&hub.verify_token=token&hub.challenge=123",
+		}, "accepted provider=meta type=handshake", 0},
+		{"a handshake with another token", []string{
+			"verify", "-provider", "meta", "-secret", "app", "-secret", "token", "-method", "GET",
+			"-url", "https://app.example/hook?hub.mode=subscribe&hub.verify_token=x&hub.challenge=123",
+		}, "refused: webhook: handshake is not valid", 1},
 		{"a header that is none", []string{"verify", "-header", "x"}, "", 2},
 		{"a time that is none", []string{"verify", "-at", "NaN"}, "", 2},
 		{"no command", nil, "", 2},

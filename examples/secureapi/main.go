@@ -55,7 +55,7 @@ func run(ctx context.Context, addr string, s settings, out io.Writer) error {
 		return errors.Join(err, listener.Close())
 	}
 	origin := "http://" + listener.Addr().String()
-	fmt.Fprintf(out, "listening on %s\n\n%s\ncurl %s/api/items\ncurl -H 'Content-Type: application/json' -d '{\"name\":\"pears\",\"count\":3}' %s/api/items\n", origin, config.Explain(), origin, origin)
+	_, _ = fmt.Fprintf(out, "listening on %s\n\n%s\ncurl %s/api/items\ncurl -H 'Content-Type: application/json' -d '{\"name\":\"pears\",\"count\":3}' %s/api/items\n", origin, config.Explain(), origin, origin)
 
 	server := security.Server(chain.Then(handler))
 	server.ReadHeaderTimeout = s.readTimeout

@@ -47,7 +47,7 @@ func TestAPI(t *testing.T) {
 			t.Errorf("%s: got %d %s", row.name, res.StatusCode, body)
 		}
 	}
-	res, err := http.Get(origin + "/api/items") //nolint:noctx // ends with the test
+	res, err := http.Get(origin + "/api/items")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,13 +62,13 @@ func TestAPI(t *testing.T) {
 func TestListIsBounded(t *testing.T) {
 	origin, _ := start(t, settings{limit: 1000, readTimeout: 5 * time.Second})
 	for i := range maxItems + 5 {
-		res, err := http.Post(origin+"/api/items", "application/json", strings.NewReader(fmt.Sprintf(`{"name":"n%d","count":1}`, i))) //nolint:noctx // ends with the test
+		res, err := http.Post(origin+"/api/items", "application/json", strings.NewReader(fmt.Sprintf(`{"name":"n%d","count":1}`, i)))
 		if err != nil {
 			t.Fatal(err)
 		}
 		_ = res.Body.Close()
 	}
-	res, err := http.Get(origin + "/api/items") //nolint:noctx // ends with the test
+	res, err := http.Get(origin + "/api/items")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +83,7 @@ func TestListIsBounded(t *testing.T) {
 func TestLimit(t *testing.T) {
 	origin, _ := start(t, settings{limit: 3, readTimeout: 5 * time.Second})
 	for i, want := range []int{200, 200, 200, 429} {
-		res, err := http.Get(origin + "/api/items") //nolint:noctx // ends with the test
+		res, err := http.Get(origin + "/api/items")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -97,7 +97,7 @@ func TestLimit(t *testing.T) {
 // A body that does not come is given up with 408, and others are served meanwhile.
 func TestSlowBody(t *testing.T) {
 	origin, _ := start(t, settings{limit: 1000, readTimeout: 300 * time.Millisecond})
-	conn, err := net.Dial("tcp", strings.TrimPrefix(origin, "http://")) //nolint:noctx // ends with the test
+	conn, err := net.Dial("tcp", strings.TrimPrefix(origin, "http://"))
 	if err != nil {
 		t.Fatal(err)
 	}
