@@ -159,7 +159,8 @@ func sameAsFor(plain func(string) string) func(*rig, *row, answered) string {
 		if err != nil {
 			return err.Error()
 		}
-		if got.status != want.status || location(got) != location(want) || !slices.Equal(got.header["Allow"], want.header["Allow"]) {
+		// A redirect to the path that was asked for has its letters.
+		if got.status != want.status || !strings.EqualFold(location(got), location(want)) || !slices.Equal(got.header["Allow"], want.header["Allow"]) {
 			return fmt.Sprintf("%s is answered %v", plainer.Path, want)
 		}
 		return ""
