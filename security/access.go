@@ -37,8 +37,8 @@ type Scheme interface {
 	// answered with the status it asks for, 500 if none.
 	Authenticate(r *http.Request) (Principal, error)
 
-	// Challenge returns a WWW-Authenticate value (RFC 9110, section 11.6.1), or "" for a scheme that has none. The reason is
-	// ErrNoCredentials, ErrCredentials or ErrScope; scopes are those that ErrScope asks for.
+	// Challenge returns a WWW-Authenticate value (RFC 9110, section 11.6.1). The reason is ErrNoCredentials, ErrCredentials or
+	// ErrScope; scopes are those that ErrScope asks for. It may be "" for ErrScope, whose 403 needs none.
 	Challenge(reason error, scopes []string) string
 }
 

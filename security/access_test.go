@@ -216,12 +216,19 @@ func TestAPIKeyInAFieldOfItsOwn(t *testing.T) {
 		r.Header["X-Api-Key"] = row.lines
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, r)
-		if w.Code != row.want || w.Header().Get("WWW-Authenticate") != "" {
+		challenge := ""
+		if row.want == 401 {
+			challenge = `ApiKey realm="api"`
+		}
+		if w.Code != row.want || w.Header().Get("WWW-Authenticate") != challenge {
 			t.Errorf("%s: %d %v", row.name, w.Code, w.Header())
 		}
 		if row.want == 200 && w.Header().Get("Cache-Control") != "private" {
 			t.Errorf("%s: a shared cache may keep the answer: %v", row.name, w.Header())
 		}
+	}
+	if got := keys.Challenge(security.ErrScope, []string{"x"}); got != "" {
+		t.Errorf("a scope too few: %s", got)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/hex"
+	"errors"
 	"net/http"
 	"slices"
 	"strconv"
@@ -188,10 +189,14 @@ func (k *APIKeys) note(stored *storedKey, now time.Time) {
 	}
 }
 
-// Challenge returns a Bearer challenge (RFC 6750, section 3), or "" where the key has a field of its own.
+// Challenge returns a Bearer challenge (RFC 6750, section 3). Where the key has a field of its own, it names the scheme "ApiKey": no standard has a
+// name for it, and a 401 must have a challenge.
 func (k *APIKeys) Challenge(reason error, scopes []string) string {
-	if k.header != "" {
+	switch {
+	case k.header == "":
+		return bearerChallenge(k.config.Realm, reason, scopes)
+	case errors.Is(reason, ErrScope):
 		return ""
 	}
-	return bearerChallenge(k.config.Realm, reason, scopes)
+	return `ApiKey realm="` + k.config.Realm + `"`
 }

@@ -44,8 +44,14 @@ func (m MTLS) Authenticate(r *http.Request) (Principal, error) {
 	return p, err
 }
 
-// Challenge returns "": TLS has asked for the certificate already.
-func (MTLS) Challenge(error, []string) string { return "" }
+// Challenge names the scheme "ClientCertificate": no standard has a name for it, since TLS has asked for the certificate already, and a 401
+// must have a challenge.
+func (MTLS) Challenge(reason error, _ []string) string {
+	if errors.Is(reason, ErrScope) {
+		return ""
+	}
+	return `ClientCertificate realm="tls"`
+}
 
 func (m MTLS) compile(field string, bad *invalid.Config) Scheme {
 	if m.Identify == nil {

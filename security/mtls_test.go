@@ -88,10 +88,16 @@ func TestMTLS(t *testing.T) {
 		}
 		body, _ := io.ReadAll(res.Body)
 		res.Body.Close()
+		if challenge := res.Header.Get("WWW-Authenticate"); (row.want == 401) != (challenge == `ClientCertificate realm="tls"`) {
+			t.Errorf("%s: challenge %q", row.name, challenge)
+		}
 		if res.StatusCode != row.want || row.want == 200 && (string(body) != "ann true" || res.Header.Get("Cache-Control") != "private") {
 			t.Errorf("%s: got %d %s %v", row.name, res.StatusCode, body, res.Header)
 		}
 		srv.Close()
+	}
+	if got := (security.MTLS{}).Challenge(security.ErrScope, nil); got != "" {
+		t.Errorf("a scope too few: %s", got)
 	}
 	r := httptest.NewRequest("GET", "/", nil)
 	expired := *ann.Leaf

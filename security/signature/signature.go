@@ -119,8 +119,13 @@ func (*Scheme) Claim(r *http.Request) (name string, ok bool) {
 	return "", len(r.Header["Signature-Input"]) > 0 || len(r.Header["Signature"]) > 0
 }
 
-// Challenge returns "": RFC 9421 has no authentication scheme to name.
-func (*Scheme) Challenge(error, []string) string { return "" }
+// Challenge names the scheme "Signature": RFC 9421 has no name for it, and a 401 must have a challenge.
+func (*Scheme) Challenge(reason error, _ []string) string {
+	if errors.Is(reason, security.ErrScope) {
+		return ""
+	}
+	return `Signature realm="api"`
+}
 
 // Authenticate returns the principal of the first signature of r that covers enough, is of a known key and is fresh. It replaces the
 // body of r by one in memory.

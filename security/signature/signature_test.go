@@ -353,8 +353,8 @@ func ExampleNew() {
 	}
 	w := httptest.NewRecorder()
 	access.Wrap(http.NotFoundHandler()).ServeHTTP(w, httptest.NewRequest("GET", "/", nil)) // not signed
-	fmt.Println(w.Code, scheme.Challenge(security.ErrNoCredentials, nil) == "")
-	// Output: 401 true
+	fmt.Println(w.Code, w.Header().Get("WWW-Authenticate"), scheme.Challenge(security.ErrScope, nil) == "")
+	// Output: 401 Signature realm="api" true
 }
 
 func FuzzAuthenticate(f *testing.F) {
