@@ -43,6 +43,45 @@ func TestProxiesComposeInAChain(t *testing.T) {
 	}
 }
 
+// A middleware that parsed the form must not make the handler see the query from before a rewrite.
+func TestRewriteReplacesAFormThatWasParsed(t *testing.T) {
+	p := newProxy(t, proxy.Config{Rewrites: proxy.RewriteRules{Before: []proxy.RewriteRule{{Source: "/u/:id", Destination: "/user?id=:id"}}}})
+	got := ""
+	h := p.Wrap(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got = r.FormValue("id") + " " + r.FormValue("body") }))
+	r := httptest.NewRequest("POST", "/u/7?id=evil", strings.NewReader("body=kept"))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	if err := r.ParseForm(); err != nil {
+		t.Fatal(err)
+	}
+	h.ServeHTTP(httptest.NewRecorder(), r)
+	if got != "7 kept" || r.Form.Get("id") != "evil" {
+		t.Errorf("the handler saw %q, the caller's form is %v", got, r.Form)
+	}
+}
+
+// A document of rules, as next.config would print it, goes into a running Proxy.
+func TestLoadedRulesAreServed(t *testing.T) {
+	rules, err := proxy.LoadRules(strings.NewReader(`{
+		"redirects": [{"source": "/old/:slug", "destination": "/new/:slug", "permanent": true}],
+		"rewrites": {"beforeFiles": [{"source": "/r/:a", "destination": "/echo/:a"}]},
+		"headers": [{"source": "/:path*", "headers": [{"key": "x-a", "value": "b"}]}]
+	}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := newProxy(t, proxy.Config{})
+	if err := p.SetRules(rules); err != nil {
+		t.Fatal(err)
+	}
+	h := p.Wrap(echo)
+	if res := do(h, "GET", "/old/a"); res.StatusCode != 308 || res.Header.Get("Location") != "/new/a" || res.Header.Get("X-A") != "b" {
+		t.Errorf("got %d %v", res.StatusCode, res.Header)
+	}
+	if s := sawBy(t, do(h, "GET", "/r/a")); s.Path != "/echo/a" {
+		t.Errorf("got %q", s.Path)
+	}
+}
+
 func TestSetRulesWhileServing(t *testing.T) {
 	rules := func(to string) proxy.Rules {
 		return proxy.Rules{

@@ -238,6 +238,9 @@ func (e *exchange) to(path, query string) error {
 		return err
 	}
 	e.r = withURL(e.r, u)
+	if e.r.MultipartForm == nil { // a form that was parsed before has the query of before; what is in it from the body stays in PostForm
+		e.r.Form = nil
+	}
 	return nil
 }
 
