@@ -41,10 +41,10 @@ type AccessLogConfig struct {
 // connection was taken over with 101. In a chain it stands inside [RequestID] and [ClientIP], whose findings it logs, and outside
 // all that can refuse. An AccessLog is safe for concurrent use.
 type AccessLog struct {
-	logger *slog.Logger // not through a Redactor: what is not known to be plain is scrubbed here
-	scrub  *scrubber
-	skip   func(*http.Request) bool
-	omit   bool
+	handler slog.Handler // not a Redactor: what is not known to be plain is scrubbed here
+	scrub   *scrubber
+	skip    func(*http.Request) bool
+	omit    bool
 }
 
 // NewAccessLog returns an AccessLog. There is no configuration that it refuses.
@@ -53,9 +53,9 @@ func NewAccessLog(c AccessLogConfig) (*AccessLog, error) {
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
-	l := &AccessLog{logger: c.Logger, skip: c.Skip, omit: c.OmitQuery}
-	if h, ok := c.Logger.Handler().(*Redactor); ok && !h.secret && (c.Secrets == nil || c.Secrets == h.scrub.secrets) {
-		l.logger, l.scrub = slog.New(h.next), h.scrub
+	l := &AccessLog{handler: c.Logger.Handler(), skip: c.Skip, omit: c.OmitQuery}
+	if h, ok := l.handler.(*Redactor); ok && !h.secret && (c.Secrets == nil || c.Secrets == h.scrub.secrets) {
+		l.handler, l.scrub = h.next, h.scrub
 	} else {
 		l.scrub = newScrubber(RedactConfig{Secrets: c.Secrets}, &bad)
 	}
@@ -102,9 +102,10 @@ func (l *AccessLog) log(rw *respwriter.Writer, r *http.Request, n *note, start t
 	if status >= http.StatusInternalServerError {
 		level = slog.LevelError
 	}
-	if level == slog.LevelInfo && l.skip != nil && l.skip(r) || !l.logger.Enabled(r.Context(), level) {
+	if level == slog.LevelInfo && l.skip != nil && l.skip(r) || !l.handler.Enabled(r.Context(), level) {
 		return
 	}
+	end := time.Now()
 	route, user := n.read()
 	if r.Pattern != "" {
 		route = r.Pattern
@@ -117,7 +118,7 @@ func (l *AccessLog) log(rw *respwriter.Writer, r *http.Request, n *note, start t
 	attrs := append(buf[:0],
 		slog.Int("http.response.status_code", status),
 		slog.String("url.path", l.scrub.text(r.URL.Path)),
-		slog.Float64("http.server.request.duration", time.Since(start).Seconds()),
+		slog.Float64("http.server.request.duration", end.Sub(start).Seconds()),
 		slog.String("url.scheme", scheme),
 		slog.String("server.address", l.scrub.text(r.Host)),
 		slog.String("network.protocol.version", protocolVersion(r)),
@@ -145,7 +146,10 @@ func (l *AccessLog) log(rw *respwriter.Writer, r *http.Request, n *note, start t
 	if status >= http.StatusInternalServerError {
 		text("error.type", strconv.Itoa(status))
 	}
-	l.logger.LogAttrs(r.Context(), level, "request", attrs...)
+	// Not by the Logger, which would look up the place in the source that is this line for every request.
+	record := slog.NewRecord(end, level, "request", 0)
+	record.AddAttrs(attrs...)
+	_ = l.handler.Handle(r.Context(), record) // as slog.Logger does, which has nobody to tell either
 }
 
 // knownMethods are those that the conventions know; others are logged as _OTHER, so that a client cannot invent values.

@@ -2,16 +2,64 @@ package security
 
 import "strings"
 
-// tokenPrefixes are the beginnings of tokens that providers made recognisable for scanners, by their first byte. Sources: the
-// providers' own documents of their key formats.
-var tokenPrefixes = [...]string{
-	"sk_live_", "sk_test_", "rk_live_", "rk_test_", "whsec_", "sk-", // Stripe, Standard Webhooks, OpenAI and Anthropic
-	"ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", // GitHub
-	"glpat-", "gldt-", "glrt-", "glcbt-", // GitLab
-	"xoxb-", "xoxp-", "xoxa-", "xoxr-", "xoxs-", "xapp-", // Slack
-	"AKIA", "ASIA", // AWS
-	"AIza", "ya29.", "GOCSPX-", // Google
-	"npm_", "pypi-", "dop_v1_", "hf_", "shpat_", "shpss_", "SG.", "EAACEdEose0cBA", "sq0atp-", "sq0csp-", "lin_api_", "dckr_pat_", "hvs.", "rubygems_", "PMAK-",
+// The beginnings of tokens that providers made recognisable for scanners, by their first byte. Sources: the providers' own documents of
+// their key formats.
+var (
+	prefixesUpperA = []string{"AKIA", "ASIA", "AIza"}                                                                      // AWS, Google
+	prefixesD      = []string{"dop_v1_", "dckr_pat_"}                                                                      // DigitalOcean, Docker
+	prefixesUpperE = []string{"EAACEdEose0cBA"}                                                                            // Facebook
+	prefixesG      = []string{"ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "gldt-", "glrt-", "glcbt-"} // GitHub, GitLab
+	prefixesH      = []string{"hf_", "hvs."}                                                                               // Hugging Face, Vault
+	prefixesL      = []string{"lin_api_"}                                                                                  // Linear
+	prefixesN      = []string{"npm_"}                                                                                      // npm
+	prefixesUpperG = []string{"GOCSPX-"}                                                                                   // Google
+	prefixesP      = []string{"pypi-"}                                                                                     // PyPI
+	prefixesUpperP = []string{"PMAK-"}                                                                                     // Postman
+	prefixesR      = []string{"rk_live_", "rk_test_", "rubygems_"}                                                         // Stripe, RubyGems
+	prefixesS      = []string{"sk_live_", "sk_test_", "sk-", "shpat_", "shpss_", "sq0atp-", "sq0csp-"}                     // Stripe, OpenAI and Anthropic, Shopify, Square
+	prefixesUpperS = []string{"SG."}                                                                                       // SendGrid
+	prefixesW      = []string{"whsec_"}                                                                                    // Stripe, Standard Webhooks
+	prefixesX      = []string{"xoxb-", "xoxp-", "xoxa-", "xoxr-", "xoxs-", "xapp-"}                                        // Slack
+	prefixesY      = []string{"ya29."}                                                                                     // Google
+)
+
+// tokenPrefixes returns the beginnings that begin with c.
+func tokenPrefixes(c byte) []string {
+	switch c {
+	case 'A':
+		return prefixesUpperA
+	case 'E':
+		return prefixesUpperE
+	case 'G':
+		return prefixesUpperG
+	case 'P':
+		return prefixesUpperP
+	case 'S':
+		return prefixesUpperS
+	case 'd':
+		return prefixesD
+	case 'g':
+		return prefixesG
+	case 'h':
+		return prefixesH
+	case 'l':
+		return prefixesL
+	case 'n':
+		return prefixesN
+	case 'p':
+		return prefixesP
+	case 'r':
+		return prefixesR
+	case 's':
+		return prefixesS
+	case 'w':
+		return prefixesW
+	case 'x':
+		return prefixesX
+	case 'y':
+		return prefixesY
+	}
+	return nil
 }
 
 // minToken is the fewest bytes that must follow a prefix: less is the prefix in a sentence.
@@ -32,8 +80,8 @@ func tokenAt(s string, i int, seen *run) (start, end int) {
 	if start, end = apiKeyAt(s, i); end > start {
 		return start, end
 	}
-	for _, prefix := range tokenPrefixes {
-		if prefix[0] != s[i] || !strings.HasPrefix(s[i:], prefix) {
+	for _, prefix := range tokenPrefixes(s[i]) {
+		if !strings.HasPrefix(s[i:], prefix) {
 			continue
 		}
 		end = i + len(prefix)
