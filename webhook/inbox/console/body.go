@@ -100,7 +100,7 @@ func (r *rules) form(body string, limit int) (fields []formField, truncated, ok 
 		rawName, rawValue, _ := strings.Cut(pair, "=")
 		name, errName := url.QueryUnescape(rawName)
 		value, errValue := url.QueryUnescape(rawValue)
-		if errName != nil || errValue != nil {
+		if errName != nil || errValue != nil || !r.empty() && strings.ContainsAny(name, `"<{`) { // other markup, which was called a form
 			return nil, false, false
 		}
 		if limit <= 0 || len(fields) == maxFields {
@@ -118,7 +118,7 @@ func (r *rules) form(body string, limit int) (fields []formField, truncated, ok 
 }
 
 func (r *rules) fieldValue(name, value string, limit int) (text []segment, truncated bool) {
-	hidden, place := r.step(r.start(), name, true)
+	hidden, place := r.stepForm(name)
 	if hidden {
 		return []segment{{"hidden", hiddenText}}, false
 	}

@@ -131,7 +131,11 @@ func (w *jsonWalk) container(object bool, depth int, place [][]string) error {
 			w.write("", ",")
 		}
 		w.line(depth + 1)
-		if err := w.element(object, i, depth+1, place); err != nil {
+		err := w.room()
+		if err == nil {
+			err = w.element(object, i, depth+1, place)
+		}
+		if err != nil {
 			return err
 		}
 	}

@@ -60,6 +60,24 @@ func (r *rules) step(place [][]string, name string, member bool) (hidden bool, n
 	return false, next
 }
 
+// stepForm goes to the field of a form called name, from the start. Names such as user[card] and user.card are places below user, as well as names
+// of their own.
+func (r *rules) stepForm(name string) (hidden bool, next [][]string) {
+	hidden, next = r.step(r.start(), name, true)
+	parts := strings.FieldsFunc(name, func(c rune) bool { return c == '[' || c == ']' || c == '.' })
+	place := r.start()
+	for _, part := range parts {
+		if hidden {
+			break
+		}
+		hidden, place = r.step(place, part, true)
+	}
+	if len(parts) > 1 {
+		next = append(next, place...)
+	}
+	return hidden, next
+}
+
 // credentials are parts of the names of header fields that carry some.
 var credentials = []string{"auth", "cookie", "secret", "token", "password", "passwd", "api-key", "apikey", "access-key", "session", "credential", "jwt", "bearer"}
 

@@ -23,11 +23,7 @@ func (v *visit) follow() error {
 		h["Content-Type"] = []string{"text/event-stream"}
 		return nil
 	}
-	select {
-	case <-v.console.closed:
-		return errBusy
-	case v.console.streams <- struct{}{}:
-	default:
+	if !v.console.enter() {
 		h["Retry-After"] = []string{"60"}
 		return errBusy
 	}
@@ -38,6 +34,21 @@ func (v *visit) follow() error {
 	_ = s.answer.SetReadDeadline(time.Time{}) // the request is read; the server's deadline for it would end the stream
 	s.run()
 	return nil
+}
+
+// enter takes one of the places for streams, unless all are taken or the console is closed.
+func (c *Console) enter() bool {
+	select {
+	case <-c.closed:
+		return false
+	default:
+	}
+	select {
+	case c.streams <- struct{}{}:
+		return true
+	default:
+		return false
+	}
 }
 
 type stream struct {
