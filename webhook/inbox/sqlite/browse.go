@@ -7,8 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/gatehouse-go/gatehouse/webhook"
@@ -44,87 +42,6 @@ func (b *Inbox) List(ctx context.Context, f inbox.Filter) (inbox.Page, error) {
 		page.Deliveries = append(page.Deliveries, *r.Delivery)
 	}
 	return page, nil
-}
-
-// find returns up to f.Limit deliveries with smaller IDs than f.Before, newest first.
-func (b *Inbox) find(ctx context.Context, f inbox.Filter, columns string, scan func(*sql.Rows) (row, error)) ([]row, error) {
-	where, args, err := conditions(f)
-	if err != nil {
-		return nil, err
-	}
-	query := func(more string) string {
-		return "SELECT " + columns + " FROM inbox_deliveries WHERE " + strings.Join(append(slices.Clone(where), more), " AND ") + " ORDER BY id DESC LIMIT ?"
-	}
-	if f.Provider == "" || f.Status != "" && f.Status != inbox.Done || f.EventID != "" {
-		more := "true"
-		if f.Provider != "" {
-			more = "provider = ? "
-			args = append(args, f.Provider)
-		}
-		rows, err := b.db.QueryContext(ctx, query(more), append(args, f.Limit)...)
-		if err != nil {
-			return nil, err
-		}
-		return scanAll(rows, scan)
-	}
-	// One look-up a type, merged: the index that leads to a provider's newest begins with both.
-	types, err := lanesOf(ctx, b.db, "SELECT DISTINCT provider, type FROM inbox_counters")
-	if err != nil {
-		return nil, err
-	}
-	var merged []row
-	for l := range types {
-		if l.provider != f.Provider || f.Type != "" && l.typ != f.Type {
-			continue
-		}
-		rows, err := b.db.QueryContext(ctx, query("provider = ? AND type = ?"), append(slices.Clone(args), l.provider, l.typ, f.Limit)...)
-		if err != nil {
-			return nil, err
-		}
-		found, err := scanAll(rows, scan)
-		if err != nil {
-			return nil, err
-		}
-		merged = append(merged, found...)
-	}
-	slices.SortFunc(merged, func(a, b row) int { return int(b.ID - a.ID) })
-	return merged[:min(len(merged), f.Limit)], nil
-}
-
-// conditions returns the conditions of f beside the provider's. A status is written out and not bound: the index is partial.
-func conditions(f inbox.Filter) (where []string, args []any, err error) {
-	where = []string{"true"}
-	add := func(condition string, arg any) {
-		where = append(where, condition)
-		args = append(args, arg)
-	}
-	if f.Before > 0 {
-		add("id < ?", f.Before)
-	}
-	if f.Status != "" {
-		if !slices.Contains(inbox.Statuses(), f.Status) {
-			return nil, nil, fmt.Errorf("%w: status %.20q is none", inbox.ErrSelection, f.Status)
-		}
-		where = append(where, "status = '"+string(f.Status)+"'")
-	}
-	if f.Type != "" {
-		add("type = ?", f.Type)
-	}
-	if prefix, open := strings.CutSuffix(f.EventID, "*"); open && f.EventID != "" {
-		where = append(where, "event_id <> ''")
-		add("event_id >= ?", prefix)
-		add("event_id < ?", prefix+"\U0010FFFF")
-	} else if f.EventID != "" {
-		where = append(where, "event_id <> ''")
-		add("event_id = ?", f.EventID)
-	}
-	if !f.From.IsZero() {
-		add("accepted_at >= ?", millis(f.From))
-	}
-	if !f.To.IsZero() {
-		add("accepted_at < ?", millis(f.To))
-	}
-	return where, args, nil
 }
 
 // Get implements [inbox.Browser].
@@ -257,36 +174,6 @@ func (b *Inbox) Export(ctx context.Context, w io.Writer, f inbox.Filter) error {
 		}
 		return nil
 	})
-}
-
-// step is how many deliveries are looked at in one go where a filter selects any number.
-const step = 200
-
-// ascend calls each with what f selects, in steps, oldest first. Before and Limit do not count.
-func (b *Inbox) ascend(ctx context.Context, f inbox.Filter, columns string, scan func(*sql.Rows) (row, error), each func([]row) error) error {
-	f.Before, f.Limit = 0, 0
-	where, args, err := conditions(f)
-	if err != nil {
-		return err
-	}
-	if f.Provider != "" {
-		where, args = append(where, "provider = ?"), append(args, f.Provider)
-	}
-	query := "SELECT " + columns + " FROM inbox_deliveries WHERE id > ? AND " + strings.Join(where, " AND ") + " ORDER BY id LIMIT ?" //nolint:gosec // conditions of this file; values are bound
-	for last := int64(0); ; {
-		rows, err := b.db.QueryContext(ctx, query, append(append([]any{last}, args...), step)...)
-		if err != nil {
-			return err
-		}
-		found, err := scanAll(rows, scan)
-		if err != nil || len(found) == 0 {
-			return err
-		}
-		if err := each(found); err != nil {
-			return err
-		}
-		last = found[len(found)-1].ID
-	}
 }
 
 // Health implements [inbox.Browser]: it has the writer commit nothing.

@@ -85,7 +85,7 @@ func (s *session) query(ctx context.Context, query string, args ...any) (*sql.Ro
 	return stmt.QueryContext(ctx, args...)
 }
 
-// queryRow scans the one row of query into dest; sql.ErrNoRows where there is none.
+// queryRow scans the one row of query into dest; [sql.ErrNoRows] where there is none.
 func (s *session) queryRow(ctx context.Context, dest any, query string, args ...any) error {
 	stmt, err := s.prepared(ctx, query)
 	if err != nil {

@@ -6,12 +6,11 @@ import (
 	"path/filepath"
 	"testing"
 
-	_ "github.com/mattn/go-sqlite3"
-	_ "modernc.org/sqlite"
-
 	"github.com/gatehouse-go/gatehouse/webhook/inbox"
 	"github.com/gatehouse-go/gatehouse/webhook/inbox/inboxtest"
 	"github.com/gatehouse-go/gatehouse/webhook/inbox/sqlite"
+	_ "github.com/mattn/go-sqlite3"
+	_ "modernc.org/sqlite"
 )
 
 // drivers are the names under which the two drivers register, with how each is told to use WAL. mattn's sets synchronous to

@@ -13,12 +13,11 @@ import (
 	"testing"
 	"time"
 
-	moderncsqlite "modernc.org/sqlite"
-
 	"github.com/gatehouse-go/gatehouse/webhook"
 	"github.com/gatehouse-go/gatehouse/webhook/inbox"
 	"github.com/gatehouse-go/gatehouse/webhook/inbox/inboxtest"
 	"github.com/gatehouse-go/gatehouse/webhook/inbox/sqlite"
+	moderncsqlite "modernc.org/sqlite"
 )
 
 // errInjected is what a statement fails with that was chosen to fail.
