@@ -171,6 +171,7 @@ func serve(t *testing.T, box console.Ledger, c console.Config) (origin string) {
 	mux.Handle("/admin/inbox/", pages)
 	s := httptest.NewUnstartedServer(mux)
 	s.Config.RegisterOnShutdown(pages.Close)
+	s.Config.ReadTimeout, s.Config.WriteTimeout = 2*time.Second, 2*time.Second // which streams outlive
 	s.Start()
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
