@@ -29,7 +29,7 @@ type Config struct {
 	Methods        MethodsConfig
 	CrossOrigin    CrossOriginConfig
 	Body           BodyConfig
-	Access         *Access          // nil: handlers are open, or protect themselves by [Access.Require]
+	Access         *Access          // with its own OnError and Logger; nil: handlers are open, or protect themselves by [Access.Require]
 	PrincipalLimit *RateLimitConfig // nil: none; a policy without a Key counts by principal, else by address
 
 	// Secrets are values that must not leave: the log of every stage and the guard of response headers look for them. Nil means
