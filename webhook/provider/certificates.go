@@ -24,14 +24,16 @@ const (
 
 // certificates fetches the certificates that deliveries name, and keeps them. A delivery is not verified yet when its certificate is
 // fetched, so nothing in it is trusted: only a URL that allowed accepts is asked, without redirects, for a bounded time and
-// size. What was fetched is kept by its URL; failures are not kept, but few fetches run at once.
+// size. What was fetched is kept by its URL; failures are not kept. Deliveries that need the same certificate share one fetch, and few
+// URLs that were never good are asked at once: those who make them up cannot keep a known certificate from being fetched anew.
 type certificates struct {
 	transport http.RoundTripper
 	allowed   func(*url.URL) bool
-	running   chan struct{}
 
-	mu   sync.Mutex
-	kept map[string]certificate
+	mu       sync.Mutex
+	kept     map[string]certificate
+	fetching map[string]*fetching
+	unknown  int // how many of fetching are not kept
 }
 
 type certificate struct {
@@ -39,11 +41,17 @@ type certificate struct {
 	expires time.Time
 }
 
+// fetching is one fetch under way. key and err are settled when done is closed.
+type fetching struct {
+	done chan struct{}
+	key  publicKey
+	err  error
+}
+
 func newCertificates(transport http.RoundTripper, allowed func(*url.URL) bool) *certificates {
 	return &certificates{
 		transport: transport, allowed: allowed,
-		running: make(chan struct{}, concurrentFetching),
-		kept:    map[string]certificate{},
+		kept: map[string]certificate{}, fetching: map[string]*fetching{},
 	}
 }
 
@@ -64,29 +72,61 @@ func (c *certificates) get(ctx context.Context, rawURL string) (publicKey, error
 		return publicKey{}, err
 	}
 	c.mu.Lock()
-	found, ok := c.kept[rawURL]
-	c.mu.Unlock()
-	if ok && time.Now().Before(found.expires) {
+	found, known := c.kept[rawURL]
+	if known && time.Now().Before(found.expires) {
+		c.mu.Unlock()
 		return found.key, nil
 	}
-	select {
-	case c.running <- struct{}{}:
-		defer func() { <-c.running }()
-	default:
-		return publicKey{}, fmt.Errorf("%w: too many certificates are being fetched", webhook.ErrUnavailable)
+	f, under := c.fetching[rawURL]
+	if !under {
+		f, err = c.begin(rawURL, known)
 	}
-	key, err := c.fetch(ctx, u)
-	if err != nil {
+	c.mu.Unlock()
+	switch {
+	case err != nil:
 		return publicKey{}, err
+	case !under:
+		defer c.end(rawURL, known, f) // also when the transport panics
+		f.key, f.err = c.fetch(context.WithoutCancel(ctx), u) // others may wait for it when this sender hangs up; fetchTimeout ends it
+		return f.key, f.err
 	}
-	c.keep(rawURL, key)
-	return key, nil
+	select {
+	case <-f.done:
+		return f.key, f.err
+	case <-ctx.Done():
+		return publicKey{}, fmt.Errorf("%w: certificate: %w", webhook.ErrUnavailable, context.Cause(ctx))
+	}
 }
 
-// keep stores key, in place of the one that expires first when there are too many.
-func (c *certificates) keep(rawURL string, key publicKey) {
+// begin notes a fetch of rawURL, unless there are too many. c.mu is held.
+func (c *certificates) begin(rawURL string, known bool) (*fetching, error) {
+	if !known && c.unknown >= concurrentFetching {
+		return nil, fmt.Errorf("%w: too many certificates are being fetched", webhook.ErrUnavailable)
+	}
+	if !known {
+		c.unknown++
+	}
+	f := &fetching{done: make(chan struct{}), err: fmt.Errorf("%w: the fetch of the certificate was given up", webhook.ErrUnavailable)}
+	c.fetching[rawURL] = f
+	return f, nil
+}
+
+// end settles f, and keeps the certificate if it came.
+func (c *certificates) end(rawURL string, known bool, f *fetching) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if f.err == nil {
+		c.keep(rawURL, f.key)
+	}
+	if !known {
+		c.unknown--
+	}
+	delete(c.fetching, rawURL)
+	close(f.done)
+}
+
+// keep stores key, in place of the one that expires first when there are too many. c.mu is held.
+func (c *certificates) keep(rawURL string, key publicKey) {
 	if _, ok := c.kept[rawURL]; !ok && len(c.kept) >= maxCertificates {
 		oldest := ""
 		for name, kept := range c.kept {

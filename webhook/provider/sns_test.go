@@ -234,32 +234,53 @@ func TestCertificatesAreKeptForADay(t *testing.T) {
 	})
 }
 
+// hanging is an internet that answers with body after release is closed, or not at all while the request may last.
+func hanging(release chan struct{}, body string) *internet {
+	return &internet{answer: func(r *http.Request) (*http.Response, error) {
+		select {
+		case <-release:
+			return answers(200, body).answer(r)
+		case <-r.Context().Done():
+			return nil, r.Context().Err()
+		}
+	}}
+}
+
 func TestFewCertificatesAreFetchedAtOnce(t *testing.T) {
-	body := snsMessage(t, nil)
+	var bodies [][]byte
+	for i := range 5 {
+		bodies = append(bodies, snsMessage(t, map[string]string{"SigningCertURL": fmt.Sprintf("https://sns.us-east-2.amazonaws.com/%d.pem", i)}))
+	}
+	known := snsMessage(t, nil)
 	pem := certificatePEM(t, rsaKey(t))
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
-		net := &internet{}
-		net.answer = func(r *http.Request) (*http.Response, error) {
-			select {
-			case <-release:
-				return answers(200, pem).answer(r)
-			case <-r.Context().Done():
-				return nil, r.Context().Err()
-			}
-		}
+		close(release)
+		net := hanging(release, pem)
 		d := delivery{scheme: provider.AmazonSNS{TopicARNs: []string{topic}}, setup: webhook.Setup{Transport: net}}
 		v := d.prepared(t)
-		results := make(chan error, 4)
-		for range 4 {
-			go func() {
-				_, err := v.Verify(d.request(t), body, now)
-				results <- err
-			}()
+		verify := func(body []byte) error {
+			_, err := v.Verify(d.request(t), body, now)
+			return err
+		}
+		if err := verify(known); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(25 * time.Hour) // the known certificate is to be fetched anew
+		release = make(chan struct{})
+		net.answer = hanging(release, pem).answer
+		results, again := make(chan error, 4), make(chan error, 1)
+		for _, body := range bodies[:4] {
+			go func() { results <- verify(body) }()
 		}
 		synctest.Wait()
-		if _, err := v.Verify(d.request(t), body, now); !errors.Is(err, webhook.ErrUnavailable) {
-			t.Errorf("the fifth: %v", err)
+		if err := verify(bodies[4]); !errors.Is(err, webhook.ErrUnavailable) {
+			t.Errorf("the fifth that was never good: %v", err)
+		}
+		go func() { again <- verify(known) }()
+		synctest.Wait()
+		if len(net.asked) != 6 {
+			t.Errorf("asked %q, want the known certificate asked for once more whatever strangers do", net.asked)
 		}
 		time.Sleep(6 * time.Second) // longer than a fetch may last
 		for range 4 {
@@ -267,7 +288,74 @@ func TestFewCertificatesAreFetchedAtOnce(t *testing.T) {
 				t.Errorf("one that hangs: %v", err)
 			}
 		}
+		<-again
 		close(release)
+		for _, body := range append(bodies, known) {
+			if err := verify(body); err != nil {
+				t.Errorf("afterwards: %v", err)
+			}
+		}
+	})
+}
+
+func TestDeliveriesThatNeedOneCertificateShareItsFetch(t *testing.T) {
+	body := snsMessage(t, nil)
+	pem := certificatePEM(t, rsaKey(t))
+	for _, row := range []struct {
+		name string
+		end  func(release chan struct{}, net *internet)
+		want error
+	}{
+		{"it comes", func(release chan struct{}, _ *internet) { close(release) }, nil},
+		{"it does not come", func(chan struct{}, *internet) { time.Sleep(6 * time.Second) }, webhook.ErrUnavailable},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				release := make(chan struct{})
+				net := hanging(release, pem)
+				d := delivery{scheme: provider.AmazonSNS{TopicARNs: []string{topic}}, setup: webhook.Setup{Transport: net}}
+				v := d.prepared(t)
+				results := make(chan error, 30)
+				first, hangUp := context.WithCancel(t.Context())
+				go func() {
+					_, err := v.Verify(d.request(t).WithContext(first), body, now)
+					results <- err
+				}()
+				synctest.Wait()
+				for range 29 {
+					go func() {
+						_, err := v.Verify(d.request(t), body, now)
+						results <- err
+					}()
+				}
+				impatient, cancel := context.WithTimeout(t.Context(), time.Second)
+				defer cancel()
+				if _, err := v.Verify(d.request(t).WithContext(impatient), body, now); !errors.Is(err, webhook.ErrUnavailable) {
+					t.Errorf("one that waits no longer: %v", err)
+				}
+				hangUp() // the first sender's, whose fetch the others wait for
+				synctest.Wait()
+				row.end(release, net)
+				for range 30 {
+					if err := <-results; !errors.Is(err, row.want) {
+						t.Errorf("%v, want %v", err, row.want)
+					}
+				}
+				if len(net.asked) != 1 {
+					t.Errorf("%d requests, want 1", len(net.asked))
+				}
+			})
+		})
+	}
+	t.Run("the transport panics", func(t *testing.T) {
+		net := &internet{answer: func(*http.Request) (*http.Response, error) { panic("transport") }}
+		d := delivery{scheme: provider.AmazonSNS{TopicARNs: []string{topic}}, setup: webhook.Setup{Transport: net}}
+		v := d.prepared(t)
+		func() {
+			defer func() { _ = recover() }()
+			_, _ = v.Verify(d.request(t), body, now)
+		}()
+		net.answer = answers(200, pem).answer
 		if _, err := v.Verify(d.request(t), body, now); err != nil {
 			t.Errorf("afterwards: %v", err)
 		}
