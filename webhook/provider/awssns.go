@@ -64,6 +64,9 @@ func (s AmazonSNS) Prepare(setup webhook.Setup) (webhook.Verifier, error) {
 	for i, secret := range secrets {
 		label, block := splitPEM(secret.Reveal())
 		if strings.HasPrefix(label, "arn:") {
+			if !snsTopic(label) {
+				c.Hidden(secretField(i), snsTopicRule) // what is in a Secret stays there
+			}
 			v.topics = append(v.topics, label)
 		} else if block == "" {
 			block = label
@@ -75,15 +78,23 @@ func (s AmazonSNS) Prepare(setup webhook.Setup) (webhook.Verifier, error) {
 	if len(v.topics) == 0 && !s.InsecureAnyTopic {
 		c.Hidden("TopicARNs", "must have at least one topic: anyone can own a topic that Amazon signs for")
 	}
-	for i, topic := range v.topics {
-		if parts := strings.Split(topic, ":"); len(parts) != 6 || parts[0] != "arn" || parts[2] != "sns" {
-			c.Field(fmt.Sprintf("TopicARNs[%d]", i), topic, "must be like arn:aws:sns:region:account:name")
+	for i, topic := range s.TopicARNs {
+		if !snsTopic(topic) {
+			c.Field(fmt.Sprintf("TopicARNs[%d]", i), topic, snsTopicRule)
 		}
 	}
 	if err := c.Err(); err != nil {
 		return nil, err
 	}
 	return v, nil
+}
+
+const snsTopicRule = "must be like arn:aws:sns:region:account:name"
+
+// snsTopic reports whether text is the ARN of a topic.
+func snsTopic(text string) bool {
+	parts := strings.Split(text, ":")
+	return len(parts) == 6 && parts[0] == "arn" && parts[2] == "sns"
 }
 
 // Sign signs r as Amazon does, with SignatureVersion 2. key is an RSA private key, as PEM or base64 of DER. body is a message, to which the

@@ -86,7 +86,7 @@ func (c *certificates) get(ctx context.Context, rawURL string) (publicKey, error
 	case err != nil:
 		return publicKey{}, err
 	case !under:
-		defer c.end(rawURL, known, f) // also when the transport panics
+		defer c.end(rawURL, known, f)                         // also when the transport panics
 		f.key, f.err = c.fetch(context.WithoutCancel(ctx), u) // others may wait for it when this sender hangs up; fetchTimeout ends it
 		return f.key, f.err
 	}

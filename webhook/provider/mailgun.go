@@ -70,7 +70,7 @@ func (*mailgunVerifier) Contract() webhook.Contract {
 
 // Verify checks the signature and then the time it covers.
 func (v *mailgunVerifier) Verify(r *http.Request, body []byte, now time.Time) (webhook.Proof, error) {
-	s, err := mailgunOf(r.Header, body)
+	s, _, err := mailgunOf(r.Header, body)
 	if err != nil {
 		return webhook.Proof{}, err
 	}
@@ -100,8 +100,8 @@ func (v *mailgunVerifier) Verify(r *http.Request, body []byte, now time.Time) (w
 	return webhook.Proof{}, webhook.ErrSignature
 }
 
-// mailgunOf reads the signature from a JSON or form body.
-func mailgunOf(h http.Header, body []byte) (s mailgunSignature, err error) {
+// mailgunOf reads the signature and the event's name from a JSON or form body.
+func mailgunOf(h http.Header, body []byte) (s mailgunSignature, event string, err error) {
 	if mediaType, params, err := mime.ParseMediaType(h.Get("Content-Type")); err == nil && mediaType == "multipart/form-data" {
 		return mailgunMultipart(multipart.NewReader(bytes.NewReader(body), params["boundary"]))
 	}
@@ -110,11 +110,11 @@ func mailgunOf(h http.Header, body []byte) (s mailgunSignature, err error) {
 			Signature mailgunSignature `json:"signature"`
 		}
 		err = decodeStrict(body, &payload)
-		return payload.Signature, err
+		return payload.Signature, member(body, "event-data.event"), err
 	}
 	form, err := parseForm(body)
 	if err != nil {
-		return s, fmt.Errorf("%w: neither JSON nor a form", webhook.ErrPayload)
+		return s, "", fmt.Errorf("%w: neither JSON nor a form", webhook.ErrPayload)
 	}
 	return mailgunForm(form)
 }
@@ -122,9 +122,9 @@ func mailgunOf(h http.Header, body []byte) (s mailgunSignature, err error) {
 // maxParts is how many parts of a multipart form are looked at.
 const maxParts = 1000
 
-// mailgunMultipart reads the signature from the fields of a multipart form. Files are passed over: nothing is kept of a body that is not
+// mailgunMultipart reads the same from the fields of a multipart form. Files are passed over: nothing is kept of a body that is not
 // verified yet.
-func mailgunMultipart(parts *multipart.Reader) (s mailgunSignature, err error) {
+func mailgunMultipart(parts *multipart.Reader) (s mailgunSignature, event string, err error) {
 	form := map[string][]string{}
 	for range maxParts {
 		part, err := parts.NextPart()
@@ -132,22 +132,22 @@ func mailgunMultipart(parts *multipart.Reader) (s mailgunSignature, err error) {
 			return mailgunForm(form)
 		}
 		if err != nil {
-			return s, fmt.Errorf("%w: not a multipart form", webhook.ErrPayload)
+			return s, "", fmt.Errorf("%w: not a multipart form", webhook.ErrPayload)
 		}
 		if part.FileName() != "" {
 			continue
 		}
 		value, err := io.ReadAll(io.LimitReader(part, maxText))
 		if err != nil {
-			return s, fmt.Errorf("%w: not a multipart form", webhook.ErrPayload)
+			return s, "", fmt.Errorf("%w: not a multipart form", webhook.ErrPayload)
 		}
 		form[part.FormName()] = append(form[part.FormName()], string(value))
 	}
-	return s, fmt.Errorf("%w: more than %d parts", webhook.ErrPayload, maxParts)
+	return s, "", fmt.Errorf("%w: more than %d parts", webhook.ErrPayload, maxParts)
 }
 
-// mailgunForm reads the signature from the fields of a form, each given at most once.
-func mailgunForm(form map[string][]string) (s mailgunSignature, err error) {
+// mailgunForm reads the same from the fields of a form, each given at most once.
+func mailgunForm(form map[string][]string) (s mailgunSignature, event string, err error) {
 	get := func(name string) string {
 		switch values := form[name]; len(values) {
 		case 0:
@@ -160,22 +160,19 @@ func mailgunForm(form map[string][]string) (s mailgunSignature, err error) {
 		}
 	}
 	s = mailgunSignature{stringOrNumber(get("timestamp")), get("token"), get("signature"), get("parent-signature")}
-	return s, err
+	event = get("event")
+	return s, event, err
 }
 
 // Describe fills in what e says of itself.
 func (*mailgunVerifier) Describe(_ *http.Request, e *webhook.Event) {
-	s, err := mailgunOf(e.Header, e.Body)
+	s, event, err := mailgunOf(e.Header, e.Body)
 	if err != nil {
 		return
 	}
+	e.Type = event
 	e.ID, e.IDSigned = s.Token, true
 	e.Key = webhook.NewKey("mailgun", []byte("token"), []byte(s.Token))
-	if e.Type = member(e.Body, "event-data.event"); e.Type == "" {
-		if form, err := parseForm(e.Body); err == nil {
-			e.Type = form.Get("event")
-		}
-	}
 }
 
 // Sign puts a signature with a new token into body, which is a JSON object.

@@ -17,7 +17,7 @@ func TestMailgun(t *testing.T) {
 		return fmt.Sprintf(`{"signature":{"timestamp":%s,"token":%q,"signature":%q},"event-data":{"event":"opened"}}`, timestamp, token, signature)
 	}
 	multipart := "--b\r\nContent-Disposition: form-data; name=\"timestamp\"\r\n\r\n1764000000\r\n--b\r\nContent-Disposition: form-data; name=\"token\"\r\n\r\ntok\r\n" +
-		"--b\r\nContent-Disposition: form-data; name=\"signature\"\r\n\r\n" + mac + "\r\n--b--\r\n"
+		"--b\r\nContent-Disposition: form-data; name=\"signature\"\r\n\r\n" + mac + "\r\n--b\r\nContent-Disposition: form-data; name=\"event\"\r\n\r\nopened\r\n--b--\r\n"
 	for _, row := range []struct {
 		name, mediaType, body string
 		want                  error
@@ -28,12 +28,13 @@ func TestMailgun(t *testing.T) {
 		{"a form that says nothing of itself", "", "timestamp=1764000000&token=tok&signature=" + mac, nil},
 		{"a multipart form", "multipart/form-data; boundary=b", multipart, nil},
 		{"a multipart form with a file", "multipart/form-data; boundary=b", "--b\r\nContent-Disposition: form-data; name=\"token\"; filename=\"x\"\r\n\r\nno\r\n" + multipart, nil},
-		{"a multipart form that ends within a field", "multipart/form-data; boundary=b", multipart[:len(multipart)-30], webhook.ErrPayload},
+		{"a multipart form that ends within a field", "multipart/form-data; boundary=b", multipart[:len(multipart)-12], webhook.ErrPayload},
 		{"a multipart form of many parts", "multipart/form-data; boundary=b", strings.Repeat("--b\r\nContent-Disposition: form-data; name=\"x\"\r\n\r\n\r\n", 1001) + multipart, webhook.ErrPayload},
 		{"a multipart form that ends early", "multipart/form-data; boundary=b", multipart[:60], webhook.ErrPayload},
 		{"a multipart form without a boundary", "multipart/form-data", multipart, webhook.ErrPayload},
 		{"a form that cannot be read", "", "%zz", webhook.ErrPayload},
 		{"a form with two tokens", "", "timestamp=1764000000&token=tok&token=x&signature=" + mac, webhook.ErrSignatureFormat},
+		{"a form with two names", "", "timestamp=1764000000&token=tok&event=opened&event=clicked&signature=" + mac, webhook.ErrSignatureFormat},
 		{"a parent's signature", "", strings.Replace(block(`"1764000000"`, "tok", mac), `"signature":"`, `"signature":"`+strings.Repeat("0", 64)+`","parent-signature":"`, 1), nil},
 		{"JSON that is cut short", "", block(`"1764000000"`, "tok", mac)[:40], webhook.ErrPayload},
 		{"two signatures", "", `{"signature":{},` + block(`"1764000000"`, "tok", mac)[1:], webhook.ErrPayload},

@@ -170,7 +170,7 @@ func TestSecretsInTheProvidersFormat(t *testing.T) {
 		{"aws-sns", "a topic", arn, ""},
 		{"aws-sns", "a topic and a certificate", arn + "\n" + file(t, "sns.pem"), ""},
 		{"aws-sns", "a certificate without a topic", file(t, "sns.pem"), "TopicARNs must have at least one topic"},
-		{"aws-sns", "a topic of another service", "arn:aws:sqs:us-east-2:123456789012:orders", "must be like arn:aws:sns"},
+		{"aws-sns", "a topic of another service", "arn:aws:sqs:us-east-2:123456789012:orders", "Secrets[0] must be like arn:aws:sns"},
 		{"aws-sns", "a topic and a key that is too weak", arn + "\n" + pemOf("PUBLIC KEY", weakDER), "at least 2048 bits"},
 		{"aws-sns", "a topic and a key of another kind", arn + "\n" + pemOf("PUBLIC KEY", p256DER), "must be an RSA key"},
 		{"aws-sns", "text", "topic", "must be PEM, or base64 of DER"},
@@ -198,6 +198,9 @@ func TestSecretsInTheProvidersFormat(t *testing.T) {
 		_, err = scheme.Prepare(d.completeSetup(t))
 		if (err == nil) != (row.want == "") || err != nil && !strings.Contains(err.Error(), row.want) {
 			t.Errorf("%s, %s: %v, want %q", row.id, row.name, err, row.want)
+		}
+		if err != nil && len(row.text) >= 8 && strings.Contains(err.Error(), row.text) {
+			t.Errorf("%s, %s: the error shows the secret: %v", row.id, row.name, err)
 		}
 	}
 }
