@@ -56,7 +56,7 @@ func (b *blank) Write(p []byte) (int, error) {
 }
 
 func serveBlank(h http.Handler) func(int) {
-	r := httptest.NewRequest(http.MethodGet, "http://example.com/posts?page=1", nil)
+	r := httptest.NewRequestWithContext(context.Background(), http.MethodGet, "http://example.com/posts?page=1", nil)
 	w := &blank{header: make(http.Header)}
 	return func(n int) {
 		w.bytes = 0
@@ -84,9 +84,11 @@ func hitInProcess() measure.Case {
 func serveLoopback(h http.Handler) func(int) {
 	srv := httptest.NewServer(h)
 	client := srv.Client()
+	r, err := http.NewRequestWithContext(context.Background(), http.MethodGet, srv.URL+"/posts?page=1", nil)
+	must(err)
 	return func(n int) {
 		for range n {
-			res, err := client.Get(srv.URL + "/posts?page=1")
+			res, err := client.Do(r)
 			must(err)
 			read, err := io.Copy(io.Discard, res.Body)
 			must(err)

@@ -25,14 +25,15 @@ func (s *sink) Write(p []byte) (int, error) {
 	s.bytes += len(p)
 	return len(p), nil
 }
+
 func (s *sink) reset() {
 	clear(s.header)
 	s.status, s.bytes = 0, 0
 }
 
-func cachedPage(t testing.TB) (http.Handler, *revalidate.Cache, *http.Request, *sink) {
-	t.Helper()
-	cache := newCache(t, revalidate.Config{})
+func cachedPage(tb testing.TB) (http.Handler, *revalidate.Cache, *http.Request, *sink) {
+	tb.Helper()
+	cache := newCache(tb, revalidate.Config{})
 	body := strings.Repeat("x", 2048)
 	h := cache.Wrap(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		revalidate.Tag(w, "posts", "author:1", "page")

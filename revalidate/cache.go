@@ -72,7 +72,7 @@ type Cache struct {
 	refresh   refresher
 	counters  counters
 
-	done   context.Context // ends at Close
+	done   context.Context //nolint:containedctx // it ends at Close, and belongs to the cache and no call
 	cancel context.CancelFunc
 	work   sync.WaitGroup // fills and refreshes that are under way
 	closed atomic.Bool

@@ -12,15 +12,15 @@ import (
 	"github.com/gatehouse-go/gatehouse/revalidate"
 )
 
-func newCache(t testing.TB, c revalidate.Config) *revalidate.Cache {
-	t.Helper()
+func newCache(tb testing.TB, c revalidate.Config) *revalidate.Cache {
+	tb.Helper()
 	cache, err := revalidate.New(c)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		if err := cache.Close(context.Background()); err != nil {
-			t.Error(err)
+			tb.Error(err)
 		}
 	})
 	return cache

@@ -2,15 +2,17 @@ package revalidate
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 )
 
-// A capture is the http.ResponseWriter that a handler under [Cache.Wrap] gets when its response may be stored. It writes into
+// A capture is the [http.ResponseWriter] that a handler under [Cache.Wrap] gets when its response may be stored. It writes into
 // an exchange; there is no connection under it, so it has Flush but neither Hijack nor deadlines. Its header is empty to
 // begin with: what middleware around the cache has set belongs to one request and is added for each.
 type capture struct {
@@ -67,8 +69,7 @@ func (w *capture) WriteHeader(status int) {
 		x.phase = growing
 		x.closed = x.closed || !p.share
 		if lines := header["Content-Length"]; len(lines) > 0 {
-			n, _ := deltaSeconds(lines[0])
-			x.body = make([]byte, 0, min(n, w.h.responses.maxBody, firstBuffer))
+			x.body = make([]byte, 0, min(deltaSeconds(lines[0]), w.h.responses.maxBody, firstBuffer))
 		}
 	case status == http.StatusNotModified && x.stated != "":
 		// Nothing is stored, but those who stated the same conditions may have the same answer.
@@ -136,7 +137,7 @@ func (w *capture) run(ctx context.Context, r *http.Request) {
 		if v == nil && !completed {
 			v = http.ErrAbortHandler // runtime.Goexit
 		}
-		if v != nil && v != http.ErrAbortHandler {
+		if v != nil && !aborts(v) {
 			c.log.LogAttrs(ctx, slog.LevelError, "handler under the cache panicked", slog.Any("panic", v), slog.String("stack", string(debug.Stack())))
 		}
 		w.end(ctx, v)
@@ -157,6 +158,12 @@ func (w *capture) run(ctx context.Context, r *http.Request) {
 	completed = true
 }
 
+// aborts reports whether a handler panicked to break its response off.
+func aborts(panicked any) bool {
+	err, ok := panicked.(error)
+	return ok && errors.Is(err, http.ErrAbortHandler)
+}
+
 // end decides what is stored. panicked is what the handler panicked with, or nil.
 func (w *capture) end(ctx context.Context, panicked any) {
 	x, c := w.x, w.h.cache
@@ -167,7 +174,7 @@ func (w *capture) end(ctx context.Context, panicked any) {
 	switch {
 	case panicked != nil && !started:
 		if w.prior != nil && standIn(w.prior, http.StatusInternalServerError, 0, now) ||
-			w.prior != nil && panicked == http.ErrAbortHandler && standIn(w.prior, http.StatusBadGateway, w.h.responses.disconnected, now) {
+			w.prior != nil && aborts(panicked) && standIn(w.prior, http.StatusBadGateway, w.h.responses.disconnected, now) {
 			w.stand(w.prior, "fwd=stale; detail=ABORTED")
 			return
 		}
@@ -196,7 +203,7 @@ func (w *capture) end(ctx context.Context, panicked any) {
 	}
 }
 
-// trailer returns the fields that follow the body: those announced in Trailer and those named with http.TrailerPrefix.
+// trailer returns the fields that follow the body: those announced in Trailer and those named with [http.TrailerPrefix].
 func (w *capture) trailer() http.Header {
 	var t http.Header
 	take := func(name string) {
@@ -228,7 +235,7 @@ func fit(body []byte) []byte {
 	if cap(body)-len(body) > len(body)/8 {
 		return append(make([]byte, 0, len(body)), body...)
 	}
-	return body[:len(body):len(body)]
+	return slices.Clip(body)
 }
 
 func (w *capture) fail(v any) {

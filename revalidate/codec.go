@@ -66,7 +66,7 @@ func (d *data[T]) encode() ([]byte, error) {
 	return b, nil
 }
 
-func (v *encoded) encode() ([]byte, error) { return v.json, nil }
+func (v *encoded) encode() ([]byte, error) { return v.json, nil } //nolint:unparam // an encodable
 
 const (
 	encodedData byte = iota + 1
@@ -204,7 +204,7 @@ func (r *decoder) int() int64 {
 
 func (r *decoder) bytes() []byte {
 	n, size := binary.Uvarint(r.b)
-	if size <= 0 || n > uint64(len(r.b)-size) {
+	if size <= 0 || n > uint64(len(r.b)-size) { //nolint:gosec // size is at most the length
 		r.failed, r.b = true, nil
 		return nil
 	}

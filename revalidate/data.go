@@ -113,6 +113,7 @@ func Get[T any](ctx context.Context, c *Cache, key string, o Options, fetch func
 				refreshData(ctx, c, key, p, now, fetch)
 				inherit(ctx, e)
 				return d.value, d.err
+			case dead:
 			}
 		}
 	}

@@ -32,11 +32,11 @@ func (s *source) fetch(context.Context) (int64, error) {
 	return s.calls.Add(1), nil
 }
 
-func mustGet(t testing.TB, c *revalidate.Cache, o revalidate.Options, s *source) int64 {
-	t.Helper()
+func mustGet(tb testing.TB, c *revalidate.Cache, o revalidate.Options, s *source) int64 {
+	tb.Helper()
 	v, err := revalidate.Get(context.Background(), c, "key", o, s.fetch)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return v
 }

@@ -13,7 +13,7 @@ const (
 )
 
 // httpDate reads a date field (RFC 9110, section 5.6.7), the first line of several, in nanoseconds since 1970. Unlike
-// http.ParseTime it takes no date that is spelt otherwise than the grammar says, for what is not a date must not make a
+// [http.ParseTime] it takes no date that is spelt otherwise than the grammar says, for what is not a date must not make a
 // response fresh. Letters may be of either case, and nobody checks that the day of the week is right.
 func httpDate(lines []string) (int64, bool) {
 	if len(lines) == 0 {
@@ -40,7 +40,7 @@ func httpDate(lines []string) (int64, bool) {
 	return t.UnixNano(), true
 }
 
-// parseDate is time.Parse for dates that are spelt as layout spells them, but for the day of the week.
+// parseDate is [time.Parse] for dates that are spelt as layout spells them, but for the day of the week.
 func parseDate(layout, s string) (time.Time, bool) {
 	t, err := time.Parse(layout, s)
 	if err != nil {

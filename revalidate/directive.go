@@ -78,24 +78,21 @@ func (d *directives) fields(value string, whole *bool) {
 // first keeps the first of several values (RFC 9111, section 4.2.1). One that is not a number means no time at all.
 func first(seconds *int64, value string) {
 	if *seconds == absent {
-		*seconds, _ = deltaSeconds(value)
+		*seconds = deltaSeconds(value)
 	}
 }
 
-// deltaSeconds reads digits; 0, false for anything else.
-func deltaSeconds(s string) (int64, bool) {
-	if s == "" {
-		return 0, false
-	}
+// deltaSeconds reads digits; anything else is no time at all.
+func deltaSeconds(s string) int64 {
 	var n int64
 	for i := range len(s) {
 		c := s[i]
 		if c < '0' || c > '9' {
-			return 0, false
+			return 0
 		}
 		n = min(n*10+int64(c-'0'), maxDelta)
 	}
-	return n, true
+	return n
 }
 
 // requestDirectives are what a request's Cache-Control asks for (RFC 9111, section 5.2.1).

@@ -12,11 +12,12 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-json-experiment/json"
+
 	"github.com/gatehouse-go/gatehouse/internal/invalid"
 	"github.com/gatehouse-go/gatehouse/internal/problem"
 	"github.com/gatehouse-go/gatehouse/internal/refusal"
 	"github.com/gatehouse-go/gatehouse/internal/reqbody"
-	"github.com/go-json-experiment/json"
 )
 
 // Reasons for which an [Endpoint] refuses a request.
@@ -75,7 +76,7 @@ type EndpointConfig struct {
 	Logger *slog.Logger
 }
 
-// An Endpoint is an http.Handler that lets the outside world invalidate tags.
+// An Endpoint is an [http.Handler] that lets the outside world invalidate tags.
 //
 //   - GET ?token=T&tag=G, as in the article on Next.js: 401 {"success":false} for a wrong token, 400 {"success":false} where tag is
 //     missing or empty, else the tag is invalidated and the answer is 200 {"success":true}. Of a repeated parameter the
@@ -180,11 +181,11 @@ func (e *Endpoint) serve(w http.ResponseWriter, r *http.Request) (answer []byte,
 
 // get is the article's handler.
 func (e *Endpoint) get(r *http.Request) error {
-	token, _ := queryParam(r.URL.RawQuery, "token")
+	token := queryParam(r.URL.RawQuery, "token")
 	if !e.known(token) {
 		return ErrToken
 	}
-	tag, _ := queryParam(r.URL.RawQuery, "tag")
+	tag := queryParam(r.URL.RawQuery, "tag")
 	if tag == "" {
 		return ErrNoTag
 	}
@@ -310,7 +311,7 @@ func writeJSON(w http.ResponseWriter, status int, body []byte) {
 	_, _ = io.Copy(w, bytes.NewReader(body)) // the client is gone if this fails
 }
 
-// causeError is a reason for errors.Is and the status, with a cause for the log.
+// causeError is a reason for [errors.Is] and the status, with a cause for the log.
 type causeError struct {
 	reason *refusal.Error
 	cause  error

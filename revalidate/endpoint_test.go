@@ -21,11 +21,11 @@ import (
 	"github.com/gatehouse-go/gatehouse/revalidate"
 )
 
-func newEndpoint(t testing.TB, c revalidate.EndpointConfig) http.Handler {
-	t.Helper()
+func newEndpoint(tb testing.TB, c revalidate.EndpointConfig) http.Handler {
+	tb.Helper()
 	e, err := revalidate.NewEndpoint(c)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return e
 }
@@ -60,20 +60,20 @@ func ExampleNewEndpoint() {
 }
 
 // tagged is a cache with one value, and a func that says what became of it.
-func tagged(t testing.TB, tag string) (*revalidate.Cache, func() string) {
-	t.Helper()
+func tagged(tb testing.TB, tag string) (*revalidate.Cache, func() string) {
+	tb.Helper()
 	ctx := context.Background()
-	cache := newCache(t, revalidate.Config{Logger: silent()})
+	cache := newCache(tb, revalidate.Config{Logger: silent()})
 	o := revalidate.Options{Tags: []string{tag}}
 	if err := revalidate.Set(ctx, cache, "key", o, "old"); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return cache, func() string {
 		before := cache.Metrics()
 		v, err := revalidate.Get(ctx, cache, "key", o, func(context.Context) (string, error) { return "new", nil })
 		switch {
 		case err != nil:
-			t.Fatal(err)
+			tb.Fatal(err)
 		case v == "new":
 			return "fresh"
 		case cache.Metrics().Stale > before.Stale:
@@ -233,10 +233,10 @@ func TestPostInvalidatesWhatItsSignedBodyNames(t *testing.T) {
 	}
 }
 
-type tooMany struct{}
+type tooManyError struct{}
 
-func (tooMany) Error() string   { return "guessing" }
-func (tooMany) StatusCode() int { return 429 }
+func (tooManyError) Error() string   { return "guessing" }
+func (tooManyError) StatusCode() int { return 429 }
 
 func TestEndpointHooks(t *testing.T) {
 	cache, fate := tagged(t, "posts")
@@ -244,7 +244,7 @@ func TestEndpointHooks(t *testing.T) {
 		Cache: cache, Tokens: []string{"s3cret"}, Logger: silent(),
 		Limit: func(r *http.Request) error {
 			if r.Header.Get("X-Many") != "" {
-				return tooMany{}
+				return tooManyError{}
 			}
 			return nil
 		},
@@ -260,7 +260,7 @@ func TestEndpointHooks(t *testing.T) {
 	if rec.Code != 418 || rec.Body.String() != "guessing" || fate() != "kept" {
 		t.Errorf("%d %s", rec.Code, rec.Body)
 	}
-	h = newEndpoint(t, revalidate.EndpointConfig{Cache: cache, Tokens: []string{"s3cret"}, Logger: silent(), Limit: func(*http.Request) error { return tooMany{} }})
+	h = newEndpoint(t, revalidate.EndpointConfig{Cache: cache, Tokens: []string{"s3cret"}, Logger: silent(), Limit: func(*http.Request) error { return tooManyError{} }})
 	rec = httptest.NewRecorder()
 	h.ServeHTTP(rec, httptest.NewRequest("GET", "/webhook?token=s3cret&tag=posts", nil))
 	if rec.Code != 429 || rec.Body.String() != `{"success":false}` {

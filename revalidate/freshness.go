@@ -154,8 +154,7 @@ func arrivalAge(h http.Header, date, asked, now int64) int64 {
 	var value int64
 	if lines := h["Age"]; len(lines) > 0 {
 		item, _ := cutItem(lines[0])
-		n, _ := deltaSeconds(item)
-		value = seconds(n)
+		value = seconds(deltaSeconds(item))
 	}
 	return max(apparent, value+now-asked)
 }

@@ -40,7 +40,7 @@ type InspectorConfig struct {
 	Logger *slog.Logger
 }
 
-// An Inspector is an http.Handler that shows what a cache holds: counts, entries with age, life, size and tags, never their
+// An Inspector is an [http.Handler] that shows what a cache holds: counts, entries with age, life, size and tags, never their
 // contents. GET answers with a page, or with JSON ([Inspection]) where the request's Accept asks for it; a POST of the page's
 // form invalidates a tag or a path, or purges everything. A form that the page did not make is refused, so another site
 // cannot have a visitor's browser send one.
@@ -253,10 +253,7 @@ func (i *Inspector) act(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	value := func(name string) string {
-		v, _ := queryParam(string(body), name)
-		return v
-	}
+	value := func(name string) string { return queryParam(string(body), name) }
 	if subtle.ConstantTimeCompare([]byte(value("token")), []byte(i.token)) != 1 {
 		return ErrForm
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -20,11 +21,11 @@ type refused int
 func (r refused) Error() string   { return "not you" }
 func (r refused) StatusCode() int { return int(r) }
 
-func newInspector(t testing.TB, c revalidate.InspectorConfig) *revalidate.Inspector {
-	t.Helper()
+func newInspector(tb testing.TB, c revalidate.InspectorConfig) *revalidate.Inspector {
+	tb.Helper()
 	i, err := revalidate.NewInspector(c)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return i
 }
@@ -63,10 +64,10 @@ func ExampleNewInspector() {
 }
 
 // filled is a cache with data, responses and variants in it.
-func filled(t testing.TB) *revalidate.Cache {
-	t.Helper()
+func filled(tb testing.TB) *revalidate.Cache {
+	tb.Helper()
 	ctx := context.Background()
-	cache := newCache(t, revalidate.Config{})
+	cache := newCache(tb, revalidate.Config{})
 	_ = revalidate.Set(ctx, cache, "<b>posts</b>", revalidate.Options{Tags: []string{"posts", "<i>"}}, "the contents")
 	h := cache.Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		revalidate.Tag(w, "posts")
@@ -175,9 +176,7 @@ func TestFormsOfTheInspector(t *testing.T) {
 			row.form.Set("token", i.Inspect(context.Background()).Token)
 		}
 		r := httptest.NewRequest("POST", "https://example.com/cache", strings.NewReader(row.form.Encode()))
-		for name, lines := range row.header {
-			r.Header[name] = lines
-		}
+		maps.Copy(r.Header, row.header)
 		rec := httptest.NewRecorder()
 		i.ServeHTTP(rec, r)
 		if rec.Code != row.status || row.status == 303 && rec.Header().Get("Location") != "/cache" {

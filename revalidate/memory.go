@@ -7,8 +7,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/gatehouse-go/gatehouse/internal/invalid"
 	"github.com/maypok86/otter/v2"
+
+	"github.com/gatehouse-go/gatehouse/internal/invalid"
 )
 
 // A Memory is a [Store] in this process's memory, bounded by bytes. When it is full, entries that were read neither

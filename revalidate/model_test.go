@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -16,7 +17,6 @@ import (
 type model struct {
 	keys    map[string]*modelEntry
 	pending map[string]time.Time // of a tag: when what it made stale is to be gone
-	lives   map[string]revalidate.Life
 }
 
 type modelEntry struct {
@@ -53,11 +53,8 @@ func (m *model) settle(now time.Time) {
 
 func (m *model) carrying(match func(tag string) bool, do func(key string, e *modelEntry)) {
 	for key, e := range m.keys {
-		for _, tag := range e.tags {
-			if match(tag) {
-				do(key, e)
-				break
-			}
+		if slices.ContainsFunc(e.tags, match) {
+			do(key, e)
 		}
 	}
 }
@@ -89,6 +86,7 @@ func TestAgainstAModel(t *testing.T) {
 }
 
 func playModel(t *testing.T, seed uint64, steps int) {
+	t.Helper()
 	rng := rand.New(rand.NewPCG(seed, 1))
 	maxMarks := 0
 	if seed%3 == 0 {

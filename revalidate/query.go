@@ -6,19 +6,19 @@ import (
 
 // queryParam returns the value that URLSearchParams.get(name) has for a raw query (WHATWG URL, section 5.1): pairs end
 // at "&" alone, a plus is a space, a percent sign that escapes nothing stands for itself, what is not UTF-8 becomes
-// U+FFFD, and the first pair of the name counts. url.ParseQuery drops pairs that are malformed in its eyes, so the two
-// would not always speak of the same pair.
-func queryParam(raw, name string) (value string, ok bool) {
+// U+FFFD, and the first pair of the name counts; empty where there is none. [url.ParseQuery] drops pairs that are malformed
+// in its eyes, so the two would not always speak of the same pair.
+func queryParam(raw, name string) string {
 	for pair := range strings.SplitSeq(raw, "&") {
 		if pair == "" {
 			continue
 		}
 		key, val, _ := strings.Cut(pair, "=")
 		if formDecode(key) == name {
-			return formDecode(val), true
+			return formDecode(val)
 		}
 	}
-	return "", false
+	return ""
 }
 
 func formDecode(s string) string {

@@ -40,10 +40,14 @@ func (v *response) size() int64 {
 	return size
 }
 
-// hopByHop are the fields that belong to one connection and are not stored (RFC 9111, section 3.1).
-var hopByHop = []string{ //nolint:gochecknoglobals // never written
-	"Connection", "Keep-Alive", "Proxy-Connection", "Te", "Transfer-Encoding", "Upgrade", "Trailer",
-	"Proxy-Authenticate", "Proxy-Authentication-Info", "Proxy-Authorization",
+// hopByHop tells the fields that belong to one connection and are not stored (RFC 9111, section 3.1).
+func hopByHop(name string) bool {
+	switch name {
+	case "Connection", "Keep-Alive", "Proxy-Connection", "Te", "Transfer-Encoding", "Upgrade", "Trailer",
+		"Proxy-Authenticate", "Proxy-Authentication-Info", "Proxy-Authorization":
+		return true
+	}
+	return false
 }
 
 // newResponse makes a stored response of what a handler sent. It takes body over and copies header; the fields in strip are
@@ -51,7 +55,7 @@ var hopByHop = []string{ //nolint:gochecknoglobals // never written
 func newResponse(strip *[]string, status int, header http.Header, body []byte, p policy, now int64) *response {
 	v := &response{status: status, body: body, policy: p, born: now - p.age}
 	skip := func(name string) bool {
-		return name == "Age" || name == "Content-Length" || slices.Contains(hopByHop, name) || slices.Contains(p.omit, name)
+		return name == "Age" || name == "Content-Length" || hopByHop(name) || slices.Contains(p.omit, name)
 	}
 	var listed []string // fields named in Connection are hop-by-hop too
 	for _, line := range header["Connection"] {

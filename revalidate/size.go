@@ -61,8 +61,8 @@ func (s *sizer) beyond(v reflect.Value) int64 {
 		return s.list(v, 0)
 	case reflect.Struct:
 		var sum int64
-		for i := range v.NumField() {
-			sum += s.beyond(v.Field(i))
+		for _, field := range v.Fields() {
+			sum += s.beyond(field)
 		}
 		return sum
 	case reflect.Map:
@@ -109,8 +109,8 @@ func flat(t reflect.Type) bool {
 	case reflect.Array:
 		return flat(t.Elem())
 	case reflect.Struct:
-		for i := range t.NumField() {
-			if !flat(t.Field(i).Type) {
+		for field := range t.Fields() {
+			if !flat(field.Type) {
 				return false
 			}
 		}

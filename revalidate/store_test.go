@@ -18,11 +18,11 @@ import (
 	"github.com/gatehouse-go/gatehouse/revalidate/storetest"
 )
 
-func newMemory(t testing.TB, bytes int64) *revalidate.Memory {
-	t.Helper()
+func newMemory(tb testing.TB, bytes int64) *revalidate.Memory {
+	tb.Helper()
 	m, err := revalidate.NewMemory(bytes)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return m
 }
@@ -102,13 +102,20 @@ func ExampleNewMemory() {
 }
 
 func TestStores(t *testing.T) {
+	t.Parallel()
 	for _, row := range []struct {
 		name string
 		open func(*testing.T) revalidate.Store
 	}{
-		{"memory", func(t *testing.T) revalidate.Store { return newMemory(t, 8<<20) }},
+		{"memory", func(t *testing.T) revalidate.Store {
+			t.Helper()
+			return newMemory(t, 8<<20)
+		}},
 		{"bytes", func(*testing.T) revalidate.Store { return &wire{} }},
-		{"memory before bytes", func(t *testing.T) revalidate.Store { return revalidate.NewTiered(newMemory(t, 8<<20), &wire{}) }},
+		{"memory before bytes", func(t *testing.T) revalidate.Store {
+			t.Helper()
+			return revalidate.NewTiered(newMemory(t, 8<<20), &wire{})
+		}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
@@ -304,7 +311,7 @@ func TestWhatIsNoEncodedEntry(t *testing.T) {
 	ask{}.do(cache.Wrap(counting(&calls, "Cache-Control", "max-age=60", "Vary", "Accept")))
 	_ = revalidate.Set(context.Background(), cache, "key", revalidate.Options{Tags: []string{"a"}}, "value")
 	for key, b := range far.bytes {
-		for n := range len(b) {
+		for n := range b {
 			if err := new(revalidate.Entry).UnmarshalBinary(b[:n]); !errors.Is(err, revalidate.ErrEncoding) {
 				t.Errorf("%q cut at %d of %d: %v", key, n, len(b), err)
 			}

@@ -15,9 +15,9 @@ import (
 )
 
 // freshBy reports whether a response with this field is reused, where Cache-Control would forbid it.
-func freshBy(t testing.TB, name string, lines ...string) bool {
-	t.Helper()
-	cache := newCache(t, revalidate.Config{Logger: silent()})
+func freshBy(tb testing.TB, name string, lines ...string) bool {
+	tb.Helper()
+	cache := newCache(tb, revalidate.Config{Logger: silent()})
 	var calls atomic.Int64
 	h := cache.Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header()[http.CanonicalHeaderKey(name)] = lines

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"hash/maphash"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/gatehouse-go/gatehouse/internal/problem"
@@ -238,14 +240,7 @@ func stated(r *http.Request) string {
 	if !conditional(r) {
 		return ""
 	}
-	none, since := r.Header["If-None-Match"], r.Header["If-Modified-Since"]
-	all := make([]string, 0, len(none)+len(since)+1)
-	all = append(append(append(all, none...), "\n"), since...)
-	key := ""
-	for _, line := range all {
-		key += line + "\n"
-	}
-	return key
+	return strings.Join(r.Header["If-None-Match"], "\n") + "\n\n" + strings.Join(r.Header["If-Modified-Since"], "\n")
 }
 
 // start runs the handler for x; false means that the cache is closed.
@@ -389,9 +384,7 @@ func sendInterim(w http.ResponseWriter, in interim) {
 	}
 	w.WriteHeader(in.status)
 	clear(h)
-	for name, lines := range before {
-		h[name] = lines
-	}
+	maps.Copy(h, before)
 }
 
 // stream sends what the handler writes as it is written.
@@ -422,7 +415,7 @@ func (h *wrapped) stream(ctx context.Context, w http.ResponseWriter, r *http.Req
 		if t, ok := httpDate(header["Last-Modified"]); ok {
 			modified = t
 		}
-		if notModified(r, header.Get("Etag"), modified) {
+		if notModified(r, header.Get("ETag"), modified) {
 			strip304(out)
 			w.WriteHeader(http.StatusNotModified)
 			return
@@ -458,9 +451,7 @@ func (h *wrapped) stream(ctx context.Context, w http.ResponseWriter, r *http.Req
 			return
 		}
 	}
-	for name, lines := range x.trailer {
-		out[name] = lines
-	}
+	maps.Copy(out, x.trailer)
 	if x.failed() {
 		panic(http.ErrAbortHandler) // the client must not take what it has for the whole
 	}

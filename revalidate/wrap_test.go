@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -33,9 +34,7 @@ func (a ask) do(h http.Handler) *http.Response {
 		target = "http://example.com/page"
 	}
 	r := httptest.NewRequest(method, target, nil)
-	for name, lines := range a.header {
-		r.Header[name] = lines
-	}
+	maps.Copy(r.Header, a.header)
 	rec := httptest.NewRecorder()
 	h.ServeHTTP(rec, r)
 	return rec.Result()
@@ -59,11 +58,11 @@ func counting(calls *atomic.Int64, pairs ...string) http.Handler {
 	})
 }
 
-func text(t testing.TB, res *http.Response) string {
-	t.Helper()
+func text(tb testing.TB, res *http.Response) string {
+	tb.Helper()
 	b, err := io.ReadAll(res.Body)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return string(b)
 }

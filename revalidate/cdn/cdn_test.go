@@ -66,11 +66,12 @@ func many(n int) []string {
 	return tags
 }
 
-func must[T any](t testing.TB) func(T, error) T {
+func must[T any](tb testing.TB) func(T, error) T {
+	tb.Helper()
 	return func(v T, err error) T {
-		t.Helper()
+		tb.Helper()
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		return v
 	}
@@ -211,7 +212,7 @@ func ExampleNewVarnish() {
 }
 
 func TestConfigsThatAreRefused(t *testing.T) {
-	for name, make := range map[string]func() error{
+	for name, build := range map[string]func() error{
 		"Fastly, all at once": func() error {
 			_, err := cdn.NewFastly(cdn.FastlyConfig{API: "ftp://x", Timeout: -1})
 			return err
@@ -222,7 +223,7 @@ func TestConfigsThatAreRefused(t *testing.T) {
 		},
 	} {
 		var joined interface{ Unwrap() []error }
-		if err := make(); !errors.As(err, &joined) || len(joined.Unwrap()) != 4 {
+		if err := build(); !errors.As(err, &joined) || len(joined.Unwrap()) != 4 {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

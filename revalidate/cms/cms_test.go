@@ -52,11 +52,17 @@ func TestSources(t *testing.T) {
 		body   string
 		want   string // action, type, id, slug, tags of each change
 	}{
-		{"Contentful, an entry", cms.Contentful, http.Header{"X-Contentful-Topic": {"ContentManagement.Entry.publish"}},
+		{
+			"Contentful, an entry", cms.Contentful,
+			http.Header{"X-Contentful-Topic": {"ContentManagement.Entry.publish"}},
 			`{"sys":{"type":"Entry","id":"5KsDBWseXY6QegucYAoacS","contentType":{"sys":{"type":"Link","linkType":"ContentType","id":"blogPost"}}},"fields":{"slug":{"en-US":"hello","de":"hallo"}}}`,
-			"publish blogPost 5KsDBWseXY6QegucYAoacS hallo []"},
-		{"Contentful, an entry that is gone", cms.Contentful, http.Header{"X-Contentful-Topic": {"ContentManagement.Entry.unpublish"}},
-			`{"sys":{"type":"DeletedEntry","id":"1","contentType":{"sys":{"id":"page"}}}}`, "unpublish page 1  []"},
+			"publish blogPost 5KsDBWseXY6QegucYAoacS hallo []",
+		},
+		{
+			"Contentful, an entry that is gone", cms.Contentful,
+			http.Header{"X-Contentful-Topic": {"ContentManagement.Entry.unpublish"}},
+			`{"sys":{"type":"DeletedEntry","id":"1","contentType":{"sys":{"id":"page"}}}}`, "unpublish page 1  []",
+		},
 		{"Contentful, an asset", cms.Contentful, nil, `{"sys":{"type":"DeletedAsset","id":"a"}}`, " asset a  []"},
 		{"Sanity, a document", cms.Sanity, http.Header{"Sanity-Operation": {"update"}}, `{"_id":"drafts.abc","_type":"post","slug":{"_type":"slug","current":"hello"}}`, "update post abc hello []"},
 		{"Sanity, a projection", cms.Sanity, http.Header{"Sanity-Document-Id": {"xyz"}}, `{"_type":"post","slug":"hello"}`, " post xyz hello []"},
@@ -75,9 +81,11 @@ func TestSources(t *testing.T) {
 		{"Prismic", cms.Prismic, nil, `{"type":"api-update","secret":"s","masterRef":"X","domain":"d","documents":["WvAAA","WvBBB"]}`, "api-update document WvAAA  []; api-update document WvBBB  []"},
 		{"Prismic, a release", cms.Prismic, nil, `{"type":"api-update","documents":[]}`, "api-update document   []"},
 		{"Prismic, a test", cms.Prismic, nil, `{"type":"test-trigger"}`, ""},
-		{"DatoCMS, a record", cms.DatoCMS, nil,
+		{
+			"DatoCMS, a record", cms.DatoCMS, nil,
 			`{"environment":"main","entity_type":"item","event_type":"publish","entity":{"type":"item","id":"348295724","attributes":{"slug":"hello"},"relationships":{"item_type":{"data":{"type":"item_type","id":"7690234"}}}},"related_entities":[{"type":"user","id":"1"},{"type":"item_type","id":"7690234","attributes":{"api_key":"blog_post"}}]}`,
-			"publish blog_post 348295724 hello []"},
+			"publish blog_post 348295724 hello []",
+		},
 		{"DatoCMS, a record without its model", cms.DatoCMS, nil, `{"entity_type":"item","event_type":"update","entity":{"id":"1","attributes":{"slug":{"en":"x"}},"relationships":{"item_type":{"data":{"id":"77"}}}}}`, "update 77 1  []"},
 		{"DatoCMS, an upload", cms.DatoCMS, nil, `{"entity_type":"upload","event_type":"delete","entity":{"id":"5"}}`, "delete upload 5  []"},
 		{"DatoCMS, cache tags", cms.DatoCMS, nil, `{"entity_type":"cda_cache_tags","event_type":"invalidate","entity":{"id":"cda_cache_tags","type":"cda_cache_tags","attributes":{"tags":["N*r;L","6-KZ@"]}}}`, "invalidate cda_cache_tags cda_cache_tags  [N*r;L 6-KZ@]"},

@@ -13,32 +13,36 @@ import (
 	"github.com/gatehouse-go/gatehouse/revalidate"
 )
 
-// checks are the promises, each with a check that gets a store of its own.
-var checks = []struct { //nolint:gochecknoglobals // never written
-	promise string
-	check   func(revalidate.Store) error
-}{
-	{"what is saved is loaded", loads},
-	{"an absent key is no error", absent},
-	{"the last save counts", replaces},
-	{"what is deleted is gone", deletes},
-	{"what is cleared is gone", clears},
-	{"keys are bytes", keys},
-	{"what has ended is not loaded", ends},
-	{"what has ended before it is saved replaces what was there", endsAtOnce},
-	{"usage counts bytes", usage},
-	{"what is listed is what is there", lists},
-	{"many use it at once", together},
-	{"a cache works on it", cache},
+type promise struct {
+	name  string
+	check func(revalidate.Store) error
+}
+
+// promises are what is checked, each with a store of its own.
+func promises() []promise {
+	return []promise{
+		{"what is saved is loaded", loads},
+		{"an absent key is no error", absent},
+		{"the last save counts", replaces},
+		{"what is deleted is gone", deletes},
+		{"what is cleared is gone", clears},
+		{"keys are bytes", keys},
+		{"what has ended is not loaded", ends},
+		{"what has ended before it is saved replaces what was there", endsAtOnce},
+		{"usage counts bytes", usage},
+		{"what is listed is what is there", lists},
+		{"many use it at once", together},
+		{"a cache works on it", cache},
+	}
 }
 
 // Run checks the stores that open returns, each promise in a subtest with a store of its own, empty, with room for at least
 // 1 MiB; open registers its cleanup with t. Run takes a few seconds, for it waits for entries to end.
 func Run(t *testing.T, open func(t *testing.T) revalidate.Store) {
 	t.Helper()
-	for _, c := range checks {
-		t.Run(c.promise, func(t *testing.T) {
-			if err := c.check(open(t)); err != nil {
+	for _, p := range promises() {
+		t.Run(p.name, func(t *testing.T) {
+			if err := p.check(open(t)); err != nil {
 				t.Error(err)
 			}
 		})
@@ -48,9 +52,9 @@ func Run(t *testing.T, open func(t *testing.T) revalidate.Store) {
 // Check is Run without a test: it returns the promises that are broken, by name.
 func Check(open func() revalidate.Store) map[string]error {
 	broken := make(map[string]error)
-	for _, c := range checks {
-		if err := c.check(open()); err != nil {
-			broken[c.promise] = err
+	for _, p := range promises() {
+		if err := p.check(open()); err != nil {
+			broken[p.name] = err
 		}
 	}
 	return broken
@@ -67,14 +71,14 @@ func entry(value any, life time.Duration, tags ...string) *revalidate.Entry {
 func expect(s revalidate.Store, key, tags string) error {
 	e, err := s.Load(context.Background(), key)
 	if err != nil {
-		return fmt.Errorf("Load of %q: %w", key, err)
+		return fmt.Errorf("load of %q: %w", key, err)
 	}
 	got := ""
 	if e != nil {
 		got = strings.Join(e.Tags(), " ")
 	}
 	if got != tags {
-		return fmt.Errorf("Load of %q: the entry tagged %q, want %q", key, got, tags)
+		return fmt.Errorf("load of %q: the entry tagged %q, want %q", key, got, tags)
 	}
 	return nil
 }
@@ -169,7 +173,7 @@ func usage(s revalidate.Store) error {
 		}
 	}
 	if u := s.Usage(); u.MaxBytes > 0 && u.Bytes > u.MaxBytes || u.Entries < 0 || u.Bytes < 0 || u.Evictions < 0 {
-		return fmt.Errorf("Usage: %+v", u)
+		return fmt.Errorf("usage: %+v", u)
 	}
 	return nil
 }
@@ -185,12 +189,12 @@ func lists(s revalidate.Store) error {
 	for key, e := range s.All(context.Background()) {
 		n, found := strings.CutPrefix(key, "key")
 		if !found || seen[key] || strings.Join(e.Tags(), " ") != "tag"+n {
-			return fmt.Errorf("All: %q with tags %q, listed before: %v", key, e.Tags(), seen[key])
+			return fmt.Errorf("listed: %q with tags %q, listed before: %v", key, e.Tags(), seen[key])
 		}
 		seen[key] = true
 	}
 	if len(seen) != 0 && len(seen) != 10 {
-		return fmt.Errorf("All: %d of 10 entries", len(seen))
+		return fmt.Errorf("listed: %d of 10 entries", len(seen))
 	}
 	for range s.All(context.Background()) {
 		break // a listing may be left at any time
@@ -217,7 +221,7 @@ func together(s revalidate.Store) error {
 				default:
 					var loaded *revalidate.Entry
 					if loaded, err = s.Load(ctx, key); loaded != nil && len(loaded.Tags()) != 1 {
-						err = fmt.Errorf("Load: tags %q", loaded.Tags())
+						err = fmt.Errorf("load: tags %q", loaded.Tags())
 					}
 				}
 				failed[worker] = errors.Join(failed[worker], err)
@@ -243,7 +247,7 @@ func cache(s revalidate.Store) error {
 				return []post{{"Hello"}}, nil
 			})
 			if err != nil || len(got) != 1 || got[0].Title != "Hello" || fetched != want {
-				return fmt.Errorf("Get: %v, %w, fetched %d times, want %d", got, err, fetched, want)
+				return fmt.Errorf("read: %v, %w, fetched %d times, want %d", got, err, fetched, want)
 			}
 			return nil
 		}
