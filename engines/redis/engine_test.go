@@ -1,0 +1,308 @@
+package redis_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse/security"
+
+	"github.com/gatehouse-go/gatehouse/engines/redis"
+)
+
+func TestPingOfAServerThatIsThere(t *testing.T) {
+	if err := start(t).engine().Ping(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAnIdleConnectionThatTheServerClosedIsNoFailure(t *testing.T) {
+	s := start(t)
+	e := s.engine(func(c *redis.Config) { c.OnDegraded = func(err error) { t.Errorf("degraded: %v", err) } })
+	for range 5 {
+		if err := e.Ping(t.Context()); err != nil {
+			t.Error(err)
+		}
+		s.do("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+	}
+}
+
+func TestEngineTellsOfAnOutageOnce(t *testing.T) {
+	s := start(t)
+	var log bytes.Buffer
+	var told []error
+	e := s.engine(func(c *redis.Config) {
+		c.Timeout = 200 * time.Millisecond
+		c.Logger = slog.New(slog.NewTextHandler(&log, nil))
+		c.OnDegraded = func(err error) { told = append(told, err) }
+	})
+	for range 2 {
+		if err := e.Ping(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		s.kill()
+		for range 20 {
+			if err := e.Ping(t.Context()); !errors.Is(err, redis.ErrOut) {
+				t.Errorf("during the outage: %v", err)
+			}
+		}
+		s.run()
+		eventually(t, "the server answers again", func() bool { return e.Ping(t.Context()) == nil })
+	}
+	if len(told) != 4 || !errors.Is(told[0], redis.ErrOut) || told[1] != nil || !errors.Is(told[2], redis.ErrOut) || told[3] != nil {
+		t.Errorf("told: %v", told)
+	}
+	if n, m := strings.Count(log.String(), "redis is out"), strings.Count(log.String(), "redis answers again"); n != 2 || m != 2 {
+		t.Errorf("log of two outages:\n%s", log.String())
+	}
+}
+
+// A server that hangs holds no more than MaxPending calls, each no longer than Timeout, and leaves no goroutine behind.
+func TestAServerThatHangsHoldsFewCallsAndNotForLong(t *testing.T) {
+	s := start(t)
+	e := s.engine(func(c *redis.Config) { c.Timeout = 300 * time.Millisecond; c.MaxPending = 16 })
+	if err := e.Ping(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	before := runtime.NumGoroutine()
+	s.signal(syscall.SIGSTOP)
+	var all sync.WaitGroup
+	var busy, out atomic.Int64
+	for range 400 {
+		all.Go(func() {
+			began := time.Now()
+			switch err := e.Ping(t.Context()); {
+			case errors.Is(err, redis.ErrBusy):
+				busy.Add(1)
+			case errors.Is(err, redis.ErrOut):
+				out.Add(1)
+			default:
+				t.Errorf("from a server that hangs: %v", err)
+			}
+			if took := time.Since(began); took > 2*time.Second {
+				t.Errorf("a call took %v", took)
+			}
+		})
+	}
+	all.Wait()
+	if busy.Load() == 0 || out.Load() == 0 || out.Load() > 100 {
+		t.Errorf("%d calls were refused for room, %d waited", busy.Load(), out.Load())
+	}
+	s.signal(syscall.SIGCONT)
+	eventually(t, "the server answers again", func() bool { return e.Ping(t.Context()) == nil })
+	eventually(t, "all places are free", func() bool {
+		for range 16 {
+			if e.Ping(t.Context()) != nil {
+				return false
+			}
+		}
+		return true
+	})
+	eventually(t, "no goroutine is left", func() bool { return runtime.NumGoroutine() <= before+4 })
+}
+
+func TestACallerThatGivesUpIsNoOutage(t *testing.T) {
+	s := start(t)
+	e := s.engine(func(c *redis.Config) { c.OnDegraded = func(err error) { t.Errorf("degraded: %v", err) } })
+	if err := e.Ping(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for range 20 {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Microsecond)
+		<-ctx.Done()
+		if err := e.Ping(ctx); !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, redis.ErrOut) {
+			t.Errorf("%v", err)
+		}
+		cancel()
+	}
+	if err := e.Ping(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAClosedEngineRefuses(t *testing.T) {
+	s := start(t)
+	used, fresh := s.engine(), s.engine()
+	if err := used.Ping(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range []*redis.Engine{used, fresh} {
+		e.Close()
+		if err := e.Ping(t.Context()); !errors.Is(err, redis.ErrClosed) {
+			t.Error(err)
+		}
+	}
+}
+
+func TestCloseEndsCallsThatWait(t *testing.T) {
+	s := start(t)
+	e := s.engine(func(c *redis.Config) { c.Timeout = time.Second })
+	if err := e.Ping(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s.signal(syscall.SIGSTOP)
+	failed := make(chan error)
+	go func() { failed <- e.Ping(t.Context()) }()
+	time.Sleep(100 * time.Millisecond) // the call waits by now; if not, it is refused as one that came later
+	e.Close()
+	if err := <-failed; !errors.Is(err, redis.ErrClosed) {
+		t.Error(err)
+	}
+}
+
+func TestCloseEndsAnAttemptToConnect(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0") // accepts, and never answers
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	e := engineAt(t, func(c *redis.Config) { c.Addresses = []string{l.Addr().String()}; c.Timeout = time.Second })
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if err := e.Ping(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Error(err)
+	}
+	e.Close()
+	if err := e.Ping(t.Context()); !errors.Is(err, redis.ErrClosed) {
+		t.Error(err)
+	}
+}
+
+func TestAWrongPasswordIsSaidAndNotShown(t *testing.T) {
+	s := start(t, "--requirepass", "right")
+	const wrong = "hunter2-and-more"
+	var log bytes.Buffer
+	e := s.engine(func(c *redis.Config) { c.Password = wrong; c.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
+	for range 5 {
+		err := e.Ping(t.Context())
+		if !errors.Is(err, redis.ErrOut) || strings.Contains(err.Error(), wrong) {
+			t.Error(err)
+		}
+	}
+	if !strings.Contains(log.String(), "WRONGPASS") || strings.Contains(log.String(), wrong) {
+		t.Errorf("log: %s", log.String())
+	}
+	if err := s.engine(func(c *redis.Config) { c.Password = "right"; c.DB = 7 }).Ping(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// The user has what the package documentation says, and no more.
+func TestAnACLUserOfOnePrefix(t *testing.T) {
+	s := start(t)
+	if err := s.do("ACL", "SETUSER", "app", "on", ">secret", "~shop:*", "+@connection", "+@scripting", "+@read", "+@write", "+time", "+cluster|slots", "+cluster|shards", "-@dangerous").Error(); err != nil {
+		t.Fatal(err)
+	}
+	take := []security.RateTake{{Key: "a", Interval: time.Hour, Burst: 5, Cost: 1}}
+	user := func(c *redis.Config) { c.Username, c.Password = "app", "secret" }
+	own := s.engine(user, func(c *redis.Config) { c.Prefix = "shop:" })
+	if err := own.NewRateStore(redis.RateConfig{}).Take(t.Context(), take, make([]security.RateTaken, 1)); err != nil {
+		t.Error(err)
+	}
+	other := s.engine(user, func(c *redis.Config) { c.Prefix = "bank:" })
+	if err := other.NewRateStore(redis.RateConfig{}).Take(t.Context(), take, make([]security.RateTaken, 1)); err == nil || !strings.Contains(err.Error(), "NOPERM") {
+		t.Errorf("another's prefix: %v", err)
+	}
+}
+
+// sentinel starts a Sentinel that watches s under the name main, and returns its address.
+func sentinel(t *testing.T, s *server) string {
+	t.Helper()
+	if _, err := exec.LookPath("redis-server"); err != nil {
+		t.Skip("redis-server is not installed")
+	}
+	host, port, _ := net.SplitHostPort(s.address)
+	address := freeAddress(t)
+	_, own, _ := net.SplitHostPort(address)
+	file := filepath.Join(t.TempDir(), "sentinel.conf")
+	if err := os.WriteFile(file, []byte("port "+own+"\nbind 127.0.0.1\nsentinel monitor main "+host+" "+port+" 1\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	process := exec.Command("redis-server", file, "--sentinel")
+	process.Stdout = io.Discard
+	if err := process.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = process.Process.Kill(); _ = process.Wait() })
+	return address
+}
+
+func TestThePrimaryIsFoundThroughSentinel(t *testing.T) {
+	s := start(t)
+	address := sentinel(t, s)
+	e := engineAt(t, func(c *redis.Config) { c.Addresses, c.MasterSet = []string{address}, "main" })
+	eventually(t, "the Sentinel knows the primary", func() bool { return e.Ping(t.Context()) == nil })
+	take := []security.RateTake{{Key: "a", Interval: time.Hour, Burst: 5, Cost: 1}}
+	if err := e.NewRateStore(redis.RateConfig{}).Take(t.Context(), take, make([]security.RateTaken, 1)); err != nil {
+		t.Fatal(err)
+	}
+	if n, _ := s.do("DBSIZE").AsInt64(); n != 1 {
+		t.Errorf("%d keys on the primary", n)
+	}
+}
+
+// cluster starts three nodes that share the slots, and returns their addresses.
+func cluster(t *testing.T) []string {
+	t.Helper()
+	var addresses []string
+	for _, slots := range [][2]string{{"0", "5000"}, {"5001", "11000"}, {"11001", "16383"}} {
+		_, bus, _ := net.SplitHostPort(freeAddress(t))
+		s := start(t, "--cluster-enabled", "yes", "--cluster-port", bus)
+		if err := s.do("CLUSTER", "ADDSLOTSRANGE", slots[0], slots[1]).Error(); err != nil {
+			t.Fatal(err)
+		}
+		host, port, _ := net.SplitHostPort(s.address)
+		for _, other := range addresses {
+			if err := (&server{t: t, address: other}).do("CLUSTER", "MEET", host, port, bus).Error(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		addresses = append(addresses, s.address)
+	}
+	for _, address := range addresses {
+		eventually(t, "the nodes know each other", func() bool {
+			info, _ := (&server{t: t, address: address}).do("CLUSTER", "INFO").ToString()
+			return strings.Contains(info, "cluster_state:ok") && strings.Contains(info, "cluster_known_nodes:3")
+		})
+	}
+	return addresses
+}
+
+func TestEachPieceWorksInACluster(t *testing.T) {
+	addresses := cluster(t)
+	e := engineAt(t, func(c *redis.Config) { c.Addresses = addresses })
+	two := []security.RateTake{
+		{Key: "ip:one", Interval: time.Hour, Burst: 5, Cost: 1},
+		{Key: "user:two", Interval: time.Hour, Burst: 5, Cost: 1},
+	}
+	states := make([]security.RateTaken, 2)
+	if err := e.NewRateStore(redis.RateConfig{}).Take(t.Context(), two, states); err != nil || states[1].Remaining != 4 {
+		t.Errorf("buckets of two clients: %+v, %v", states, err)
+	}
+	for i := range 30 {
+		client := strconv.Itoa(i)
+		two[0].Key, two[1].Key = "day:"+client, "burst:"+client
+		if err := e.NewRateStore(redis.RateConfig{Spread: true}).Take(t.Context(), two, states); err != nil || states[1].Remaining != 4 {
+			t.Errorf("two buckets of one client: %+v, %v", states, err)
+		}
+	}
+	for _, address := range addresses {
+		if n, _ := (&server{t: t, address: address}).do("DBSIZE").AsInt64(); n == 0 {
+			t.Errorf("no buckets on one of three nodes")
+		}
+	}
+}

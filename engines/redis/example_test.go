@@ -1,0 +1,66 @@
+package redis_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse/security"
+	"golang.org/x/time/rate"
+
+	"github.com/gatehouse-go/gatehouse/engines/redis"
+)
+
+func ExampleNew() {
+	engine, err := redis.New(redis.Config{
+		Addresses: []string{"127.0.0.1:6379"},
+		Username:  "app",
+		Password:  "read it from the environment or a file",
+		Prefix:    "shop:",
+		Timeout:   200 * time.Millisecond,
+		OnDegraded: func(err error) {
+			// raise or clear an alert
+		},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer engine.Close()
+
+	_, err = redis.New(redis.Config{Timeout: time.Hour})
+	fmt.Println(err)
+	// Output:
+	// redis: Addresses must name a server
+	// redis: Timeout = 1h0m0s must be from 1ms to 1m
+}
+
+func ExampleEngine_NewRateStore() {
+	engine, err := redis.New(redis.Config{Addresses: []string{"127.0.0.1:1"}}) // where no server is
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer engine.Close()
+	limit, err := security.NewRateLimit(security.RateLimitConfig{
+		Policies: []security.RatePolicy{{Limit: rate.Every(6 * time.Second), Burst: 10, Key: security.ByIP()}},
+		Store:    engine.NewRateStore(redis.RateConfig{}),
+		Outage:   security.OutageLocal, LocalShare: 1.0 / 4, // four instances
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	http.Handle("POST /comments", limit.Wrap(http.NotFoundHandler()))
+
+	for range 3 {
+		_, err := limit.Allow(context.Background(), "192.0.2.1", 1)
+		fmt.Println(errors.Is(err, security.ErrRateLimited))
+	}
+	// Output:
+	// false
+	// false
+	// true
+}

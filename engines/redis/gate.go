@@ -1,0 +1,57 @@
+package redis
+
+import (
+	"context"
+	"log/slog"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// tolerance is how many calls in a row must fail before the server counts as out: one broken connection is no outage.
+	tolerance = 3
+	// pause is how long a server that is out is left alone between attempts.
+	pause = 500 * time.Millisecond
+)
+
+// gate keeps calls from a server that is out, but for one at a time that tries it.
+type gate struct {
+	start      time.Time
+	onDegraded func(error)
+	logger     *slog.Logger
+	failures   atomic.Int64 // since the last answer
+	downUntil  atomic.Int64 // nanoseconds since start at which to try again; 0 while the server answers
+}
+
+// enter reports whether a call may ask the server.
+func (g *gate) enter() bool {
+	down := g.downUntil.Load()
+	now := int64(time.Since(g.start))
+	return down == 0 || now >= down && g.downUntil.CompareAndSwap(down, now+int64(pause))
+}
+
+func (g *gate) failed(ctx context.Context, err error) {
+	if g.failures.Add(1) < tolerance {
+		return
+	}
+	if g.downUntil.Swap(int64(time.Since(g.start)+pause)) == 0 {
+		g.logger.LogAttrs(ctx, slog.LevelError, "redis is out", slog.Any("cause", err))
+		g.tell(err)
+	}
+}
+
+func (g *gate) answered(ctx context.Context) {
+	if g.failures.Load() != 0 {
+		g.failures.Store(0)
+	}
+	if g.downUntil.Load() != 0 && g.downUntil.Swap(0) != 0 {
+		g.logger.LogAttrs(ctx, slog.LevelInfo, "redis answers again")
+		g.tell(nil)
+	}
+}
+
+func (g *gate) tell(err error) {
+	if g.onDegraded != nil {
+		g.onDegraded(err)
+	}
+}

@@ -1,0 +1,136 @@
+package redis_test
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"os"
+	"os/exec"
+	"strconv"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/redis/rueidis"
+
+	"github.com/gatehouse-go/gatehouse/engines/redis"
+)
+
+// server is a redis-server of the test's own, which it may kill, stop and start again.
+type server struct {
+	t       *testing.T
+	address string
+	args    []string
+	process *exec.Cmd
+}
+
+// start starts a server on a free port of the loopback address, and stops it when the test ends.
+func start(t *testing.T, args ...string) *server {
+	t.Helper()
+	if _, err := exec.LookPath("redis-server"); err != nil {
+		if os.Getenv("GATEHOUSE_REQUIRE_ENGINES") != "" {
+			t.Fatal("redis-server is not installed")
+		}
+		t.Skip("redis-server is not installed")
+	}
+	s := &server{t: t, address: freeAddress(t), args: args}
+	s.run()
+	t.Cleanup(s.kill)
+	return s
+}
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// run starts the server's process and waits until it answers.
+func (s *server) run() {
+	s.t.Helper()
+	host, port, _ := net.SplitHostPort(s.address)
+	s.process = exec.Command("redis-server", append([]string{"--bind", host, "--port", port, "--save", "", "--appendonly", "no", "--dir", s.t.TempDir()}, s.args...)...)
+	if err := s.process.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	for range 500 {
+		if c, err := net.Dial("tcp", s.address); err == nil {
+			c.Close()
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	s.t.Fatal("redis-server does not listen")
+}
+
+// kill is kill -9.
+func (s *server) kill() {
+	_ = s.process.Process.Kill()
+	_ = s.process.Wait()
+}
+
+func (s *server) signal(sig syscall.Signal) {
+	s.t.Helper()
+	if err := s.process.Process.Signal(sig); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// do sends one command of the test's own, beside the engine.
+func (s *server) do(command ...string) rueidis.RedisResult {
+	s.t.Helper()
+	c, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{s.address}, DisableCache: true, ForceSingleClient: true})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer c.Close()
+	return c.Do(context.Background(), c.B().Arbitrary(command...).Build())
+}
+
+// engine returns an engine on the server, closed when the test ends.
+func (s *server) engine(edit ...func(*redis.Config)) *redis.Engine {
+	s.t.Helper()
+	return engineAt(s.t, append([]func(*redis.Config){func(c *redis.Config) { c.Addresses = []string{s.address} }}, edit...)...)
+}
+
+func engineAt(t *testing.T, edit ...func(*redis.Config)) *redis.Engine {
+	t.Helper()
+	c := redis.Config{Timeout: 5 * time.Second, Logger: slog.New(slog.DiscardHandler)}
+	for _, f := range edit {
+		f(&c)
+	}
+	e, err := redis.New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(e.Close)
+	return e
+}
+
+// prefixes gives each store that a suite opens keys of its own on one server.
+type prefixes struct {
+	mu sync.Mutex
+	n  int
+}
+
+func (p *prefixes) next(c *redis.Config) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.n++
+	c.Prefix = "test" + strconv.Itoa(p.n) + ":"
+}
+
+// eventually waits until ok returns true; it fails the test when that takes longer than ten seconds.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for until := time.Now().Add(10 * time.Second); !ok(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(until) {
+			t.Fatalf("not within ten seconds: %s", what)
+		}
+	}
+}
