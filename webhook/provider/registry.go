@@ -90,6 +90,7 @@ func New(id string, secrets ...webhook.Secret) (webhook.Scheme, error) {
 //   - meta: a handshake whose verify token is the last of secrets;
 //   - strapi, datocms: the token in any header field, since settings name it;
 //   - token: in the query, in Authorization (Bearer) or in the field X-Webhook-Token;
+//   - websub: a handshake for any topic;
 //   - rfc9421: a shared secret that is not base64 is used as text.
 //
 // A receiver must not use it.
@@ -122,6 +123,9 @@ func Inspect(id string, secrets ...webhook.Secret) (webhook.Scheme, error) {
 	case Token:
 		s.Bearer, s.Header = true, "X-Webhook-Token"
 		s.Methods = []string{http.MethodPost, http.MethodGet}
+		return s, nil
+	case WebSub:
+		s.anyTopic = true
 		return s, nil
 	case RFC9421:
 		s.rawSecrets = true

@@ -88,6 +88,10 @@ func TestNewAndInspect(t *testing.T) {
 	if events := inspected("cloudevents", "t").(provider.CloudEvents); !slices.Equal(events.Origins, []string{"*"}) {
 		t.Errorf("origins %q", events.Origins)
 	}
+	hub := delivery{scheme: inspected("websub", "s"), url: "https://example.com/hook?hub.mode=subscribe&hub.topic=https%3A%2F%2Fexample.com%2Fany&hub.challenge=c", method: "GET"}
+	if reply, err := hub.prepared(t).(webhook.Handshaker).Handshake(hub.request(t), nil); err != nil || string(reply.Body) != "c" {
+		t.Errorf("WebSub's handshake for any topic: %v, %v", reply, err)
+	}
 	own := secret("a", "b")
 	scheme, _ := provider.New("github", own...)
 	own[0] = webhook.Secret{}

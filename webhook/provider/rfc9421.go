@@ -22,8 +22,8 @@ import (
 // @target-uri, @authority, @path and the like are those of the endpoint's public URL, which is therefore required, with the query as
 // received. Fields are covered whole; the component parameters sf, key, bs, req and tr are not supported.
 //
-// ID is the parameter nonce, which is signed: deduplication goes by it, and without one by method, target, body and created. Tolerance
-// of created: 5 minutes both ways.
+// ID is the parameter nonce, which is signed: deduplication goes by it and the signature's keyid, because a nonce is unique for its sender
+// alone; without one by method, target, body and created. Tolerance of created: 5 minutes both ways.
 type RFC9421 struct {
 	// Secrets are the keys: shared secrets as base64 of at least 16 bytes, or public keys or certificates as PEM or base64 of DER. A key
 	// that is Named is used only for signatures with that keyid; one without a name for any. Newest first; at least one is required.

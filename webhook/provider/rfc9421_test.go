@@ -311,6 +311,8 @@ func TestMessageSignatureIdentity(t *testing.T) {
 		"later":        {`("@method" "@target-uri");created=1764000001`, whole, nil, ""},
 		"an old nonce": {`("@method" "@target-uri");created=1764000000;nonce="a"`, whole, nil, ""},
 		"a new nonce":  {`("@method" "@target-uri");created=1764000000;nonce="b"`, whole, nil, ""},
+
+		"the old nonce of another sender": {`("@method" "@target-uri");created=1764000000;keyid="other";nonce="a"`, whole, nil, ""},
 	} {
 		d := delivery{scheme: provider.RFC9421{Secrets: secret(sharedSecret)}, url: "https://example.com/foo?param=Value&Pet=dog"}
 		v, r := d.prepared(t), m.request(t)

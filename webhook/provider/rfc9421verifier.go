@@ -194,7 +194,7 @@ func (v *rfc9421Verifier) Describe(r *http.Request, e *webhook.Event) {
 	i.Describe(r, e)
 	if nonce, ok := input.Params.Get("nonce"); ok && nonce.Text != "" && len(nonce.Text) <= maxText {
 		e.ID, e.IDSigned = nonce.Text, true
-		e.Key = webhook.NewKey("rfc9421", []byte("nonce"), []byte(nonce.Text))
+		e.Key = webhook.NewKey("rfc9421", []byte("nonce"), []byte(e.Proof.KeyID), []byte(nonce.Text))
 		return
 	}
 	e.Key = webhook.NewKey("rfc9421", []byte("content"), []byte(r.Method), []byte(r.URL.RequestURI()), e.Body,

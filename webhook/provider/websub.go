@@ -32,6 +32,8 @@ type WebSub struct {
 
 	// Topics are the URLs of the topics that are subscribed to.
 	Topics []string
+
+	anyTopic bool // see Inspect
 }
 
 // Provider returns "websub".
@@ -80,7 +82,7 @@ func (s WebSub) Prepare(setup webhook.Setup) (webhook.Verifier, error) {
 	if err := c.Err(); err != nil {
 		return nil, err
 	}
-	v := &webSubVerifier{topics: slices.Clone(s.Topics)}
+	v := &webSubVerifier{topics: slices.Clone(s.Topics), anyTopic: s.anyTopic}
 	for _, method := range webSubMethods() {
 		one, err := s.hmac(method).prepare(setup)
 		if err != nil {
@@ -97,6 +99,8 @@ type webSubVerifier struct {
 	*hmacVerifier
 	methods []*hmacVerifier
 	topics  []string
+
+	anyTopic bool
 }
 
 // Verify checks the signature by the method that it names.
@@ -128,7 +132,7 @@ func (v *webSubVerifier) Handshake(r *http.Request, _ []byte) (*webhook.Reply, e
 	subscribed := slices.Contains(v.topics, query.Get("hub.topic"))
 	switch query.Get("hub.mode") {
 	case "subscribe":
-		if !subscribed {
+		if !subscribed && !v.anyTopic {
 			return nil, fmt.Errorf("%w: %w", errTopic, webhook.ErrHandshake)
 		}
 	case "unsubscribe":
