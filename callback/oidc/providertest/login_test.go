@@ -10,11 +10,10 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/net/html"
-
 	"github.com/gatehouse-go/gatehouse/callback"
 	"github.com/gatehouse-go/gatehouse/callback/oidc"
 	"github.com/gatehouse-go/gatehouse/internal/testbrowser"
+	"golang.org/x/net/html"
 )
 
 // account is what the application remembers of a person.
