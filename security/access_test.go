@@ -18,14 +18,14 @@ import (
 	"github.com/gatehouse-go/gatehouse/security"
 )
 
-func newAccess(t testing.TB, c security.AccessConfig) *security.Access {
-	t.Helper()
+func newAccess(tb testing.TB, c security.AccessConfig) *security.Access {
+	tb.Helper()
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	a, err := security.NewAccess(c)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return a
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/gatehouse-go/gatehouse/internal/respwriter"
 )
 
-// AccessLogConfig says what is logged of each request. The zero value logs all of them to slog.Default().
+// AccessLogConfig says what is logged of each request. The zero value logs all of them to [slog.Default]().
 type AccessLogConfig struct {
 	// Secrets are values that are redacted wherever they occur, as in [RedactConfig]. Nil means none are known.
 	Secrets *Secrets
@@ -73,7 +73,7 @@ func (l *AccessLog) Wrap(next http.Handler) http.Handler {
 		n := noteOf(r.Context())
 		if n == nil {
 			x := newExchange(w)
-			x.Context.Context, x.ID = r.Context(), requestid.From(r.Context())
+			x.Context.Context, x.ID = r.Context(), requestid.From(r.Context()) //nolint:fatcontext // one level a request: x is new
 			n = &x.note
 			outer := r
 			r = r.WithContext(x)

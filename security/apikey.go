@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base32"
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"hash/crc32"
@@ -118,7 +119,7 @@ func parseKey(prefix, key string) (id string, prefixed, whole bool) {
 func keyCheck(body string) string {
 	sum := crc32.ChecksumIEEE([]byte(body))
 	var text [8]byte
-	keyEncoding.Encode(text[:keyCheckLength], []byte{byte(sum >> 24), byte(sum >> 16), byte(sum >> 8), byte(sum)})
+	keyEncoding.Encode(text[:keyCheckLength], binary.BigEndian.AppendUint32(nil, sum))
 	return string(text[:keyCheckLength])
 }
 

@@ -21,11 +21,11 @@ import (
 )
 
 // cheap is the hash of a password that costs little to verify.
-func cheap(t testing.TB, password string) string {
-	t.Helper()
+func cheap(tb testing.TB, password string) string {
+	tb.Helper()
 	h, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.MinCost)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return string(h)
 }

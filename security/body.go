@@ -1,6 +1,7 @@
 package security
 
 import (
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -210,10 +211,10 @@ func (b *Body) guard(next http.Handler, w http.ResponseWriter, r *http.Request, 
 // Linked Data Platform 1.0, section 7.1.2, has it) and Accept-Patch (RFC 5789, section 2.2).
 func (b *Body) explain(w http.ResponseWriter, err error) {
 	h := w.Header()
-	switch err {
-	case ErrContentEncoding:
+	switch {
+	case errors.Is(err, ErrContentEncoding):
 		h["Accept-Encoding"] = slices.Clone(b.acceptCode)
-	case ErrMediaType, ErrCharset:
+	case errors.Is(err, ErrMediaType), errors.Is(err, ErrCharset):
 		h["Accept-Post"] = slices.Clone(b.accept)
 		h["Accept-Patch"] = slices.Clone(b.accept)
 	}
@@ -229,7 +230,7 @@ type boundedBody struct {
 	err    error // sticky
 }
 
-// Read reads up to the bound. Beyond it, it fails with an error that is [ErrBodyTooLarge] and an *http.MaxBytesError.
+// Read reads up to the bound. Beyond it, it fails with an error that is [ErrBodyTooLarge] and an [*http.MaxBytesError].
 func (b *boundedBody) Read(p []byte) (int, error) {
 	if b.err != nil {
 		return 0, b.err
@@ -258,7 +259,7 @@ func (b *boundedBody) Read(p []byte) (int, error) {
 // Close closes the connection's side of the body.
 func (b *boundedBody) Close() error { return b.closer.Close() }
 
-// tooLargeError is ErrBodyTooLarge for those who know this package and *http.MaxBytesError for those who know net/http.
+// tooLargeError is ErrBodyTooLarge for those who know this package and [*http.MaxBytesError] for those who know net/http.
 type tooLargeError struct{ limit int64 }
 
 func (e *tooLargeError) Error() string {

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"mime/multipart"
 	"net"
 	"net/http"
@@ -19,8 +20,8 @@ import (
 	"github.com/gatehouse-go/gatehouse/security"
 )
 
-func newBody(t testing.TB, c security.BodyConfig) *security.Body {
-	t.Helper()
+func newBody(tb testing.TB, c security.BodyConfig) *security.Body {
+	tb.Helper()
 	if c.MediaTypes == nil {
 		c.MediaTypes = []string{"application/json", "text/plain", "multipart/form-data", "image/*", "application/*+json"}
 	}
@@ -29,7 +30,7 @@ func newBody(t testing.TB, c security.BodyConfig) *security.Body {
 	}
 	b, err := security.NewBody(c)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return b
 }
@@ -102,9 +103,7 @@ func TestBodyJudgesTheHeaderBeforeTheHandler(t *testing.T) {
 		if row.body == "" {
 			r = httptest.NewRequest(row.method, "/", http.NoBody)
 		}
-		for name, lines := range row.header {
-			r.Header[name] = lines
-		}
+		maps.Copy(r.Header, row.header)
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, r)
 		if w.Code != row.want || called != (row.want == 200) {
@@ -214,14 +213,14 @@ func TestBodyReadErrors(t *testing.T) {
 			if !errors.Is(err, row.want) || !errors.Is(again, row.want) {
 				t.Errorf("%s: got %v, then %v", row.name, err, again)
 			}
-			var max *http.MaxBytesError
-			if row.want == security.ErrBodyTooLarge && (!errors.As(err, &max) || max.Limit != 5) {
+			var tooLarge *http.MaxBytesError
+			if errors.Is(row.want, security.ErrBodyTooLarge) && (!errors.As(err, &tooLarge) || tooLarge.Limit != 5) {
 				t.Errorf("%s: no *http.MaxBytesError in %v", row.name, err)
 			}
 			if n, err := r.Body.Read(nil); n != 0 || err == nil {
 				t.Errorf("%s: the error is forgotten", row.name)
 			}
-			if row.want == security.ErrBodyTooLarge && err.Error() != "request body is larger than allowed: limit 5 bytes" {
+			if errors.Is(row.want, security.ErrBodyTooLarge) && err.Error() != "request body is larger than allowed: limit 5 bytes" {
 				t.Errorf("%s: %v", row.name, err)
 			}
 			if err := r.Body.Close(); err != nil {

@@ -24,10 +24,10 @@ func (b *Body) coding(lines []string) (string, error) {
 		return "", ErrContentEncoding
 	}
 	coding := strings.ToLower(trimOWS(lines[0]))
-	switch {
-	case coding == "identity" || coding == "":
+	switch coding {
+	case "identity", "":
 		return "", nil
-	case coding == "x-gzip": // RFC 9110, section 8.4.1.3
+	case "x-gzip": // RFC 9110, section 8.4.1.3
 		coding = "gzip"
 	}
 	if !slices.Contains(b.codings, coding) {

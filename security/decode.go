@@ -43,7 +43,7 @@ type DecodeConfig struct {
 // number that the field cannot hold are faults. A form is taken alike: see the "form" tag below.
 //
 // Fields of T are named by their json tag. In a form a field is named by its form tag, else by its json tag; it may be a
-// string, a bool ("true" or "false"), a number, a time.Time or other encoding.TextUnmarshaler, a pointer to one, or a
+// string, a bool ("true" or "false"), a number, a [time.Time] or other [encoding.TextUnmarshaler], a pointer to one, or a
 // slice of one, which takes a name that occurs several times.
 //
 // If *T has a method Validate() []Fault, it is called at the end, and its faults are the error's.

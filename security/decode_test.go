@@ -300,7 +300,7 @@ type signup struct {
 	Bad     struct{}   `form:"bad"`
 	Bads    []struct{} `form:"bads"`
 	Hidden  string     `form:"-"`
-	private string
+	private string     //nolint:unused // what is decoded must not reach it
 	nested
 }
 

@@ -151,7 +151,7 @@ func setText(v reflect.Value, text string) bool {
 		v.Set(reflect.New(v.Type().Elem()))
 		return setText(v.Elem(), text)
 	}
-	if u, ok := v.Addr().Interface().(encoding.TextUnmarshaler); ok {
+	if u, ok := reflect.TypeAssert[encoding.TextUnmarshaler](v.Addr()); ok {
 		return u.UnmarshalText([]byte(text)) == nil
 	}
 	bits := 0

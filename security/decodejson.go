@@ -36,8 +36,7 @@ func decodeJSON(v any, body []byte, c DecodeConfig) error {
 	scratch := reflect.New(reflect.TypeOf(v).Elem())
 	cause := err
 	for {
-		var syntactic *jsontext.SyntacticError
-		if errors.As(err, &syntactic) {
+		if syntactic, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
 			return syntaxFault(string(syntactic.JSONPointer), syntaxDetail(syntactic), syntactic.Err)
 		}
 		semantic := &json.SemanticError{}

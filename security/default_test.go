@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -15,9 +16,8 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/time/rate"
-
 	"github.com/justinas/alice"
+	"golang.org/x/time/rate"
 
 	"github.com/gatehouse-go/gatehouse/security"
 )
@@ -32,11 +32,11 @@ func required() security.Config {
 	}
 }
 
-func mustDefault(t testing.TB, c security.Config) alice.Chain {
-	t.Helper()
+func mustDefault(tb testing.TB, c security.Config) alice.Chain {
+	tb.Helper()
 	chain, err := security.Default(c)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return chain
 }
@@ -96,9 +96,7 @@ func TestDefaultRefusesAtEachStage(t *testing.T) {
 		if row.body != "" {
 			r = httptest.NewRequest(row.method, row.target, strings.NewReader(row.body))
 		}
-		for name, lines := range row.header {
-			r.Header[name] = lines
-		}
+		maps.Copy(r.Header, row.header)
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, r)
 		if w.Code != row.want {
@@ -430,7 +428,7 @@ func TestDefaultCostsAtMostTenAllocations(t *testing.T) {
 		c := required()
 		c.Headers = headers
 		c.IPLimit.Policies[0].Limit = 1e9
-		c.Logger = slog.New(slog.NewJSONHandler(io.Discard, nil))
+		c.Logger = slog.New(slog.NewJSONHandler(io.Discard, nil)) //nolint:sloglint // what a log costs is counted
 		h := mustDefault(t, c).Then(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) }))
 		r := httptest.NewRequest("GET", "/api/items?page=2", nil)
 		r.Header.Set("User-Agent", "curl/8.5")
@@ -455,7 +453,7 @@ func BenchmarkDefault(b *testing.B) {
 	for _, log := range []struct {
 		name    string
 		handler slog.Handler
-	}{{"NoLog", slog.DiscardHandler}, {"JSONLog", slog.NewJSONHandler(io.Discard, nil)}} {
+	}{{"NoLog", slog.DiscardHandler}, {"JSONLog", slog.NewJSONHandler(io.Discard, nil)}} { //nolint:sloglint // what a log costs is measured
 		for _, preset := range []struct {
 			name    string
 			headers security.HeadersConfig

@@ -12,7 +12,7 @@ import (
 )
 
 // probed returns construct, once it has been tried on a handler: what it makes must not be nil, must not panic when asked
-// GET / and must hand on a ResponseWriter that http.ResponseController can unwrap. Otherwise deadlines, Flush and Hijack
+// GET / and must hand on a ResponseWriter that [http.ResponseController] can unwrap. Otherwise deadlines, Flush and Hijack
 // would fail for everything inside, silently. A middleware that answers by itself is not judged.
 func probed(field string, construct alice.Constructor, bad *invalid.Config) (result alice.Constructor) {
 	if construct == nil {

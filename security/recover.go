@@ -28,7 +28,7 @@ type RecoverConfig struct {
 }
 
 // Recover turns the panic of a handler into an answer 500 without a text of it. An answer that has begun cannot be mended: its
-// connection is cut, so that the client sees that it is not whole. http.ErrAbortHandler is passed on to net/http.
+// connection is cut, so that the client sees that it is not whole. [http.ErrAbortHandler] is passed on to net/http.
 //
 // It MUST be the outermost of a chain, so that it covers the others. A Recover is safe for concurrent use.
 type Recover struct {
@@ -82,7 +82,7 @@ func (c *Recover) done(rw *recoverWriter, r *http.Request) {
 	if p == nil {
 		return
 	}
-	if p == http.ErrAbortHandler {
+	if p == http.ErrAbortHandler { //nolint:errorlint // net/http compares the same way
 		panic(p)
 	}
 	stack := debug.Stack()

@@ -14,14 +14,14 @@ import (
 	"github.com/gatehouse-go/gatehouse/security"
 )
 
-func newRecover(t testing.TB, c security.RecoverConfig) *security.Recover {
-	t.Helper()
+func newRecover(tb testing.TB, c security.RecoverConfig) *security.Recover {
+	tb.Helper()
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	h, err := security.NewRecover(c)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return h
 }
@@ -72,7 +72,7 @@ func TestRecoverPassesAbortOn(t *testing.T) {
 		t.Error("an abort is no fault")
 	}}).Wrap(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }))
 	defer func() {
-		if p := recover(); p != http.ErrAbortHandler || log.Len() > 0 {
+		if p := recover(); p != http.ErrAbortHandler || log.Len() > 0 { //nolint:errorlint // the very value
 			t.Errorf("got %v, logged %s", p, log.String())
 		}
 	}()

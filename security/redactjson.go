@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -157,6 +158,7 @@ func (w *jsonWalk) value(at []position) {
 		if text := token.String(); w.rules.secrets.Contains(text) {
 			token = jsontext.String(w.rules.secrets.Redact(text))
 		}
+	default: // a number, a literal, or the end, which hold no text
 	}
 	w.write(token)
 }
@@ -204,10 +206,8 @@ func (j *RedactJSON) advance(at []position, name string) (next []position, match
 	}
 	next = make([]position, 0, len(at))
 	add := func(p position) {
-		for _, known := range next {
-			if known == p {
-				return
-			}
+		if slices.Contains(next, p) {
+			return
 		}
 		next = append(next, p)
 	}

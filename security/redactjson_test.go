@@ -16,14 +16,14 @@ import (
 	"github.com/gatehouse-go/gatehouse/security"
 )
 
-func newRedactJSON(t testing.TB, c security.RedactJSONConfig) *security.RedactJSON {
-	t.Helper()
+func newRedactJSON(tb testing.TB, c security.RedactJSONConfig) *security.RedactJSON {
+	tb.Helper()
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	j, err := security.NewRedactJSON(c)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return j
 }

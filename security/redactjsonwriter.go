@@ -66,7 +66,7 @@ func (w *jsonWriter) FlushError() error {
 	return http.NewResponseController(w.next).Flush()
 }
 
-// Flush is FlushError for callers that know only http.Flusher.
+// Flush is FlushError for callers that know only [http.Flusher].
 func (w *jsonWriter) Flush() { _ = w.FlushError() }
 
 // Hijack takes over the connection, unless JSON is held back for it.

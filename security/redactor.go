@@ -21,12 +21,12 @@ type RedactConfig struct {
 	MaxValue int
 }
 
-// Redactor is a slog.Handler that takes secrets out of each record before another handler prints it.
+// Redactor is a [slog.Handler] that takes secrets out of each record before another handler prints it.
 //
 // It looks at the message and at every attribute: by name (password, X-Api-Key, Set-Cookie, accessToken), by registered
 // value in any encoding that [Secrets] knows, and by form (JSON Web Tokens, Bearer and Basic credentials, private keys in PEM, the
 // userinfo of URLs, tokens with a provider's prefix). Inside a text it finds names in query strings, JSON, header lines
-// and what %+v prints. Groups, slog.LogValuer, errors, byte slices, maps, structs, http.Header, cookies and requests
+// and what %+v prints. Groups, [slog.LogValuer], errors, byte slices, maps, structs, [http.Header], cookies and requests
 // are walked; what is printed then is a tree of plain values under their JSON names, never the value's own formatting, so nothing is
 // printed that was not looked at. Unexported fields are not printed.
 //
@@ -42,7 +42,7 @@ type Redactor struct {
 // NewRedactor returns a handler that redacts records and hands them to next. It refuses a nil next, empty Keys and a MaxValue
 // out of bounds.
 //
-// Let it be the handler of slog.Default, so that every package that logs is covered:
+// Let it be the handler of [slog.Default], so that every package that logs is covered:
 //
 //	slog.SetDefault(slog.New(redactor))
 func NewRedactor(next slog.Handler, c RedactConfig) (*Redactor, error) {

@@ -28,11 +28,11 @@ const (
 // apiKey is a key that this package made.
 var apiKey, _, _ = security.NewAPIKey("acme", "ann")
 
-func newRedactor(t testing.TB, next slog.Handler) *security.Redactor {
-	t.Helper()
-	h, err := security.NewRedactor(next, security.RedactConfig{Secrets: newSecrets(t, listed), Keys: []string{"iban"}})
+func newRedactor(tb testing.TB, next slog.Handler) *security.Redactor {
+	tb.Helper()
+	h, err := security.NewRedactor(next, security.RedactConfig{Secrets: newSecrets(tb, listed), Keys: []string{"iban"}})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return h
 }

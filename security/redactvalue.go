@@ -143,11 +143,8 @@ func isNumber(x any) bool {
 	case json.Number, time.Time, time.Duration:
 		return true
 	}
-	switch k := reflect.ValueOf(x).Kind(); {
-	case reflect.Bool <= k && k <= reflect.Float64:
-		return true
-	}
-	return false
+	k := reflect.ValueOf(x).Kind()
+	return reflect.Bool <= k && k <= reflect.Float64
 }
 
 // request prints what identifies a request and nothing it carries.
@@ -303,7 +300,7 @@ func keyText(k reflect.Value) string {
 	if k.Kind() == reflect.String {
 		return k.String()
 	}
-	if m, ok := k.Interface().(encoding.TextMarshaler); ok {
+	if m, ok := reflect.TypeAssert[encoding.TextMarshaler](k); ok {
 		if text, err := m.MarshalText(); err == nil {
 			return string(text)
 		}

@@ -51,7 +51,7 @@ func RequestIDFrom(ctx context.Context) string { return requestid.From(ctx) }
 func (c *RequestID) Wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		x := newExchange(w)
-		x.Context.Context, x.ID = r.Context(), c.id(r)
+		x.Context.Context, x.ID = r.Context(), c.id(r) //nolint:fatcontext // one level a request: x is new
 		x.line[0] = x.ID
 		w.Header()[c.header] = x.line[:1:1]
 		inner := r.WithContext(x)

@@ -44,9 +44,9 @@ func newSecretIndex(values []string) *secretIndex {
 	for _, forms := range x.byTail { // the longest first: a match covers what it holds
 		slices.SortFunc(forms, func(a, b string) int { return len(b) - len(a) })
 	}
-	logBits := max(bits.Len(uint(count*32-1)), 6) //nolint:gosec // count is positive
+	logBits := max(bits.Len(uint(count*32-1)), 6)
 	x.filter = make([]uint64, 1<<(logBits-6))
-	x.shift = uint(64 - logBits) //nolint:gosec // at most 58
+	x.shift = uint(64 - logBits)
 	for tail := range x.byTail {
 		bit := hashTail(tail) >> x.shift
 		x.filter[bit/64] |= 1 << (bit % 64)
@@ -96,7 +96,7 @@ func secretForms(value string) []string {
 	var plain strings.Builder
 	e := json.NewEncoder(&plain)
 	e.SetEscapeHTML(false)
-	if e.Encode(value) == nil {
+	if e.Encode(value) == nil { //nolint:errchkjson // a string, and checked
 		add(strings.Trim(plain.String(), "\n")[1 : plain.Len()-2])
 	}
 	quoted := strconv.Quote(value)
@@ -104,7 +104,7 @@ func secretForms(value string) []string {
 	raw := []byte(value)
 	add(hex.EncodeToString(raw))
 	add(strings.ToUpper(hex.EncodeToString(raw)))
-	numbers := strings.Trim(fmt.Sprint(raw), "[]") // %v of a byte slice
+	numbers := strings.Trim(fmt.Sprintf("%v", raw), "[]") // %v of a byte slice
 	add(numbers)
 	add(strings.ReplaceAll(numbers, " ", ",")) // a byte array in JSON
 	for _, enc := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {

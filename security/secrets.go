@@ -95,7 +95,7 @@ func (s *Secrets) Redact(text string) string {
 	return spans.replace(text)
 }
 
-// Error returns err with a text in which registered values are redacted; errors.Is and errors.As see err. It returns err
+// Error returns err with a text in which registered values are redacted; [errors.Is] and [errors.As] see err. It returns err
 // itself where its text has none, and nil for nil.
 func (s *Secrets) Error(err error) error {
 	if err == nil {

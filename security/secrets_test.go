@@ -18,11 +18,11 @@ import (
 // known is registered in the tests of redaction. It has characters that every encoding changes.
 const known = `p/ss+w"ord <7&é>`
 
-func newSecrets(t testing.TB, values ...string) *security.Secrets {
-	t.Helper()
+func newSecrets(tb testing.TB, values ...string) *security.Secrets {
+	tb.Helper()
 	s, err := security.NewSecrets(values...)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return s
 }
@@ -45,8 +45,8 @@ func TestSecretsFindsEveryEncoding(t *testing.T) {
 		{"by %q", fmt.Sprintf("%q", known)},
 		{"in hex", hex.EncodeToString([]byte(known))},
 		{"in upper-case hex", strings.ToUpper(hex.EncodeToString([]byte(known)))},
-		{"the bytes by %v", fmt.Sprint([]byte("xy" + known))},
-		{"a byte array in JSON", strings.ReplaceAll(fmt.Sprint([]byte(known)), " ", ",")},
+		{"the bytes by %v", fmt.Sprintf("%v", []byte("xy"+known))},
+		{"a byte array in JSON", strings.ReplaceAll(fmt.Sprintf("%v", []byte(known)), " ", ",")},
 		{"in base64", base64.StdEncoding.EncodeToString([]byte(known))},
 		{"in base64url", base64.RawURLEncoding.EncodeToString([]byte(known))},
 		{"in base64 as a Basic credential, aligned at one", base64.StdEncoding.EncodeToString([]byte("u:bc" + known))},
@@ -127,7 +127,7 @@ func TestSecretsErrorKeepsTheChain(t *testing.T) {
 	if !errors.Is(err, io.EOF) || !errors.As(err, &target) || strings.Contains(err.Error(), "first-value") {
 		t.Errorf("got %v", err)
 	}
-	if s.Error(nil) != nil || s.Error(io.EOF) != io.EOF {
+	if s.Error(nil) != nil || !errors.Is(s.Error(io.EOF), io.EOF) {
 		t.Error("an error without a secret is kept as it is")
 	}
 }
@@ -174,7 +174,7 @@ func FuzzSecretsRedact(f *testing.F) {
 		if err != nil {
 			return
 		}
-		for _, piece := range strings.Split(s.Redact(text+secret+text), "[redacted]") {
+		for piece := range strings.SplitSeq(s.Redact(text+secret+text), "[redacted]") {
 			if s.Contains(piece) && strings.Contains(piece, secret) {
 				t.Fatalf("%q left in %q", secret, piece)
 			}

@@ -21,31 +21,31 @@ import (
 )
 
 // example is the request of RFC 9421, appendix B.2.
-func example(t testing.TB) *http.Request {
-	t.Helper()
+func example(tb testing.TB) *http.Request {
+	tb.Helper()
 	r, err := http.NewRequest("POST", "https://example.com/foo?param=Value&Pet=dog", nil)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	r.Header.Set("Date", "Tue, 20 Apr 2021 02:07:55 GMT")
 	r.Header.Set("Content-Type", "application/json")
 	return r
 }
 
-func input(t testing.TB, text string) httpsig.Member {
-	t.Helper()
+func input(tb testing.TB, text string) httpsig.Member {
+	tb.Helper()
 	members, err := httpsig.ParseDictionary([]string{"sig=" + text})
 	if err != nil || len(members) != 1 {
-		t.Fatalf("%s: %v, %v", text, members, err)
+		tb.Fatalf("%s: %v, %v", text, members, err)
 	}
 	return members[0]
 }
 
-func decode(t testing.TB, text string) []byte {
-	t.Helper()
+func decode(tb testing.TB, text string) []byte {
+	tb.Helper()
 	b, err := base64.StdEncoding.DecodeString(text)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return b
 }

@@ -15,12 +15,13 @@ import (
 // Kind is the kind of a bare item.
 type Kind uint8
 
+// Kinds of bare items (RFC 9651, section 3.3).
 const (
-	String Kind = iota
-	Integer
-	Token
-	Bytes
-	Boolean
+	String  Kind = iota // a string
+	Integer             // an integer
+	Token               // a token
+	Bytes               // a byte sequence
+	Boolean             // a boolean
 )
 
 // Item is a bare item.
@@ -42,7 +43,7 @@ func (i Item) AppendTo(b []byte) []byte {
 		b = base64.StdEncoding.AppendEncode(b, []byte(i.Text))
 		return append(b, ':')
 	case Boolean:
-		return append(b, '?', '0'+byte(i.Num))
+		return append(b, '?', '0'+byte(i.Num&1))
 	default:
 		b = append(b, '"')
 		for _, c := range []byte(i.Text) {
@@ -74,6 +75,7 @@ func (p Params) Get(key string) (Item, bool) {
 	return Item{}, false
 }
 
+// AppendTo appends p as section 4.1.1.2 serialises it.
 func (p Params) AppendTo(b []byte) []byte {
 	for _, param := range p {
 		b = append(append(b, ';'), param.Key...)

@@ -31,30 +31,30 @@ type signer struct {
 	kid string
 }
 
-func newSigner(t testing.TB, kid string) signer {
-	t.Helper()
+func newSigner(tb testing.TB, kid string) signer {
+	tb.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return signer{key: key, alg: jose.ES256, kid: kid}
 }
 
-func (s signer) sign(t testing.TB, claims map[string]any, header map[jose.HeaderKey]any) string {
-	t.Helper()
+func (s signer) sign(tb testing.TB, claims map[string]any, header map[jose.HeaderKey]any) string {
+	tb.Helper()
 	o := &jose.SignerOptions{ExtraHeaders: header}
 	js, err := jose.NewSigner(jose.SigningKey{Algorithm: s.alg, Key: jose.JSONWebKey{Key: s.key, KeyID: s.kid}}, o)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	payload, _ := json.Marshal(claims)
 	signed, err := js.Sign(payload)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	token, err := signed.CompactSerialize()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return token
 }
@@ -84,11 +84,11 @@ func jwtConfig() jwt.Config {
 	return jwt.Config{Issuer: "https://issuer.example", Audience: "api", Algorithms: []string{"ES256", "RS256"}}
 }
 
-func newJWT(t testing.TB, c jwt.Config) *jwt.Verifier {
-	t.Helper()
+func newJWT(tb testing.TB, c jwt.Config) *jwt.Verifier {
+	tb.Helper()
 	j, err := jwt.New(c)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return j
 }

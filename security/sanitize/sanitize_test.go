@@ -18,11 +18,11 @@ import (
 	"github.com/gatehouse-go/gatehouse/security/sanitize"
 )
 
-func newPolicy(t testing.TB, c sanitize.Config) *sanitize.Policy {
-	t.Helper()
+func newPolicy(tb testing.TB, c sanitize.Config) *sanitize.Policy {
+	tb.Helper()
 	p, err := sanitize.New(c)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return p
 }
@@ -151,8 +151,8 @@ sanitize: Config.MaxBytes = -1 must not be negative`
 }
 
 // harmful returns what is wrong with sanitised HTML as a browser's parser sees it, or "".
-func harmful(t testing.TB, in string) string {
-	t.Helper()
+func harmful(tb testing.TB, in string) string {
+	tb.Helper()
 	nodes, err := html.ParseFragment(strings.NewReader(in), &html.Node{Type: html.ElementNode, Data: "div", DataAtom: atom.Div})
 	if err != nil {
 		return err.Error()

@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -41,8 +42,8 @@ type message struct {
 
 const digest = "sha-256=:X48E9qOokqqrvdts8nOJRJN3OWDUoyWxBf7kbu9DBPE=:" // RFC 9530, of {"hello": "world"}
 
-func (m message) request(t testing.TB) *http.Request {
-	t.Helper()
+func (m message) request(tb testing.TB) *http.Request {
+	tb.Helper()
 	var names, lines []string
 	for i := 0; i < len(m.covered); i += 2 {
 		names = append(names, `"`+m.covered[i]+`"`)
@@ -54,9 +55,7 @@ func (m message) request(t testing.TB) *http.Request {
 	if m.body == "" {
 		r = httptest.NewRequest(m.method, m.target, http.NoBody)
 	}
-	for name, values := range m.header {
-		r.Header[name] = values
-	}
+	maps.Copy(r.Header, m.header)
 	var sig []byte
 	switch key := m.key.(type) {
 	case ed25519.PrivateKey:
@@ -124,7 +123,7 @@ func keys(_ context.Context, id string) (signature.Key, error) {
 	case "rsa":
 		k, err := rsa.GenerateKey(rand.Reader, 1024)
 		if err != nil {
-			return signature.Key{Public: &rsa.PublicKey{}, Principal: ann}, nil
+			return signature.Key{Public: &rsa.PublicKey{}, Principal: ann}, nil //nolint:nilerr // a key that verifies nothing
 		}
 		return signature.Key{Public: &k.PublicKey, Principal: ann}, nil
 	case "p521":
@@ -141,14 +140,14 @@ func keys(_ context.Context, id string) (signature.Key, error) {
 	return signature.Key{}, fmt.Errorf("%w: no such key", security.ErrCredentials)
 }
 
-func newScheme(t testing.TB, c signature.Config) *signature.Scheme {
-	t.Helper()
+func newScheme(tb testing.TB, c signature.Config) *signature.Scheme {
+	tb.Helper()
 	if c.Key == nil {
 		c.Key = keys
 	}
 	s, err := signature.New(c)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return s
 }
@@ -297,7 +296,7 @@ func TestSchemeTakesANonceOnce(t *testing.T) {
 		if _, err := s.Authenticate(m.request(t)); !errors.Is(err, security.ErrCredentials) || !strings.Contains(err.Error(), "used before") {
 			t.Errorf("the second time: %v", err)
 		}
-		if until := seen["k1n1"]; until.Sub(time.Now()) > time.Minute {
+		if until := seen["k1n1"]; time.Until(until) > time.Minute {
 			t.Errorf("remembered until %v", until)
 		}
 		if _, err := s.Authenticate(get(nil).request(t)); !errors.Is(err, security.ErrCredentials) {
@@ -334,7 +333,7 @@ signature: Config.MaxBody = -1 must not be negative`
 }
 
 func ExampleNew() {
-	var clients = map[string]crypto.PublicKey{"client-1": public}
+	clients := map[string]crypto.PublicKey{"client-1": public}
 	scheme, err := signature.New(signature.Config{Key: func(_ context.Context, id string) (signature.Key, error) {
 		key, ok := clients[id]
 		if !ok {

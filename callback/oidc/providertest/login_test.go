@@ -43,6 +43,7 @@ func TestRealProviders(t *testing.T) {
 }
 
 func signInAndOut(t *testing.T, p target) {
+	t.Helper()
 	mux := http.NewServeMux()
 	b := testbrowser.Serve(t, mux)
 	issuer := p.start(t, b.URL)

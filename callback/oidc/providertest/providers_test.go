@@ -26,7 +26,7 @@ import (
 	"github.com/zitadel/oidc/v3/pkg/op"
 )
 
-var quiet = slog.New(slog.NewTextHandler(io.Discard, nil))
+var quiet = slog.New(slog.DiscardHandler)
 
 // panva is oidc-provider, certified by the OpenID Foundation.
 var panva = target{
