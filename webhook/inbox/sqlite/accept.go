@@ -19,7 +19,7 @@ const insertDelivery = `INSERT INTO inbox_deliveries (key, provider, type, event
 	VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7, ?8,
 		CASE WHEN ?5 <> '' AND EXISTS (SELECT 1 FROM inbox_deliveries WHERE order_key = ?5 AND order_key <> '' AND status IN ('pending', 'waiting', 'running'))
 		THEN 'waiting' ELSE 'pending' END)
-	ON CONFLICT (key) DO NOTHING RETURNING status`
+	ON CONFLICT (key) DO NOTHING RETURNING id, status`
 
 // rowOverhead is about what a row costs beside its body and meta, for the bound on waiting bytes.
 const rowOverhead = 256
@@ -98,7 +98,8 @@ func (b *Inbox) accept(ctx context.Context, e webhook.Event, now time.Time) (fre
 		size: int64(len(body)+len(encoded)) + rowOverhead, stale: func() bool { return ctx.Err() != nil }, done: make(chan error, 1),
 		do: func(ctx context.Context, s *session, t tally) error {
 			var status inbox.Status
-			err := s.queryRow(ctx, &status, insertDelivery, key[:], e.Provider, e.Type, e.ID, orderKey, millis(now), encoded, body)
+			var id int64
+			err := s.queryRow(ctx, []any{&id, &status}, insertDelivery, key[:], e.Provider, e.Type, e.ID, orderKey, millis(now), encoded, body)
 			if errors.Is(err, sql.ErrNoRows) {
 				fresh = false
 				t.add(l, duplicated, 1)
@@ -110,6 +111,7 @@ func (b *Inbox) accept(ctx context.Context, e webhook.Event, now time.Time) (fre
 				fresh = true
 				t.add(l, status, 1)
 				t.minute.Accepted++
+				t.slots.add(slotOf(now), id)
 			}
 			return err
 		},

@@ -14,7 +14,7 @@ import (
 // find returns up to f.Limit deliveries with smaller IDs than f.Before, newest first. SQLite keeps no statistics of a ledger that changes all the
 // time, so which index leads to them is said here: a unary plus keeps a column from choosing one.
 func (b *Inbox) find(ctx context.Context, f inbox.Filter, columns string, scan func(*sql.Rows) (row, error)) ([]row, error) {
-	where, args, err := conditions(f)
+	where, args, err := b.conditions(ctx, f)
 	if err != nil {
 		return nil, err
 	}
@@ -99,7 +99,7 @@ func (b *Inbox) few(ctx context.Context, id string) (bool, error) {
 
 // conditions returns the conditions of f beside those about provider, type and event. A status is written out and not bound, and said not to be
 // done: the index over the others is partial, and SQLite takes it only where its own condition is among the query's.
-func conditions(f inbox.Filter) (where []string, args []any, err error) {
+func (b *Inbox) conditions(ctx context.Context, f inbox.Filter) (where []string, args []any, err error) {
 	where = []string{"true"}
 	add := func(condition string, arg any) {
 		where = append(where, condition)
@@ -117,6 +117,14 @@ func conditions(f inbox.Filter) (where []string, args []any, err error) {
 			where = append(where, "status <> 'done'")
 		}
 	}
+	if !f.From.IsZero() || !f.To.IsZero() {
+		near, err := b.between(ctx, f.From, f.To)
+		if err != nil {
+			return nil, nil, err
+		}
+		add("id >= ?", near.first)
+		add("id <= ?", near.last)
+	}
 	if !f.From.IsZero() {
 		add("accepted_at >= ?", millis(f.From))
 	}
@@ -132,7 +140,7 @@ const step = 200
 // ascend calls each with what f selects, in steps, oldest first. Before and Limit do not count.
 func (b *Inbox) ascend(ctx context.Context, f inbox.Filter, columns string, scan func(*sql.Rows) (row, error), each func([]row) error) error {
 	f.Before, f.Limit = 0, 0
-	where, args, err := conditions(f)
+	where, args, err := b.conditions(ctx, f)
 	if err != nil {
 		return err
 	}

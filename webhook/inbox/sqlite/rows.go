@@ -17,9 +17,10 @@ const duplicated = "duplicated"
 type tally struct {
 	counters map[tallyKey]int64
 	minute   *inbox.Minute // Start does not count: it is the minute of the write
+	slots    slots
 }
 
-func newTally() tally { return tally{map[tallyKey]int64{}, &inbox.Minute{}} }
+func newTally() tally { return tally{map[tallyKey]int64{}, &inbox.Minute{}, slots{}} }
 
 type tallyKey struct {
 	lane
@@ -46,6 +47,9 @@ func (t tally) write(ctx context.Context, s *session) error {
 			ON CONFLICT (provider, type, status) DO UPDATE SET n = n + excluded.n`, key.provider, key.typ, key.status, n); err != nil {
 			return err
 		}
+	}
+	if err := t.slots.write(ctx, s); err != nil {
+		return err
 	}
 	return writeMinute(ctx, s, time.Now(), *t.minute)
 }

@@ -189,7 +189,7 @@ func (r *runner) claim(ctx context.Context, shares []share) error {
 			of[share.lane] = true
 		}
 		var err error
-		due, err = firstDue(of, func(l lane, due *sql.NullInt64) error { return s.queryRow(ctx, due, minDue, l.provider, l.typ) })
+		due, err = firstDue(of, func(l lane, due *sql.NullInt64) error { return s.queryRow(ctx, []any{due}, minDue, l.provider, l.typ) })
 		return err
 	})
 	if err != nil {

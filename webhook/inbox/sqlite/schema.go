@@ -8,7 +8,7 @@ import (
 )
 
 // schemaVersion is the version of the tables that this code reads and writes.
-const schemaVersion = 2
+const schemaVersion = 3
 
 // migrations[i] takes the tables from version i to i+1.
 //
@@ -76,6 +76,13 @@ CREATE TABLE inbox_minutes (
 	failed     INTEGER NOT NULL,
 	dead       INTEGER NOT NULL
 );
+`, `
+CREATE TABLE inbox_slots (
+	slot  INTEGER PRIMARY KEY,
+	first INTEGER NOT NULL,
+	last  INTEGER NOT NULL
+);
+INSERT INTO inbox_slots SELECT accepted_at / 600000, min(id), max(id) FROM inbox_deliveries GROUP BY 1;
 `}
 
 // migrate brings the tables to schemaVersion, in one transaction, and refuses a ledger that newer code has written.

@@ -86,10 +86,10 @@ func (s *session) query(ctx context.Context, query string, args ...any) (*sql.Ro
 }
 
 // queryRow scans the one row of query into dest; [sql.ErrNoRows] where there is none.
-func (s *session) queryRow(ctx context.Context, dest any, query string, args ...any) error {
+func (s *session) queryRow(ctx context.Context, dest []any, query string, args ...any) error {
 	stmt, err := s.prepared(ctx, query)
 	if err != nil {
 		return err
 	}
-	return stmt.QueryRowContext(ctx, args...).Scan(dest)
+	return stmt.QueryRowContext(ctx, args...).Scan(dest...)
 }
