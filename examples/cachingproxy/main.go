@@ -55,7 +55,7 @@ func config(megabytes int64, heuristic, cookies bool) revalidate.Config {
 }
 
 func run(ctx context.Context, addr, origin, token string, c revalidate.Config) error {
-	handler, cache, err := newProxy(origin, token, c)
+	handler, cache, err := newProxy(origin, token, c, newTransport())
 	if err != nil {
 		return err
 	}
@@ -78,8 +78,16 @@ func run(ctx context.Context, addr, origin, token string, c revalidate.Config) e
 	return errors.Join(server.Shutdown(wait), cache.Close(wait))
 }
 
+// newTransport returns a transport that brings what the origin sent, as it is.
+func newTransport() *http.Transport {
+	transport := http.DefaultTransport.(*http.Transport).Clone() //nolint:forcetypeassert // it is one
+	transport.MaxIdleConnsPerHost = 64
+	transport.DisableCompression = true
+	return transport
+}
+
 // newProxy returns a handler that caches what origin answers.
-func newProxy(origin, token string, c revalidate.Config) (http.Handler, *revalidate.Cache, error) {
+func newProxy(origin, token string, c revalidate.Config, transport http.RoundTripper) (http.Handler, *revalidate.Cache, error) {
 	target, err := url.Parse(origin)
 	if err != nil || target.Host == "" {
 		return nil, nil, fmt.Errorf("-origin must be an absolute URL, not %q", origin)
@@ -88,9 +96,6 @@ func newProxy(origin, token string, c revalidate.Config) (http.Handler, *revalid
 	if err != nil {
 		return nil, nil, err
 	}
-	transport := http.DefaultTransport.(*http.Transport).Clone() //nolint:forcetypeassert // it is one
-	transport.MaxIdleConnsPerHost = 64
-	transport.DisableCompression = true // what is stored is what the origin sent
 	proxy := &httputil.ReverseProxy{
 		Transport: transport,
 		Rewrite: func(r *httputil.ProxyRequest) {
