@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-go/gatehouse/security"
+	"github.com/gatehouse-go/gatehouse/webhook"
 
 	"github.com/gatehouse-go/gatehouse/engines/redis"
 )
@@ -300,9 +301,20 @@ func TestEachPieceWorksInACluster(t *testing.T) {
 			t.Errorf("two buckets of one client: %+v, %v", states, err)
 		}
 	}
+	d := e.NewDeduper()
+	for i := range 30 {
+		key := webhook.NewKey("test", []byte(strconv.Itoa(i)))
+		c, err := d.Claim(t.Context(), key, time.Minute)
+		if err = errors.Join(err, d.Confirm(t.Context(), key, c, time.Minute)); err != nil {
+			t.Error(err)
+		}
+		if c, err := d.Claim(t.Context(), key, time.Minute); err != nil || c.State != webhook.Done {
+			t.Errorf("%+v, %v", c, err)
+		}
+	}
 	for _, address := range addresses {
 		if n, _ := (&server{t: t, address: address}).do("DBSIZE").AsInt64(); n == 0 {
-			t.Errorf("no buckets on one of three nodes")
+			t.Errorf("no keys on one of three nodes")
 		}
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/gatehouse-go/gatehouse/security"
+	"github.com/gatehouse-go/gatehouse/webhook"
+	"github.com/gatehouse-go/gatehouse/webhook/provider"
 	"golang.org/x/time/rate"
 
 	"github.com/gatehouse-go/gatehouse/engines/redis"
@@ -63,4 +65,24 @@ func ExampleEngine_NewRateStore() {
 	// false
 	// false
 	// true
+}
+
+func ExampleEngine_NewDeduper() {
+	engine, err := redis.New(redis.Config{Addresses: []string{"127.0.0.1:6379"}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer engine.Close()
+	hook, err := webhook.New(webhook.Config{
+		Scheme:  provider.GitHub{Secrets: []webhook.Secret{webhook.NewSecret("read it from the environment or a file")}},
+		Dedupe:  engine.NewDeduper(), // answers 503 while the server is out, and GitHub's next attempt finds it back
+		OnEvent: func(context.Context, webhook.Event) error { return nil },
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	http.Handle("/hooks/github", hook)
+	// Output:
 }

@@ -1,0 +1,206 @@
+package redis_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse/webhook"
+	"github.com/gatehouse-go/gatehouse/webhook/provider"
+	"github.com/gatehouse-go/gatehouse/webhook/webhooktest"
+
+	"github.com/gatehouse-go/gatehouse/engines/redis"
+)
+
+func TestDeduperKeepsTheContract(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	var p prefixes
+	if err := webhooktest.TestDeduper(t.Context(), func() (webhook.Deduper, error) { return s.engine(p.next).NewDeduper(), nil }); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestOfManyInstancesOneHandlesAnEvent(t *testing.T) {
+	const instances, events = 8, 50
+	s := start(t)
+	handled := make([]atomic.Int64, events)
+	var all sync.WaitGroup
+	for range instances {
+		d := s.engine().NewDeduper()
+		all.Go(func() {
+			for i := range events {
+				key := webhook.NewKey("test", []byte(strconv.Itoa(i)))
+				c, err := d.Claim(t.Context(), key, time.Minute)
+				if err != nil {
+					t.Error(err)
+				}
+				if c.State != webhook.Taken {
+					continue
+				}
+				handled[i].Add(1)
+				if err := d.Confirm(t.Context(), key, c, time.Hour); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	for i := range handled {
+		if n := handled[i].Load(); n != 1 {
+			t.Errorf("event %d was handled %d times", i, n)
+		}
+	}
+}
+
+func TestALateHolderWhomNobodyReplacedStillConfirms(t *testing.T) {
+	d := start(t).engine().NewDeduper()
+	key := webhook.NewKey("test", []byte("late"))
+	c, err := d.Claim(t.Context(), key, time.Millisecond)
+	if err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(20 * time.Millisecond)
+	if err := d.Confirm(t.Context(), key, c, time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	if c, err := d.Claim(t.Context(), key, time.Hour); err != nil || c.State != webhook.Done {
+		t.Errorf("%+v, %v", c, err)
+	}
+}
+
+func TestALateHolderWhomAnotherReplacedDoesNotConfirm(t *testing.T) {
+	d := start(t).engine().NewDeduper()
+	key := webhook.NewKey("test", []byte("lost"))
+	lost, _ := d.Claim(t.Context(), key, time.Millisecond)
+	time.Sleep(20 * time.Millisecond)
+	second, err := d.Claim(t.Context(), key, time.Hour)
+	if err != nil || second.State != webhook.Taken {
+		t.Fatalf("%+v, %v", second, err)
+	}
+	if err := d.Release(t.Context(), key, second); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Confirm(t.Context(), key, lost, time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	if c, err := d.Claim(t.Context(), key, time.Hour); err != nil || c.State != webhook.Taken {
+		t.Errorf("after a release by the second holder: %+v, %v", c, err)
+	}
+}
+
+// A token is a whole word: neither none nor the beginning of one ends a claim.
+func TestOnlyTheWholeTokenEndsAClaim(t *testing.T) {
+	d := start(t).engine().NewDeduper()
+	key := webhook.NewKey("test", []byte("token"))
+	c, err := d.Claim(t.Context(), key, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, token := range []string{"", c.Token[:5], c.Token + " ", "done"} {
+		if err := d.Release(t.Context(), key, webhook.Claim{State: webhook.Taken, Token: token}); err != nil {
+			t.Error(err)
+		}
+		if got, _ := d.Claim(t.Context(), key, time.Hour); got.State != webhook.Busy {
+			t.Errorf("token %q of %q: %+v", token, c.Token, got)
+		}
+	}
+}
+
+func TestDeduperKeepsNothingForEver(t *testing.T) {
+	s := start(t)
+	d := s.engine().NewDeduper()
+	for i, end := range []func(webhook.Key, webhook.Claim) error{
+		func(webhook.Key, webhook.Claim) error { return nil },
+		func(k webhook.Key, c webhook.Claim) error { return d.Confirm(t.Context(), k, c, 1500*time.Microsecond) },
+		func(k webhook.Key, c webhook.Claim) error { return d.Confirm(t.Context(), k, c, 10*365*24*time.Hour) },
+	} {
+		key := webhook.NewKey("test", []byte(strconv.Itoa(i)))
+		c, err := d.Claim(t.Context(), key, 5*365*24*time.Hour)
+		if err = errors.Join(err, end(key, c)); err != nil {
+			t.Error(err)
+		}
+		if ttl, err := s.do("PTTL", "gatehouse:event:"+key.String()).AsInt64(); ttl == -1 || err != nil {
+			t.Errorf("%d: PTTL %d, %v", i, ttl, err)
+		}
+	}
+}
+
+func TestDeduperRefusesTimesThatAreNone(t *testing.T) {
+	d := engineAt(t, func(c *redis.Config) { c.Addresses = []string{"127.0.0.1:1"} }).NewDeduper()
+	for _, wrong := range []time.Duration{0, -1, 1 << 62} {
+		if _, err := d.Claim(t.Context(), webhook.Key{}, wrong); err == nil || errors.Is(err, redis.ErrOut) {
+			t.Errorf("lease %v: %v", wrong, err)
+		}
+		if err := d.Confirm(t.Context(), webhook.Key{}, webhook.Claim{}, wrong); err == nil || errors.Is(err, redis.ErrOut) {
+			t.Errorf("keep %v: %v", wrong, err)
+		}
+	}
+}
+
+// deliver sends a signed event to a receiver, and returns the status of its answer.
+func deliver(t *testing.T, h http.Handler, body string) int {
+	t.Helper()
+	res := webhooktest.Send(t, h, webhooktest.Delivery{
+		Scheme: provider.GitHub{}, Key: webhook.NewSecret("a secret of the test's"), URL: "https://app.example/hooks/github",
+		Header: http.Header{"X-Github-Event": {"push"}}, Body: []byte(body),
+	})
+	return res.StatusCode
+}
+
+// The receiver is asked while its server is away, as a provider does: again until the event is accepted.
+func TestNoEventIsLostInAnOutage(t *testing.T) {
+	t.Parallel()
+	for way, w := range map[string]struct{ out, back func(*server) }{
+		"kill -9": {(*server).kill, (*server).run},
+		"SIGSTOP": {func(s *server) { s.signal(syscall.SIGSTOP) }, func(s *server) { s.signal(syscall.SIGCONT) }},
+	} {
+		t.Run(way, func(t *testing.T) {
+			t.Parallel()
+			s := start(t)
+			handled := map[string]int{}
+			h, err := webhook.New(webhook.Config{
+				Scheme:  provider.GitHub{Secrets: []webhook.Secret{webhook.NewSecret("a secret of the test's")}},
+				Dedupe:  s.engine(func(c *redis.Config) { c.Timeout = 200 * time.Millisecond }).NewDeduper(),
+				OnEvent: func(_ context.Context, e webhook.Event) error { handled[string(e.Body)]++; return nil },
+				Logger:  slog.New(slog.DiscardHandler),
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if status := deliver(t, h, "before"); status >= 300 {
+				t.Errorf("before the outage: %d", status)
+			}
+			w.out(s)
+			for i := range 20 {
+				began := time.Now()
+				if status := deliver(t, h, strconv.Itoa(i)); status != 503 {
+					t.Errorf("during the outage: %d", status)
+				}
+				if took := time.Since(began); took > 2*time.Second {
+					t.Errorf("an answer took %v", took)
+				}
+			}
+			if len(handled) != 1 {
+				t.Errorf("handled without a claim: %v", handled)
+			}
+			w.back(s)
+			for i := range 20 {
+				eventually(t, "the event is accepted", func() bool { return deliver(t, h, strconv.Itoa(i)) < 300 })
+				deliver(t, h, strconv.Itoa(i))
+			}
+			for i := range 20 {
+				if n := handled[strconv.Itoa(i)]; n != 1 {
+					t.Errorf("event %d was handled %d times", i, n)
+				}
+			}
+		})
+	}
+}
