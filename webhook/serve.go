@@ -24,6 +24,7 @@ const maxReply = 8 << 10
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
 	s := h.ready.Load()
+	r = addressed(r)
 	o := Outcome{Provider: h.provider}
 	reply, err := h.receive(s, w, r, start, &o)
 	if err == nil {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -17,7 +18,7 @@ import (
 // package's reasons. It reads no body, looks at neither method nor media type, and knows no duplicates: it is for
 // callers that hold the body and have bounds of their own. Schemes with a keyed hash allocate nothing when they accept.
 func (h *Handler) Check(r *http.Request, body []byte) error {
-	_, err := h.ready.Load().verifier.Verify(r, body, h.config.Now())
+	_, err := h.ready.Load().verifier.Verify(addressed(r), body, h.config.Now())
 	return err
 }
 
@@ -41,12 +42,12 @@ func (h *Handler) Verify(r *http.Request) (Event, error) {
 	if err != nil {
 		return Event{}, err
 	}
-	return h.verify(s, r, body)
+	return h.verify(s, addressed(r), body)
 }
 
 // VerifyBody is Check that returns the event. Like Check it looks at neither method nor media type.
 func (h *Handler) VerifyBody(r *http.Request, body []byte) (Event, error) {
-	return h.verify(h.ready.Load(), r, body)
+	return h.verify(h.ready.Load(), addressed(r), body)
 }
 
 // Contract returns what the provider promises and expects. Its slices must not be changed.
@@ -66,7 +67,18 @@ func (h *Handler) Handshake(r *http.Request) (*Reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.handshaker.Handshake(r, body)
+	return s.handshaker.Handshake(addressed(r), body)
+}
+
+// addressed returns r, or a copy with an empty URL where it has none: a server's request always has one, one made by hand from a stored
+// delivery may not, and schemes read it.
+func addressed(r *http.Request) *http.Request {
+	if r.URL != nil {
+		return r
+	}
+	r = r.WithContext(r.Context())
+	r.URL = &url.URL{}
+	return r
 }
 
 // read returns the exact bytes of r's body and puts them back for a later reader. w may be nil.
@@ -104,7 +116,7 @@ func (h *Handler) describe(s *ready, r *http.Request, body []byte, now time.Time
 			e.Header.Del(name)
 		}
 	}
-	if r.URL != nil && r.URL.RawQuery != "" {
+	if r.URL.RawQuery != "" {
 		e.Query = r.URL.Query()
 		for _, name := range s.contract.SecretQuery {
 			e.Query.Del(name)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-go/gatehouse/webhook"
+	"github.com/gatehouse-go/gatehouse/webhook/provider"
 )
 
 func TestEventHoldsWhatWasReceived(t *testing.T) {
@@ -96,6 +97,44 @@ func TestVerifyBodyLooksAtNeitherMethodNorMediaType(t *testing.T) {
 	body[0] = ' '
 	if _, err := e.VerifyBody(r, body); !errors.Is(err, webhook.ErrSignature) {
 		t.Errorf("VerifyBody of another body = %v", err)
+	}
+}
+
+func TestARequestMadeByHandNeedsNoURL(t *testing.T) {
+	for _, id := range provider.IDs() {
+		scheme, err := provider.New(id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, secret, err := scheme.(webhook.Signer).GenerateSecret()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if scheme, err = provider.New(id, secret); err != nil {
+			t.Fatal(err)
+		}
+		e := newEndpoint(t, func(c *webhook.Config) { c.Scheme, c.PublicURL = scheme, "https://app.example/webhook" })
+		for _, method := range []string{"POST", "GET", "OPTIONS"} {
+			r := &http.Request{Method: method, Header: http.Header{"X-Twilio-Signature": {"AAAAAAAAAAAAAAAAAAAAAAAAAAA="}}}
+			if e.Check(r, nil) == nil {
+				t.Errorf("%s: Check accepts nothing at all", id)
+			}
+			if _, err := e.VerifyBody(r, []byte("{}")); err == nil {
+				t.Errorf("%s: VerifyBody accepts nothing at all", id)
+			}
+			if _, err := e.Verify(r); err == nil {
+				t.Errorf("%s: Verify accepts nothing at all", id)
+			}
+			if _, err := e.Handshake(r); errors.Is(err, webhook.ErrPanic) {
+				t.Errorf("%s: Handshake = %v", id, err)
+			}
+			if status := serve(e, r).StatusCode; status >= 500 {
+				t.Errorf("%s: %s is answered %d", id, method, status)
+			}
+			if r.URL != nil {
+				t.Errorf("%s: the request was given a URL", id)
+			}
+		}
 	}
 }
 
