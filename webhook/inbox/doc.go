@@ -5,7 +5,8 @@
 // all. A handler that fails runs again later, and after its last attempt the event waits as a dead letter until someone replays or
 // discards it.
 //
-// This package says what every engine does; engines keep the ledger. Package inbox/sqlite is the embedded one:
+// This package says what every engine does; engines keep the ledger, and package inbox/console shows it to people. Package inbox/sqlite is
+// the embedded engine:
 //
 //	box, err := sqlite.Open(db, inbox.Config{})
 //	if err != nil {

@@ -84,6 +84,12 @@ func TestNothingThatAnOutsiderWritesIsMarkup(t *testing.T) {
 func TestOddCharactersAreSpeltOut(t *testing.T) {
 	l := sample()
 	l.deliveries[0].Event.ID = "evt\u202egpj.exe\x00\x1b[31m\u200b\xff é日本"
+	l.stats.Types[0].Provider, l.stats.Types[0].Type = "p\u202e", "t\u202e"+strings.Repeat("x", 1000)
+	overview := inspect(t, "overview", ask(newConsole(t, l, console.Config{}), "GET", "/", "").Body.Bytes())
+	if !strings.Contains(overview, `p\u{202e} t\u{202e}xxx`) || strings.Contains(overview, "\u202e") || strings.Contains(overview, strings.Repeat("x", 300)) {
+		t.Errorf("the overview: %q", overview)
+	}
+	l.stats.Types = nil
 	l.deliveries[0].Error = "line one\r\nline two\ttab\u2066"
 	c := newConsole(t, l, console.Config{})
 	for _, path := range []string{"/deliveries", "/deliveries/7"} {
@@ -238,7 +244,7 @@ func TestFailuresOfTheLedgerKeepTheirCause(t *testing.T) {
 		{"a resume fails", secret, 503, "cannot be reached", "Resume"},
 	} {
 		l := sample()
-		l.err, l.fails = row.err, row.method
+		l.err, l.fails, l.changed = row.err, row.method, 0
 		c := newConsole(t, l, console.Config{})
 		refused := 0
 		for _, send := range []func() (int, []byte){

@@ -2,9 +2,11 @@ package console
 
 import (
 	"encoding/hex"
+	"maps"
 	"mime"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -93,7 +95,18 @@ func isText(body []byte) bool {
 	return controls <= len(body)/100
 }
 
-// form makes the fields of a form or query ready to be shown, in their order; ok is false where it is not one. Fields that hold JSON are
+// query makes the parameters of a query ready to be shown, sorted.
+func (r *rules) query(q url.Values, limit int) (fields []formField) {
+	for _, name := range slices.Sorted(maps.Keys(q)) {
+		for _, value := range q[name] {
+			text, _ := r.fieldValue(name, value, limit)
+			fields = append(fields, formField{visible(short(name, limit)), text})
+		}
+	}
+	return fields
+}
+
+// form makes the fields of a form ready to be shown, in their order; ok is false where it is not one. Fields that hold JSON are
 // shown as such.
 func (r *rules) form(body string, limit int) (fields []formField, truncated, ok bool) {
 	for pair := range strings.SplitSeq(body, "&") {

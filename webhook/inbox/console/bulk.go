@@ -29,6 +29,7 @@ type confirmPage struct {
 const (
 	mostCounted = 500
 	mostShown   = 10
+	bulkTime    = 10 * time.Minute // for a decision about many
 )
 
 func (v *visit) confirmReplay() error  { return v.confirm(true) }
@@ -108,11 +109,7 @@ func (v *visit) discardSelected() error {
 
 // decideMany decides about what the form's filter selects, and goes to the list of it.
 func (v *visit) decideMany(what string, decide decision) error {
-	form, err := v.form()
-	if err != nil {
-		return err
-	}
-	why, err := v.reason(form)
+	form, why, err := v.decisionForm()
 	if err != nil {
 		return err
 	}
@@ -120,13 +117,18 @@ func (v *visit) decideMany(what string, decide decision) error {
 	if err != nil {
 		return err
 	}
+	// Many commits take their time, and the server's deadlines would end the request. Where they cannot be set there are none.
 	answer := http.NewResponseController(v.w)
-	_ = answer.SetWriteDeadline(time.Now().Add(bulkTime)) // many commits take their time; where it is not supported there is no deadline
+	_ = answer.SetReadDeadline(time.Time{})
+	_ = answer.SetWriteDeadline(time.Now().Add(bulkTime))
 	ctx, cancel := context.WithTimeout(v.r.Context(), bulkTime)
 	defer cancel()
 	n, err := decide(ctx, inbox.Selection{Filter: f}, why)
 	v.audit(what, why, "filter", queryOf(f), "changed", n)
-	if err != nil {
+	switch {
+	case err != nil && n > 0:
+		return &partly{what, n, err}
+	case err != nil:
 		return withStatus(err, http.StatusServiceUnavailable)
 	}
 	v.redirectWith(link("deliveries", f), what, n)

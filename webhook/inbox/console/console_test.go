@@ -3,6 +3,7 @@ package console_test
 import (
 	"bytes"
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -29,7 +30,7 @@ func newConsole(tb testing.TB, l console.Ledger, c console.Config) *console.Cons
 		c.Access = ann
 	}
 	if c.Logger == nil {
-		c.Logger = slog.New(slog.DiscardHandler)
+		c.Logger = slog.New(slog.NewTextHandler(io.Discard, nil)) //nolint:sloglint // every line is written, so that errors are spelt out
 	}
 	pages, err := console.New(l, c)
 	if err != nil {

@@ -7,7 +7,6 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"time"
 	"unicode/utf8"
 
 	"github.com/gatehouse-go/gatehouse/webhook/inbox"
@@ -33,16 +32,19 @@ func (v *visit) form() (url.Values, error) {
 	return v.r.PostForm, nil
 }
 
-// reason is what the ledger keeps beside a decision: the user and the form's words.
-func (v *visit) reason(form url.Values) (inbox.Reason, error) {
-	why := strings.TrimSpace(form.Get("why"))
-	switch {
-	case why == "":
-		return inbox.Reason{}, &mistake{"Say why: the ledger keeps the reason beside the decision."}
-	case utf8.RuneCountInString(why) > maxReason:
-		return inbox.Reason{}, &mistake{"The reason is longer than " + strconv.Itoa(maxReason) + " characters."}
+// decisionForm reads the form of a decision, and what the ledger keeps beside it: the user and the form's words.
+func (v *visit) decisionForm() (form url.Values, why inbox.Reason, err error) {
+	if form, err = v.form(); err != nil {
+		return nil, why, err
 	}
-	return inbox.Reason{By: v.user, Why: visible(why)}, nil
+	text := strings.TrimSpace(form.Get("why"))
+	switch {
+	case text == "":
+		err = &mistake{"Say why: the ledger keeps the reason beside the decision."}
+	case utf8.RuneCountInString(text) > maxReason:
+		err = &mistake{"The reason is longer than " + strconv.Itoa(maxReason) + " characters."}
+	}
+	return form, inbox.Reason{By: v.user, Why: visible(text)}, err
 }
 
 func (v *visit) replayOne() error {
@@ -55,11 +57,7 @@ func (v *visit) discardOne() error {
 
 // decideOne decides about the delivery of the path, and goes back to its page.
 func (v *visit) decideOne(what string, decide decision) error {
-	form, err := v.form()
-	if err != nil {
-		return err
-	}
-	why, err := v.reason(form)
+	_, why, err := v.decisionForm()
 	if err != nil {
 		return err
 	}
@@ -77,11 +75,7 @@ func (v *visit) decideOne(what string, decide decision) error {
 }
 
 func (v *visit) pause() error {
-	form, err := v.form()
-	if err != nil {
-		return err
-	}
-	why, err := v.reason(form)
+	form, why, err := v.decisionForm()
 	if err != nil {
 		return err
 	}
@@ -160,6 +154,3 @@ func (v *visit) notice() string {
 	}
 	return ""
 }
-
-// bulkTime is how long a decision about many may take.
-const bulkTime = 10 * time.Minute

@@ -93,7 +93,7 @@ func (v *visit) delivery() error {
 	}
 	if !d.Purged {
 		page.Body = v.console.body(d.Event.Body, d.Event.Header)
-		page.Query, _, _ = v.console.hidden.form(d.Event.Query.Encode(), v.console.maxShown)
+		page.Query = v.console.hidden.query(d.Event.Query, v.console.maxShown)
 	}
 	if replayable(d.Status) && !d.Purged {
 		page.Replay = link("deliveries/"+strconv.FormatInt(d.ID, 10)+"/replay", f)
@@ -115,7 +115,7 @@ func facts(d inbox.Delivery) []fact {
 	all := []fact{{Name: "Provider", Value: visible(e.Provider)}}
 	add := func(name, value, note string, code bool) {
 		if value != "" {
-			all = append(all, fact{name, visible(value), note, code})
+			all = append(all, fact{name, visible(short(value, maxError)), note, code})
 		}
 	}
 	add("Type", e.Type, signed(e.TypeSigned), false)

@@ -37,7 +37,7 @@ type spanLink struct {
 // A typeRow is one line of the table of types.
 type typeRow struct {
 	Provider, Type string // as they are, for forms
-	Shown          string
+	From, Name     string // as they are shown
 	Link           string
 	Counts         []cell
 	Duplicates     string
@@ -147,7 +147,7 @@ func typeRows(s inbox.Stats, now time.Time) []typeRow {
 
 func rowOf(t inbox.TypeStats, paused *pauseView) typeRow {
 	f := inbox.Filter{Provider: t.Provider, Type: t.Type}
-	row := typeRow{Provider: t.Provider, Type: t.Type, Shown: typeName(t.Type), Link: link("deliveries", f), Duplicates: count(t.Duplicates), Paused: paused}
+	row := typeRow{Provider: t.Provider, Type: t.Type, From: visible(t.Provider), Name: typeName(t.Type), Link: link("deliveries", f), Duplicates: count(t.Duplicates), Paused: paused}
 	for _, status := range inbox.Statuses() {
 		n := t.ByStatus[status]
 		f.Status = status
@@ -166,10 +166,13 @@ func rowOf(t inbox.TypeStats, paused *pauseView) typeRow {
 	return row
 }
 
+// maxType is how much of a type is shown.
+const maxType = 200
+
 // typeName is a type as it is shown.
 func typeName(typ string) string {
 	if typ == "" {
 		return "(no type)"
 	}
-	return visible(typ)
+	return visible(short(typ, maxType))
 }

@@ -83,12 +83,9 @@ func (v *visit) asset() error {
 
 // refuse answers with a page that says what is wrong in general; the cause goes to the log alone.
 func (v *visit) refuse(err error) {
-	if v.r.Context().Err() != nil {
-		return // nobody waits for an answer
-	}
 	status := refusal.Status(err)
 	level := slog.LevelInfo
-	if status >= 500 {
+	if status >= 500 && v.r.Context().Err() == nil { // not for a user who did not wait
 		level = slog.LevelError
 	}
 	v.console.logger.Log(v.r.Context(), level, "console refuses a request", "status", status, "user", v.user, "method", v.r.Method, "error", err)
@@ -107,6 +104,9 @@ func (v *visit) refuse(err error) {
 	}
 	if m, ok := errors.AsType[*mistake](err); ok {
 		page.Text = m.text
+	}
+	if p, ok := errors.AsType[*partly](err); ok {
+		page.Text = "The ledger failed after " + count(p.changed) + " of them were " + p.what + ". Those stay so. Ask for the rest again."
 	}
 	title := strconv.Itoa(status) + " " + http.StatusText(status)
 	if err := v.render(status, "error", frame{Title: title, Page: page}); err != nil {

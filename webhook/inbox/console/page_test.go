@@ -3,6 +3,7 @@ package console_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -297,16 +298,34 @@ func TestDecisionsAboutOne(t *testing.T) {
 	}
 }
 
-func TestWhoHasGoneGetsNoAnswer(t *testing.T) {
+// A request that ended by itself is no failure of the server, and one whose deadline passed is answered.
+func TestRequestsThatEndEarly(t *testing.T) {
 	l := sample()
-	l.err = http.ErrAbortHandler
-	c := newConsole(t, l, console.Config{Logger: slog.New(slog.DiscardHandler)})
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
+	l.err = context.DeadlineExceeded
+	var log bytes.Buffer
+	c := newConsole(t, l, console.Config{Logger: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelError}))})
+	ctx, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
+	defer cancel()
 	r := httptest.NewRequestWithContext(ctx, "GET", "/", nil)
 	w := ask(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { c.ServeHTTP(w, r) }), "GET", "/", "")
-	if w.Body.Len() != 0 {
-		t.Errorf("%d bytes", w.Body.Len())
+	if w.Code != 503 || log.Len() != 0 {
+		t.Errorf("%d, log %s", w.Code, log.String())
+	}
+}
+
+// When a decision about many fails on the way, the page says how far it came.
+func TestADecisionAboutManyThatFailsOnTheWay(t *testing.T) {
+	l := sample()
+	l.changed, l.err = 1200, errors.New("disk full")
+	c := newConsole(t, l, console.Config{})
+	form := url.Values{"why": {"x"}, "status": {"dead"}, "to": {"2026-01-01"}}
+	w := submit(c, "/replay", form)
+	if text := inspect(t, "partly", w.Body.Bytes()); w.Code != 503 || !strings.Contains(text, "after 1\u202f200 of them were replayed") || strings.Contains(text, "disk") {
+		t.Errorf("%d, %s", w.Code, text)
+	}
+	l.changed = 0
+	if w := submit(c, "/replay", form); w.Code != 503 || strings.Contains(w.Body.String(), "of them were") {
+		t.Errorf("%d, %s", w.Code, w.Body)
 	}
 }
 

@@ -2,6 +2,7 @@ package console
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 
 	"github.com/gatehouse-go/gatehouse/internal/refusal"
@@ -45,6 +46,17 @@ type mistake struct{ text string }
 func (m *mistake) Error() string   { return "console: " + m.text }
 func (m *mistake) StatusCode() int { return http.StatusBadRequest }
 
+// partly is a decision about many that failed on the way.
+type partly struct {
+	what    string
+	changed int64
+	cause   error
+}
+
+func (p *partly) Error() string   { return "console: only some were " + p.what + ": " + p.cause.Error() }
+func (p *partly) Unwrap() error   { return p.cause }
+func (p *partly) StatusCode() int { return http.StatusServiceUnavailable }
+
 // withStatus returns err, answered with fallback where it has no status of its own.
 func withStatus(err error, fallback int) error {
 	type coded interface {
@@ -54,5 +66,5 @@ func withStatus(err error, fallback int) error {
 	if _, ok := errors.AsType[coded](err); ok {
 		return err
 	}
-	return errors.Join(refusal.New(fallback, "console"), err)
+	return fmt.Errorf("%w: %w", refusal.New(fallback, "console"), err)
 }

@@ -188,10 +188,10 @@ func TestHeaderFieldsThatLookLikeCredentialsAreHidden(t *testing.T) {
 		d.Event.Header[name] = []string{"hush-" + name}
 	}
 	d.Event.Header["X-Request-Id"] = []string{"first", "second"}
-	d.Event.Query = url.Values{"token": {"hush"}, "page": {"7"}}
+	d.Event.Query = url.Values{"token": {"hush"}, "page": {"7"}, `odd"<{`: {"8"}}
 	c := newConsole(t, &ledger{deliveries: []inbox.Delivery{d}}, console.Config{HideHeaders: []string{"x-own-field"}, HideFields: []string{"token"}})
 	text := inspect(t, "header", ask(c, "GET", "/deliveries/1", "").Body.Bytes())
-	if strings.Contains(text, "hush") || strings.Count(text, "[hidden]") != 17 || !strings.Contains(text, "first second") || !strings.Contains(text, "page7") {
+	if strings.Contains(text, "hush") || strings.Count(text, "[hidden]") != 17 || !strings.Contains(text, "first second") || !strings.Contains(text, "page7") || !strings.Contains(text, `odd"<{8`) {
 		t.Errorf("%d hidden: %s", strings.Count(text, "[hidden]"), text)
 	}
 }
