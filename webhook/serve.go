@@ -120,7 +120,7 @@ func (h *Handler) refuse(s *ready, w http.ResponseWriter, r *http.Request, err e
 	}
 	h.log(r, o)
 	switch {
-	case s.contract.IgnoreForged && o.Status == http.StatusUnauthorized:
+	case s.contract.IgnoreForged && o.Result == Refused && o.Status == http.StatusUnauthorized:
 		o.Status = s.contract.Accepted.status()
 		s.contract.Accepted.write(w)
 	case h.config.OnError != nil:

@@ -2,6 +2,7 @@ package webhook_test
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -177,6 +178,14 @@ func TestForgedDeliveriesAreIgnoredWhereTheProviderAsksForIt(t *testing.T) {
 	r.Method = "PUT"
 	if res := serve(e, r); res.StatusCode != 405 {
 		t.Errorf("another refusal is answered %d, want 405", res.StatusCode)
+	}
+
+	failing := newEndpoint(t, func(c *webhook.Config) {
+		c.Scheme = plain{secrets: []webhook.Secret{webhook.NewSecret(goodSecret)}, contract: webhook.Contract{IgnoreForged: true}}
+		c.OnEvent = func(context.Context, webhook.Event) error { return teapot{401} }
+	})
+	if res := serve(failing, plainRequest(`{"id":"1"}`)); res.StatusCode != 401 || failing.outcomes[0].Result != webhook.Failed {
+		t.Errorf("a true delivery whose handler failed with 401 is answered %d: the provider would not send it again", res.StatusCode)
 	}
 }
 
