@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/gatehouse-go/gatehouse/webhook/inbox"
 )
@@ -23,7 +24,8 @@ func filterOf(q url.Values) (f inbox.Filter, err error) {
 		return s
 	}
 	f.Provider, f.Type, f.Status = text("provider"), text("type"), inbox.Status(text("status"))
-	if id := strings.TrimRight(strings.TrimSpace(text("id")), "*"); id != "" {
+	id := strings.TrimRightFunc(strings.TrimSpace(text("id")), func(c rune) bool { return c == '*' || unicode.IsSpace(c) })
+	if id != "" {
 		f.EventID = id + "*"
 	}
 	if f.Status != "" && !slices.Contains(inbox.Statuses(), f.Status) {

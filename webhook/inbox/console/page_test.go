@@ -117,6 +117,7 @@ func TestFilters(t *testing.T) {
 		{"a status", "?status=dead", inbox.Filter{Status: inbox.Dead}, false},
 		{"the beginning of an id", "?id=+evt_1+", inbox.Filter{EventID: "evt_1*"}, false},
 		{"the beginning of an id, with a star", "?id=evt_1*", inbox.Filter{EventID: "evt_1*"}, false},
+		{"the beginning of an id, with a space and a star", "?id=evt_1+*", inbox.Filter{EventID: "evt_1*"}, false},
 		{"a star alone", "?id=*", inbox.Filter{}, false},
 		{"a time as browsers send it", "?from=2026-11-24T06:43&to=2026-11-24T06:43:07.5", inbox.Filter{From: at("2026-11-24T06:43:00Z"), To: at("2026-11-24T06:43:07.5Z")}, false},
 		{"a time with a zone", "?from=2026-11-24T06:43:00%2B02:00", inbox.Filter{From: at("2026-11-24T04:43:00Z")}, false},
