@@ -1,8 +1,10 @@
 package main
 
 import (
+	"context"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -11,6 +13,7 @@ import (
 	"time"
 
 	"github.com/didip/tollbooth/v7"
+	"github.com/gatehouse-go/gatehouse/security"
 	chicors "github.com/go-chi/cors"
 	"github.com/go-chi/httprate"
 	rscors "github.com/rs/cors"
@@ -25,7 +28,6 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/gatehouse-go/gatehouse/benchmarks/internal/measure"
-	"github.com/gatehouse-go/gatehouse/security"
 )
 
 // securityCases measure one request through a middleware around a handler that does nothing, on one core.
@@ -50,7 +52,7 @@ type discardWriter struct{ header http.Header }
 
 func (w *discardWriter) Header() http.Header               { return w.header }
 func (w *discardWriter) Write(b []byte) (int, error)       { return len(b), nil }
-func (w *discardWriter) WriteString(s string) (int, error) { return len(s), nil }
+func (w *discardWriter) WriteString(s string) (int, error) { return len(s), nil } //nolint:unparam // of io.StringWriter
 func (w *discardWriter) WriteHeader(int)                   {}
 
 // serving asks h for each of requests in turn, and panics where a field of the first answer is missing.
@@ -91,16 +93,14 @@ func headersCase() measure.Case {
 		ReferrerPolicy: "no-referrer", CrossOriginOpenerPolicy: "same-origin", CrossOriginEmbedderPolicy: "require-corp", CrossOriginResourcePolicy: "same-origin",
 		STSSeconds: 31536000, ForceSTSHeader: true,
 	})
-	r := httptest.NewRequest("GET", "/", nil)
+	r := httptest.NewRequestWithContext(context.Background(), http.MethodGet, "/", nil)
 	return measure.Case{
 		Name: "nine security headers",
 		Bars: []measure.Bar{{Quantity: measure.Nanoseconds, AtMost: 400}, {Quantity: measure.Allocs, AtMost: 0}},
 		Contenders: []measure.Contender{
 			{Name: "prepared slices", Kind: measure.Limit, Do: serving(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 				h := w.Header()
-				for name, value := range prepared {
-					h[name] = value
-				}
+				maps.Copy(h, prepared)
 			}), "Referrer-Policy", r)},
 			{Name: "gatehouse Headers", Kind: measure.Ours, Do: serving(made(security.NewHeaders(ours)).Wrap(nothing), "Strict-Transport-Security", r)},
 			{Name: "Header.Set", Kind: measure.Peer, Do: serving(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -115,7 +115,7 @@ func headersCase() measure.Case {
 }
 
 func crossOrigin(method, headers string) *http.Request {
-	r := httptest.NewRequest(method, "/", nil)
+	r := httptest.NewRequestWithContext(context.Background(), method, "/", nil)
 	r.Header.Set("Origin", "https://app.example.com")
 	if method == http.MethodOptions {
 		r.Header.Set("Access-Control-Request-Method", "PUT")
@@ -143,7 +143,7 @@ func corsCase(name string, r *http.Request) measure.Case {
 func rateLimitCase(name string, keys int, bar float64) measure.Case {
 	requests := make([]*http.Request, keys)
 	for i := range requests {
-		requests[i] = httptest.NewRequest("GET", "/", nil)
+		requests[i] = httptest.NewRequestWithContext(context.Background(), http.MethodGet, "/", nil)
 		requests[i].RemoteAddr = netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), 4711).String()
 	}
 	const most = 100_000_000
@@ -162,7 +162,7 @@ func rateLimitCase(name string, keys int, bar float64) measure.Case {
 			{Name: "x/time/rate in a map behind a mutex, no fields", Kind: measure.Peer, Do: serving(mutexMap(nothing), "", requests...)},
 			{Name: "throttled", Kind: measure.Peer, Do: serving(throttle.RateLimit(nothing), "X-Ratelimit-Remaining", requests...)},
 			{Name: "sethvargo/go-limiter", Kind: measure.Peer, Do: serving(sethvargo.Handle(nothing), "X-Ratelimit-Remaining", requests...)},
-			{Name: "go-chi/httprate", Kind: measure.Peer, Do: serving(httprate.LimitBy(most, time.Second, httprate.KeyByIP)(nothing), "X-Ratelimit-Remaining", requests...)},
+			{Name: "go-chi/httprate", Kind: measure.Peer, Do: serving(httprate.LimitBy(most, time.Second, httprate.KeyByIP)(nothing), "X-Ratelimit-Remaining", requests...)}, //nolint:staticcheck // what its users have
 			{Name: "ulule/limiter", Kind: measure.Peer, Do: serving(ululeLimit.Handler(nothing), "X-Ratelimit-Remaining", requests...)},
 			{Name: "tollbooth", Kind: measure.Peer, Do: serving(tollbooth.LimitHandler(tollbooth.NewLimiter(most, nil), nothing), "X-Rate-Limit-Limit", requests...)},
 		},
@@ -191,7 +191,7 @@ func mutexMap(next http.Handler) http.Handler {
 func timeoutCase(name string, size int) measure.Case {
 	body := make([]byte, size)
 	answer := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(body) })
-	r := httptest.NewRequest("GET", "/", nil)
+	r := httptest.NewRequestWithContext(context.Background(), http.MethodGet, "/", nil)
 	return measure.Case{
 		Name: "deadlines around an answer of " + name,
 		Bars: []measure.Bar{{Quantity: measure.ExtraTime, AtMost: 3000}},
@@ -208,9 +208,9 @@ func chainCase() measure.Case {
 		Target:  security.TargetConfig{Hosts: []string{"example.com"}},
 		IPLimit: security.RateLimitConfig{Policies: []security.RatePolicy{{Limit: 1e8, Burst: 1e8}}},
 		Body:    security.BodyConfig{MediaTypes: []string{"application/json"}},
-		Logger:  slog.New(slog.NewJSONHandler(io.Discard, nil)),
+		Logger:  slog.New(slog.NewJSONHandler(io.Discard, nil)), //nolint:sloglint // what a log costs is part of the figure
 	}))
-	r := httptest.NewRequest("GET", "https://example.com/api/items?page=2", nil)
+	r := httptest.NewRequestWithContext(context.Background(), http.MethodGet, "https://example.com/api/items?page=2", nil)
 	return measure.Case{
 		Name: "the whole default chain, with its access log",
 		Bars: []measure.Bar{{Quantity: measure.ExtraTime, AtMost: 3000}, {Quantity: measure.ExtraAllocs, AtMost: 10}},
