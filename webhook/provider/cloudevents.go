@@ -19,7 +19,8 @@ import (
 // means).
 //
 // ID and Type are ce-id and ce-type, in structured mode the body's id and type. Deduplication goes by source and id together, as
-// CloudEvents define an event's identity; a delivery without them is an event of its own.
+// CloudEvents define an event's identity; a delivery without them is an event of its own. An event is answered 204: the specification
+// keeps 200 for an answer with a body.
 //
 // The handshake is OPTIONS with WebHook-Request-Origin: where the origin is one of Origins, the answer grants it and the rate. It has no
 // authority: it only says that the endpoint expects deliveries. WebHook-Request-Callback is ignored; no request is made to a
@@ -55,6 +56,7 @@ func (s CloudEvents) Prepare(setup webhook.Setup) (webhook.Verifier, error) {
 	v := &cloudEventsVerifier{
 		tokenVerifier: tokenVerifier{
 			contract: webhook.Contract{
+				Accepted:         webhook.Reply{Status: http.StatusNoContent}, // 200 is for an answer with a body
 				HandshakeMethods: []string{http.MethodOptions},
 				SecretHeaders:    []string{"Authorization"},
 				SecretQuery:      []string{"access_token"},

@@ -25,8 +25,8 @@ import (
 // both ways, where Discord's libraries have none. Discord waits 3 seconds; webhook events are retried for 10 minutes.
 //
 // A PING is answered after it was verified, and not handed on: that of interactions (type 1) with {"type":1}, that of webhook events
-// (type 0) with 204. An interaction other than PING wants an answer of the application's own; a Handler answers 200 without one, so
-// use Verify for interactions that are not answered later.
+// (type 0) with 204, as every webhook event. An interaction other than PING wants an answer of the application's own; a Handler answers
+// 204 without one, so use Verify for interactions that are not answered later.
 //
 // Source: https://discord.com/developers/docs/interactions/overview and https://discord.com/developers/docs/events/webhook-events
 type Discord struct {
@@ -96,7 +96,10 @@ type discordVerifier struct {
 
 // Contract returns what Discord promises and expects.
 func (*discordVerifier) Contract() webhook.Contract {
-	return webhook.Contract{Tolerance: defaultTolerance, AckTimeout: 3 * time.Second, RetryWindow: 10 * time.Minute}
+	return webhook.Contract{
+		Accepted:  webhook.Reply{Status: http.StatusNoContent}, // as webhook events want it; an interaction wants an answer of its own
+		Tolerance: defaultTolerance, AckTimeout: 3 * time.Second, RetryWindow: 10 * time.Minute,
+	}
 }
 
 // Verify checks the signature and then the time it covers.

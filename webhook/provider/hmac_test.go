@@ -211,9 +211,14 @@ func TestContractsSayHowLongAProviderWaits(t *testing.T) {
 			t.Errorf("%s: %v and %v, want %v and %v", row.id, c.AckTimeout, c.RetryWindow, row.ack, row.window)
 		}
 	}
-	graph := delivery{scheme: provider.MicrosoftGraph{Secrets: secret("s")}}
-	if c := graph.prepared(t).Contract(); c.Accepted.Status != 202 {
-		t.Errorf("Graph is answered %d", c.Accepted.Status)
+	for id, want := range map[string]int{"msgraph": 202, "discord": 204, "cloudevents": 204, "github": 0} {
+		scheme, err := provider.New(id, good(t, id)...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c := (delivery{scheme: scheme}).prepared(t).Contract(); c.Accepted.Status != want || c.Accepted.Body != nil {
+			t.Errorf("%s is answered %d %q, want %d", id, c.Accepted.Status, c.Accepted.Body, want)
+		}
 	}
 	adyen := delivery{scheme: provider.Adyen{Secrets: secret(strings.Repeat("ab", 32))}}
 	if c := adyen.prepared(t).Contract(); string(c.Accepted.Body) != "[accepted]" {
