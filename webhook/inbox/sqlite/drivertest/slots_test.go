@@ -122,3 +122,46 @@ func TestALedgerThatHadNoSlotsGetsThem(t *testing.T) {
 		}
 	}
 }
+
+// What is missing is an error of every look that needs it, and not an empty page.
+func TestLooksAtTablesThatAreMissing(t *testing.T) {
+	for _, row := range []struct {
+		table string
+		f     inbox.Filter
+	}{
+		{"inbox_slots", inbox.Filter{From: time.Now()}},
+		{"inbox_slots", inbox.Filter{To: time.Now()}},
+		{"inbox_counters", inbox.Filter{Provider: "p"}},
+		{"inbox_deliveries", inbox.Filter{Provider: "p"}},
+		{"inbox_deliveries", inbox.Filter{EventID: "1"}},
+		{"inbox_deliveries", inbox.Filter{Status: inbox.Dead}},
+		{"inbox_minutes", inbox.Filter{}},
+	} {
+		l := newLedger(t, "sqlite", drivers["sqlite"](filepath.Join(t.TempDir(), "x.db")))
+		box := l.Open(t, inbox.Config{})
+		if _, err := box.Accept(t.Context(), inboxtest.Event("p", "t", "1")); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := l.db.ExecContext(t.Context(), "DROP TABLE "+row.table); err != nil {
+			t.Fatal(err)
+		}
+		_, err := box.List(t.Context(), row.f)
+		if row.table == "inbox_minutes" {
+			_, err = box.Activity(t.Context(), time.Now())
+		}
+		if err == nil {
+			t.Errorf("%s is missing, and %+v is answered", row.table, row.f)
+		}
+		if row.table == "inbox_slots" {
+			if _, err := box.Replay(t.Context(), inbox.Selection{Filter: row.f}, inbox.Reason{By: "ann", Why: "x"}); err == nil {
+				t.Error("a decision by a time that cannot be found is an error")
+			}
+			if _, err := box.Accept(t.Context(), inboxtest.Event("p", "t", "2")); err == nil {
+				t.Error("an event whose time cannot be noted is stored")
+			}
+		}
+		if err := box.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
