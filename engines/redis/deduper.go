@@ -47,6 +47,7 @@ type Deduper struct {
 	engine     *Engine
 	claim, end *rueidis.Lua
 	base       string
+	doubts     doubts
 }
 
 var _ webhook.Deduper = (*Deduper)(nil)
@@ -63,12 +64,17 @@ func (d *Deduper) Claim(ctx context.Context, key webhook.Key, lease time.Duratio
 	}
 	token := rand.Text()
 	state, err := d.engine.run(ctx, d.claim, d.keys(key), []string{token, milliseconds(lease)}).AsInt64()
-	switch {
-	case err != nil:
+	if err != nil {
+		if err != ErrOut && err != ErrBusy { //nolint:errorlint // bare, they mean that the server was not asked
+			d.doubts.add(doubt{key, token})
+		}
 		return webhook.Claim{}, err
-	case state == 1:
+	}
+	d.settle(ctx)
+	switch state {
+	case 1:
 		return webhook.Claim{State: webhook.Taken, Token: token}, nil
-	case state == 2:
+	case 2:
 		return webhook.Claim{State: webhook.Done}, nil
 	default:
 		return webhook.Claim{State: webhook.Busy}, nil
@@ -86,6 +92,16 @@ func (d *Deduper) Confirm(ctx context.Context, key webhook.Key, c webhook.Claim,
 // Release implements [webhook.Deduper].
 func (d *Deduper) Release(ctx context.Context, key webhook.Key, c webhook.Claim) error {
 	return d.engine.run(ctx, d.end, d.keys(key), []string{c.Token}).Error()
+}
+
+// settle releases claims that the server may have given without its answer coming through: a server that was stopped does what waits for it
+// when it goes on. Each would keep its event from all instances until its lease is over.
+func (d *Deduper) settle(ctx context.Context) {
+	for _, one := range d.doubts.take() {
+		if d.Release(ctx, one.key, webhook.Claim{Token: one.token}) != nil {
+			d.doubts.add(one)
+		}
+	}
 }
 
 func (d *Deduper) keys(key webhook.Key) []string { return []string{d.base + key.String()} }

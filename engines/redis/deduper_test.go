@@ -114,6 +114,31 @@ func TestOnlyTheWholeTokenEndsAClaim(t *testing.T) {
 	}
 }
 
+// The server is stopped, asked for a claim in vain, and does what it was asked when it goes on: nobody holds that claim.
+func TestAClaimWhoseAnswerWasLostIsReleased(t *testing.T) {
+	s := start(t)
+	d := s.engine(func(c *redis.Config) { c.Timeout = 100 * time.Millisecond }).NewDeduper()
+	other := webhook.NewKey("test", []byte("other"))
+	if _, err := d.Claim(t.Context(), other, time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	s.signal(syscall.SIGSTOP)
+	keys := make([]webhook.Key, 4)
+	for i := range keys {
+		keys[i] = webhook.NewKey("test", []byte{byte(i)})
+		if _, err := d.Claim(t.Context(), keys[i], time.Hour); !errors.Is(err, redis.ErrOut) {
+			t.Errorf("from a server that is stopped: %v", err)
+		}
+	}
+	s.signal(syscall.SIGCONT)
+	for _, key := range keys {
+		eventually(t, "the event can be claimed", func() bool {
+			c, err := d.Claim(t.Context(), key, time.Hour)
+			return err == nil && c.State == webhook.Taken
+		})
+	}
+}
+
 func TestDeduperKeepsNothingForEver(t *testing.T) {
 	s := start(t)
 	d := s.engine().NewDeduper()

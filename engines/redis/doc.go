@@ -1,10 +1,12 @@
-// Package redis makes many instances behave as one: rate limits and the deduplication of events on a
+// Package redis makes many instances behave as one: rate limits, deduplication of events, sessions and one-time marks on a
 // Redis or Valkey server, through the client redis/rueidis.
 //
 // [New] returns an [Engine], the connection; each piece is made from it:
 //
-//	engine.NewRateStore is a security.RateStore for security.RateLimitConfig.Store
-//	engine.NewDeduper   is a webhook.Deduper    for webhook.Config.Dedupe
+//	engine.NewRateStore is a security.RateStore    for security.RateLimitConfig.Store
+//	engine.NewDeduper   is a webhook.Deduper       for webhook.Config.Dedupe
+//	engine.NewSessions  is a callback.SessionStore for callback.SessionsConfig.Store
+//	engine.NewMarks     spends a name exactly once, for tickets and links
 //
 // The server may stand alone, be watched by Sentinel, or be a Cluster; it must be Redis 6.2 or newer, or Valkey. Every change is one
 // script, which the server runs as one step by its own clock, so that no two instances can come between each other.
@@ -14,13 +16,13 @@
 // Every call ends within Config.Timeout. While the server does not answer, calls fail at once with [ErrOut] and one call at a time tries it
 // again: the outage does not cost every request a timeout, nothing queues up, and the return is by itself. New does not need the server, so
 // that an instance which starts during an outage starts. What a request gets meanwhile is decided where the piece is used:
-// security.RateLimitConfig.Outage, webhook.Config.InsecureWithoutDedupe.
+// security.RateLimitConfig.Outage, webhook.Config.InsecureWithoutDedupe, and 503 for sessions, which are never assumed.
 //
 // # Server
 //
-// Give the engine a server, or a database, that evicts nothing (maxmemory-policy noeviction): an evicted rate limit is a full bucket,
-// an evicted event is new. Everything the engine writes expires. Redis replicates after it answers: what was written in the moment
-// before a failover may be lost with the primary (min-replicas-to-write narrows that).
+// Give the engine a server, or a database, that evicts nothing (maxmemory-policy noeviction): an evicted rate limit is a full bucket, an
+// evicted mark can be spent again. Everything the engine writes expires. Redis replicates after it answers: what was written in the
+// moment before a failover, a revocation too, may be lost with the primary (min-replicas-to-write narrows that).
 //
 // An ACL user needs the keys of its prefix and these commands:
 //

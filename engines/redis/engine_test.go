@@ -214,6 +214,18 @@ func TestAnACLUserOfOnePrefix(t *testing.T) {
 	if err := own.NewRateStore(redis.RateConfig{}).Take(t.Context(), take, make([]security.RateTaken, 1)); err != nil {
 		t.Error(err)
 	}
+	sessions := sessionsOn(t, own, 1)
+	for range 2 {
+		if err := sessions.Put(t.Context(), sessionRecord("a", time.Hour, "user:ann")); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := own.NewMarks().Spend(t.Context(), "a", time.Hour); err != nil {
+		t.Error(err)
+	}
+	if _, err := own.NewDeduper().Claim(t.Context(), webhook.Key{}, time.Hour); err != nil {
+		t.Error(err)
+	}
 	other := s.engine(user, func(c *redis.Config) { c.Prefix = "bank:" })
 	if err := other.NewRateStore(redis.RateConfig{}).Take(t.Context(), take, make([]security.RateTaken, 1)); err == nil || !strings.Contains(err.Error(), "NOPERM") {
 		t.Errorf("another's prefix: %v", err)
@@ -310,6 +322,20 @@ func TestEachPieceWorksInACluster(t *testing.T) {
 		}
 		if c, err := d.Claim(t.Context(), key, time.Minute); err != nil || c.State != webhook.Done {
 			t.Errorf("%+v, %v", c, err)
+		}
+	}
+	sessions := sessionsOn(t, e, 2)
+	for i := range 4 {
+		if err := sessions.Put(t.Context(), sessionRecord(strconv.Itoa(i), time.Hour, "user:ann", "sid:"+strconv.Itoa(i))); err != nil {
+			t.Error(err)
+		}
+	}
+	if n, err := sessions.DeleteLinked(t.Context(), "user:ann"); n != 2 || err != nil {
+		t.Errorf("DeleteLinked = %d, %v", n, err)
+	}
+	for i := range 10 {
+		if first, err := e.NewMarks().Spend(t.Context(), strconv.Itoa(i), time.Hour); !first || err != nil {
+			t.Error(first, err)
 		}
 	}
 	for _, address := range addresses {

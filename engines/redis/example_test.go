@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/gatehouse-go/gatehouse/callback"
 	"github.com/gatehouse-go/gatehouse/security"
 	"github.com/gatehouse-go/gatehouse/webhook"
 	"github.com/gatehouse-go/gatehouse/webhook/provider"
@@ -85,4 +86,51 @@ func ExampleEngine_NewDeduper() {
 	}
 	http.Handle("/hooks/github", hook)
 	// Output:
+}
+
+func ExampleEngine_NewSessions() {
+	engine, err := redis.New(redis.Config{Addresses: []string{"127.0.0.1:6379"}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer engine.Close()
+	store, err := engine.NewSessions(redis.SessionsConfig{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	keys, err := callback.NewKeyring([]byte("32 random bytes, kept in a vault"))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	sessions, err := callback.NewSessions(callback.SessionsConfig[string]{Keys: keys, Store: store, Subject: func(user string) string { return user }})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	http.Handle("/inbox", sessions.Require(http.NotFoundHandler())) // 503 while the server is out
+	// Output:
+}
+
+func ExampleEngine_NewMarks() {
+	engine, err := redis.New(redis.Config{Addresses: []string{"127.0.0.1:1"}}) // where no server is
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer engine.Close()
+	marks := engine.NewMarks()
+
+	first, err := marks.Spend(context.Background(), "ticket:4711", 10*time.Minute)
+	switch {
+	case err != nil:
+		fmt.Println("not now, and not used")
+	case first:
+		fmt.Println("used")
+	default:
+		fmt.Println("used before")
+	}
+	// Output: not now, and not used
 }

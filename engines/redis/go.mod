@@ -9,6 +9,7 @@ require (
 )
 
 require (
+	github.com/go-jose/go-jose/v4 v4.1.4 // indirect
 	github.com/go-json-experiment/json v1.27.2 // indirect
 	github.com/justinas/alice v1.2.0 // indirect
 	golang.org/x/crypto v0.58.0 // indirect

@@ -1,0 +1,43 @@
+package redis
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"time"
+
+	"github.com/redis/rueidis"
+)
+
+// spendScript sets a mark that is not set. ARGV[1] tells one call from another, so that a call which is asked twice spends once.
+const spendScript = `
+local spent = redis.call('GET', KEYS[1])
+if spent then return spent == ARGV[1] and 1 or 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1`
+
+// Marks remember what may be used once: a ticket, a link in an e-mail, the id of a token. Make them with [Engine.NewMarks]; they are safe for
+// concurrent use. All Marks of one Prefix are the same: begin the names of each kind of thing with a word of their own.
+type Marks struct {
+	engine *Engine
+	spend  *rueidis.Lua
+	base   string
+}
+
+// NewMarks returns Marks on e.
+func (e *Engine) NewMarks() *Marks {
+	return &Marks{engine: e, spend: rueidis.NewLuaScript(spendScript), base: e.config.Prefix + "mark:"}
+}
+
+// Spend sets the mark name and reports whether it was the first to, of all instances. The mark stays for keep, which must be at least as
+// long as what it stands for is valid; not above zero, or above ten years, is an error. On an error do not let the thing be used: it may have
+// been before, and the server may have spent it for this call. The server sees a hash of the name alone.
+func (m *Marks) Spend(ctx context.Context, name string, keep time.Duration) (first bool, err error) {
+	if err := checkKeep("keep", keep); err != nil {
+		return false, err
+	}
+	sum := sha256.Sum256([]byte(name))
+	spent, err := m.engine.run(ctx, m.spend, []string{m.base + hex.EncodeToString(sum[:])}, []string{rand.Text(), milliseconds(keep)}).AsInt64()
+	return spent == 1, err
+}
