@@ -33,15 +33,15 @@ type filterForm struct {
 
 // A listRow is one delivery in a list.
 type listRow struct {
-	ID                  int64
-	Link                string
-	Provider, Type      string
-	EventID             string
-	Status              inbox.Status
-	Attempts            int
-	Duplicates          int
-	Error               string
-	Accepted, Due, Done *moment
+	ID             int64
+	Link           string
+	Provider, Type string
+	EventID        string
+	Status         inbox.Status
+	Attempts       int
+	Duplicates     int
+	Error          string
+	Accepted, Due  *moment
 }
 
 // A group is the dead letters of one type.
