@@ -86,7 +86,7 @@ type Config struct {
 	// Now is the clock that signed times are compared with. Nil means time.Now.
 	Now func() time.Time
 
-	// OnError answers a refused or failed request. Allow and Retry-After are set already. Nil means an application/problem+json
+	// OnError answers a refused or failed request. Allow, Retry-After and WWW-Authenticate are set already. Nil means an application/problem+json
 	// answer (RFC 9457) that tells the status alone.
 	OnError func(http.ResponseWriter, *http.Request, error)
 

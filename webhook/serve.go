@@ -20,6 +20,10 @@ import (
 // maxReply is the largest Reply.Body in bytes: challenges are short, and what we echo is somebody else's text.
 const maxReply = 8 << 10
 
+// unauthorized is the challenge that goes with each 401, which must have one (RFC 9110, section 15.5.2). No standard names a scheme for webhooks, and the
+// client need not learn which secret, header field or provider it is about.
+const unauthorized = "Webhook"
+
 // ServeHTTP verifies r, hands its event to Config.OnEvent unless it is a repeat, and answers as the provider expects.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
@@ -111,16 +115,21 @@ func (h *Handler) refuse(s *ready, w http.ResponseWriter, r *http.Request, err e
 	if o.Status >= http.StatusInternalServerError {
 		o.Result = Failed // what we could not decide is not the sender's fault
 	}
+	ignored := s.contract.IgnoreForged && o.Result == Refused && o.Status == http.StatusUnauthorized
 	switch o.Status {
 	case http.StatusMethodNotAllowed:
 		w.Header()["Allow"] = []string{s.allow}
+	case http.StatusUnauthorized:
+		if !ignored {
+			w.Header()["Www-Authenticate"] = []string{unauthorized}
+		}
 	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
 		seconds := int64((retryAfter(err, defaultRetryAfter) + time.Second - 1) / time.Second)
 		w.Header()["Retry-After"] = []string{strconv.FormatInt(seconds, 10)}
 	}
 	h.log(r, o)
 	switch {
-	case s.contract.IgnoreForged && o.Result == Refused && o.Status == http.StatusUnauthorized:
+	case ignored:
 		o.Status = s.contract.Accepted.status()
 		s.contract.Accepted.write(w)
 	case h.config.OnError != nil:

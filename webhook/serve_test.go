@@ -97,6 +97,9 @@ func TestServeHTTPAnswers(t *testing.T) {
 			if allow := res.Header.Get("Allow"); (tt.status == 405) != (allow == "POST") {
 				t.Errorf("Allow = %q", allow)
 			}
+			if challenge := res.Header.Get("WWW-Authenticate"); (tt.status == 401) != (challenge == "Webhook") {
+				t.Errorf("WWW-Authenticate = %q", challenge)
+			}
 			line := e.log.String()
 			if strings.Count(line, "\n") != 1 || !strings.Contains(line, "request_id=req-77") || !strings.Contains(line, tt.reason.Error()) {
 				t.Errorf("log = %q, want one line with the reason and the request id", line)
@@ -168,7 +171,7 @@ func TestForgedDeliveriesAreIgnoredWhereTheProviderAsksForIt(t *testing.T) {
 	})
 	r := plainRequest(`{"id":"1"}`)
 	r.Header.Set("X-Plain-Signature", "00")
-	if res := serve(e, r); res.StatusCode != 204 || res.Header.Get("Content-Length") != "" {
+	if res := serve(e, r); res.StatusCode != 204 || res.Header.Get("Content-Length") != "" || res.Header.Get("WWW-Authenticate") != "" {
 		t.Errorf("answer = %d %v, want 204", res.StatusCode, res.Header)
 	}
 	if o := e.outcomes[0]; len(e.events) != 0 || o.Result != webhook.Refused || o.Status != 204 || e.log.Len() == 0 {
