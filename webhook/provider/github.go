@@ -50,9 +50,19 @@ func (s GitHub) Prepare(setup webhook.Setup) (webhook.Verifier, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &pinged{v, func(e *webhook.Event) bool {
-		return e.Type == "ping" && member(e.Body, "hook_id") != "" // the name is not signed, the member is
-	}}, nil
+	return &pinged{v, githubPing}, nil
+}
+
+// githubPing reports whether e is a ping: by a member of the payload, because the name is not signed.
+func githubPing(e *webhook.Event) bool {
+	if e.Type != "ping" {
+		return false
+	}
+	payload := e.Body
+	if form, err := parseForm(e.Body); err == nil && form.Has("payload") {
+		payload = []byte(form.Get("payload"))
+	}
+	return member(payload, "hook_id") != ""
 }
 
 // Sign signs r as GitHub does.

@@ -192,6 +192,8 @@ func TestSignedHandshakes(t *testing.T) {
 		{"zoom", "a validation without a token", `{"event":"endpoint.url_validation","payload":{}}`, nil, 403, ""},
 		{"zoom", "a validation with what a delivery could be", `{"event":"endpoint.url_validation","payload":{"plainToken":"v0:1764000000:{}"}}`, nil, 403, ""},
 		{"github", "a ping", `{"zen":"Design for failure.","hook_id":1}`, map[string]string{"X-GitHub-Event": "ping"}, 200, ""},
+		{"github", "a ping as a form", "payload=%7B%22zen%22%3A%22x%22%2C%22hook_id%22%3A1%7D", map[string]string{"X-GitHub-Event": "ping", "Content-Type": "application/x-www-form-urlencoded"}, 200, ""},
+		{"github", "a form that someone calls a ping", "payload=%7B%22action%22%3A%22opened%22%7D", map[string]string{"X-GitHub-Event": "ping", "Content-Type": "application/x-www-form-urlencoded"}, 0, ""},
 		{"github", "a delivery that someone calls a ping", `{"action":"opened"}`, map[string]string{"X-GitHub-Event": "ping"}, 0, ""},
 		{"github", "a push", `{"hook_id":1}`, map[string]string{"X-GitHub-Event": "push"}, 0, ""},
 		{"bitbucket-server", "a ping", `{"test":true}`, map[string]string{"X-Event-Key": "diagnostics:ping"}, 200, ""},
