@@ -147,6 +147,15 @@ func TestSNSAsksNobodyForAForeignTopic(t *testing.T) {
 	}
 }
 
+func TestSNSRefusesWhatIsNoTopic(t *testing.T) {
+	for _, arn := range []string{"orders", "arn:aws:sqs:us-east-2:123456789012:orders", topic + ":3f8c"} {
+		_, err := provider.AmazonSNS{TopicARNs: []string{topic, arn}}.Prepare(delivery{}.completeSetup(t))
+		if err == nil || !strings.Contains(err.Error(), "TopicARNs[1]") || !strings.Contains(err.Error(), arn) {
+			t.Errorf("%s: %v", arn, err)
+		}
+	}
+}
+
 func TestSNSRefusesWhatAmazonDoesNotSend(t *testing.T) {
 	d := delivery{scheme: provider.AmazonSNS{TopicARNs: []string{topic}, Secrets: secret(publicPEM(t, rsaKey(t).Public()))}}
 	v := d.prepared(t)
