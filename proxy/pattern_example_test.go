@@ -160,3 +160,16 @@ func ExampleProxy_Explain() {
 	// > Redirects[0]         /old/:slug                     matches slug="hello", leads to /new/hello
 	// - Redirects[1]         /legacy                        the path has no text "/legacy"
 }
+
+// Parameters that do not come from a path fill a destination in the same way.
+func ExampleNewParams() {
+	params, err := proxy.NewParams(map[string]any{"lang": "en", "slug": []string{"a", "b"}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	lang, _ := params.Get("lang")
+	slug := params.Values("slug")
+	fmt.Println(lang, slug)
+	// Output: en [a b]
+}
