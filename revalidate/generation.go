@@ -218,6 +218,20 @@ func (g *generations) purge(now time.Time) {
 	g.epoch.Store(gen)
 }
 
+// forget makes every entry that is older than before dead.
+func (g *generations) forget(now, before time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	gen := g.clock.next(now.UnixNano())
+	limit := gen
+	if before.Before(now) {
+		limit = before.UnixNano()
+	}
+	g.floor.Store(max(g.floor.Load(), limit))
+	g.fresh.Store(gen)
+	g.epoch.Store(gen)
+}
+
 // mark returns the mark of name, a new one if need be. The caller holds the lock.
 func (g *generations) mark(marks map[string]*mark, name string) *mark {
 	m := marks[name]

@@ -170,3 +170,11 @@ func (c *Cache) PurgeAll(ctx context.Context) error {
 	c.counters.invalidations.Add(1)
 	return c.store.Clear(ctx)
 }
+
+// Forget makes what is stored and was made before that time dead to this process, and leaves the store as it is: for an instance that may
+// have missed what others announced, and shares a store with them. A time that is still to come counts as now; fills that are under
+// way are concerned where they began before.
+func (c *Cache) Forget(before time.Time) {
+	c.generations.forget(time.Now(), before)
+	c.counters.invalidations.Add(1)
+}

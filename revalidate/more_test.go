@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"runtime"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -738,4 +739,47 @@ func TestAHandlerWithoutReadersHasAWhileToFinish(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Two processes share a store; one may have missed what the other announced, and forgets what is older than a time.
+func TestForgetLeavesTheStoreToOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		shared, err := revalidate.NewMemory(1 << 20)
+		if err != nil {
+			t.Fatal(err)
+		}
+		mine, err := revalidate.New(revalidate.Config{Store: revalidate.NewTiered(shared, shared)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		other, err := revalidate.New(revalidate.Config{Store: revalidate.NewTiered(shared, shared)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		fetched := 0
+		read := func(c *revalidate.Cache, key string) int {
+			t.Helper()
+			n, err := revalidate.Get(t.Context(), c, key, revalidate.Options{}, func(context.Context) (int, error) { fetched++; return fetched, nil })
+			if err != nil {
+				t.Error(err)
+			}
+			return n
+		}
+		read(mine, "old")
+		time.Sleep(time.Minute)
+		between := time.Now()
+		time.Sleep(time.Minute)
+		read(mine, "new")
+		mine.Forget(between)
+		if got := []int{read(other, "old"), read(other, "new"), read(mine, "new"), read(mine, "old")}; !slices.Equal(got, []int{1, 2, 2, 3}) {
+			t.Errorf("after Forget of what is older than the second: %v", got)
+		}
+		time.Sleep(time.Second)
+		mine.Forget(time.Now().Add(time.Hour))
+		if got := []int{read(mine, "old"), read(mine, "old"), read(mine, "new")}; !slices.Equal(got, []int{4, 4, 5}) {
+			t.Errorf("after Forget of what is older than a time to come: %v", got)
+		}
+		_ = mine.Close(t.Context())
+		_ = other.Close(t.Context())
+	})
 }
