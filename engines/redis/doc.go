@@ -1,22 +1,25 @@
-// Package redis makes many instances behave as one: rate limits, deduplication of events, sessions and one-time marks on a
-// Redis or Valkey server, through the client redis/rueidis.
+// Package redis makes many instances behave as one: rate limits, deduplication of events, sessions, one-time marks and caches
+// on a Redis or Valkey server, through the client redis/rueidis.
 //
 // [New] returns an [Engine], the connection; each piece is made from it:
 //
-//	engine.NewRateStore is a security.RateStore    for security.RateLimitConfig.Store
-//	engine.NewDeduper   is a webhook.Deduper       for webhook.Config.Dedupe
-//	engine.NewSessions  is a callback.SessionStore for callback.SessionsConfig.Store
-//	engine.NewMarks     spends a name exactly once, for tickets and links
+//	engine.NewRateStore     is a security.RateStore    for security.RateLimitConfig.Store
+//	engine.NewDeduper       is a webhook.Deduper       for webhook.Config.Dedupe
+//	engine.NewSessions      is a callback.SessionStore for callback.SessionsConfig.Store
+//	engine.NewMarks         spends a name exactly once, for tickets and links
+//	engine.NewCacheStore    is a revalidate.Store      for the far tier of revalidate.NewTiered
+//	engine.NewInvalidations tells all instances what one of them invalidates
 //
-// The server may stand alone, be watched by Sentinel, or be a Cluster; it must be Redis 6.2 or newer, or Valkey. Every change is one
-// script, which the server runs as one step by its own clock, so that no two instances can come between each other.
+// The server may stand alone, be watched by Sentinel, or be a Cluster; it must be Redis 6.2 or newer, or Valkey. Every change of
+// more than one thing is a script, which the server runs as one step by its own clock, so that no two instances can come between each other.
 //
 // # Outage
 //
 // Every call ends within Config.Timeout. While the server does not answer, calls fail at once with [ErrOut] and one call at a time tries it
 // again: the outage does not cost every request a timeout, nothing queues up, and the return is by itself. New does not need the server, so
 // that an instance which starts during an outage starts. What a request gets meanwhile is decided where the piece is used:
-// security.RateLimitConfig.Outage, webhook.Config.InsecureWithoutDedupe, and 503 for sessions, which are never assumed.
+// security.RateLimitConfig.Outage, webhook.Config.InsecureWithoutDedupe, [InvalidationsConfig].ServeOld, and
+// 503 for sessions, which are never assumed.
 //
 // # Server
 //

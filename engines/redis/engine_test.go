@@ -226,6 +226,14 @@ func TestAnACLUserOfOnePrefix(t *testing.T) {
 	if _, err := own.NewDeduper().Claim(t.Context(), webhook.Key{}, time.Hour); err != nil {
 		t.Error(err)
 	}
+	if err := cacheStoreOn(t, own, 0).Clear(t.Context()); err != nil {
+		t.Error(err)
+	}
+	var db atomic.Int64
+	one, two := newInstance(t, own, &db, redis.InvalidationsConfig{}), newInstance(t, own, &db, redis.InvalidationsConfig{})
+	two.wantFresh("before the expiry")
+	one.change()
+	two.wantFresh("after the expiry")
 	other := s.engine(user, func(c *redis.Config) { c.Prefix = "bank:" })
 	if err := other.NewRateStore(redis.RateConfig{}).Take(t.Context(), take, make([]security.RateTaken, 1)); err == nil || !strings.Contains(err.Error(), "NOPERM") {
 		t.Errorf("another's prefix: %v", err)
@@ -338,6 +346,25 @@ func TestEachPieceWorksInACluster(t *testing.T) {
 			t.Error(first, err)
 		}
 	}
+	store := cacheStoreOn(t, e, 0)
+	for i := range 10 {
+		if err := store.Save(t.Context(), strconv.Itoa(i), entryOf(t, i)); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := store.Clear(t.Context()); err != nil {
+		t.Error(err)
+	}
+	for i := range 10 {
+		if entry, err := store.Load(t.Context(), strconv.Itoa(i)); entry != nil || err != nil {
+			t.Errorf("after Clear: %v, %v", entry, err)
+		}
+	}
+	var db atomic.Int64
+	here, there := newInstance(t, e, &db, redis.InvalidationsConfig{}), newInstance(t, e, &db, redis.InvalidationsConfig{})
+	there.wantFresh("before the expiry")
+	here.change()
+	there.wantFresh("after the expiry")
 	for _, address := range addresses {
 		if n, _ := (&server{t: t, address: address}).do("DBSIZE").AsInt64(); n == 0 {
 			t.Errorf("no keys on one of three nodes")

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-go/gatehouse/callback"
+	"github.com/gatehouse-go/gatehouse/revalidate"
 	"github.com/gatehouse-go/gatehouse/security"
 	"github.com/gatehouse-go/gatehouse/webhook"
 	"github.com/gatehouse-go/gatehouse/webhook/provider"
@@ -133,4 +134,62 @@ func ExampleEngine_NewMarks() {
 		fmt.Println("used before")
 	}
 	// Output: not now, and not used
+}
+
+func ExampleEngine_NewCacheStore() {
+	engine, err := redis.New(redis.Config{Addresses: []string{"127.0.0.1:6379"}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer engine.Close()
+	far, err := engine.NewCacheStore(redis.CacheStoreConfig{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	near, err := revalidate.NewMemory(64 << 20)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	news, err := engine.NewInvalidations(redis.InvalidationsConfig{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	cache, err := revalidate.New(revalidate.Config{Store: revalidate.NewTiered(near, far), OnInvalidate: news.Announce})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error)
+	go func() { ended <- news.Run(ctx, cache) }() // for as long as the program serves
+
+	stop()
+	fmt.Println(<-ended)
+	// Output: context canceled
+}
+
+func ExampleEngine_NewInvalidations() {
+	engine, err := redis.New(redis.Config{Addresses: []string{"127.0.0.1:1"}}) // where no server is
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer engine.Close()
+	news, err := engine.NewInvalidations(redis.InvalidationsConfig{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	cache, err := revalidate.New(revalidate.Config{OnInvalidate: news.Announce}) // each instance has entries of its own
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	err = cache.ExpireTag(context.Background(), "posts")
+	fmt.Println("the others do not know:", errors.Is(err, redis.ErrOut))
+	// Output: the others do not know: true
 }

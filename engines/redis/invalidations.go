@@ -1,0 +1,144 @@
+package redis
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"strconv"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse/internal/invalid"
+	"github.com/gatehouse-go/gatehouse/revalidate"
+	"github.com/redis/rueidis"
+)
+
+// The log is a stream. Each message has a random tip and names the tip of the one before it: who reads a message that follows another than the
+// last it knows has missed something, be it that the log was cut, lost, or put back to an older state by a failover.
+const (
+	// announceScript appends a message. KEYS are the log and its head, which has the tip and the number of the last message.
+	announceScript = `
+if redis.call('EXISTS', KEYS[2]) == 0 then redis.call('DEL', KEYS[1]) end
+local before = redis.call('HGET', KEYS[2], 'tip') or ''
+local number = redis.call('HINCRBY', KEYS[2], 'number', 1)
+redis.call('HSET', KEYS[2], 'tip', ARGV[1])
+redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[4], number .. '-0', 'tip', ARGV[1], 'after', before, 'at', redis.call('TIME')[1], 'from', ARGV[2], 'message', ARGV[3])
+redis.call('EXPIRE', KEYS[1], 604800)
+redis.call('EXPIRE', KEYS[2], 604800)
+return number`
+
+	// headScript gives the tip and the number of the last message, and the clock.
+	headScript = `
+local head = redis.call('HMGET', KEYS[2], 'tip', 'number')
+return {head[1] or '', head[2] or '0', redis.call('TIME')[1]}`
+)
+
+const (
+	defaultLog = 1000
+	minLag     = 50 * time.Millisecond
+	maxLag     = time.Minute
+	defaultLag = 250 * time.Millisecond
+	// clockSlack is how far the clocks of instances and server may be apart.
+	clockSlack = 2 * time.Second
+)
+
+// InvalidationsConfig says how instances tell each other of invalidations.
+type InvalidationsConfig struct {
+	// Log is how many messages the server remembers, for instances that start or come back; at least so many. One that missed more forgets
+	// what is older than the log. Zero means 1000; at most 100,000.
+	Log int
+
+	// Lag is how soon an instance notices that it does not hear the server. Zero means 250 ms; from 50 ms to 1 min.
+	Lag time.Duration
+
+	// ServeOld lets an instance that does not hear the server go on serving what it has, which others may have invalidated. False makes it
+	// forget what it has, again and again until it hears the server: its cache is as good as empty meanwhile.
+	ServeOld bool
+}
+
+// Invalidations carry what one instance invalidates to all. Make one for each Cache with [Engine.NewInvalidations]: Announce is for its
+// revalidate.Config.OnInvalidate, and Run must run for as long as the Cache is used. It is safe for concurrent use.
+//
+// Messages are numbered and kept in a short log, so that an instance knows when it missed one. It then reads what it missed in the log,
+// or, where the log does not reach so far, forgets all that is older than the log.
+type Invalidations struct {
+	engine         *Engine
+	config         InvalidationsConfig
+	self           string
+	keys           []string
+	announce, head *rueidis.Lua
+}
+
+// NewInvalidations returns Invalidations on e, or every mistake in c.
+func (e *Engine) NewInvalidations(c InvalidationsConfig) (*Invalidations, error) {
+	bad := invalid.Config{Package: "redis"}
+	if c.Log == 0 {
+		c.Log = defaultLog
+	}
+	if c.Log < 1 || c.Log > 100_000 {
+		bad.Field("InvalidationsConfig.Log", c.Log, "must be from 1 to 100,000")
+	}
+	if c.Lag == 0 {
+		c.Lag = defaultLag
+	}
+	if c.Lag < minLag || c.Lag > maxLag {
+		bad.Field("InvalidationsConfig.Lag", c.Lag, "must be from 50ms to 1m")
+	}
+	if err := bad.Err(); err != nil {
+		return nil, err
+	}
+	base := e.config.Prefix + "invalidation:{" + e.config.Prefix + "invalidation}:"
+	return &Invalidations{
+		engine: e, config: c, self: rand.Text(), keys: []string{base + "log", base + "head"},
+		announce: rueidis.NewLuaScript(announceScript), head: rueidis.NewLuaScript(headScript),
+	}, nil
+}
+
+// message is an invalidation in JSON. Names are bytes: a path need not be UTF-8.
+type message struct {
+	Version  int
+	Tags     []string        `json:",omitempty"`
+	Prefixes []string        `json:",omitempty"`
+	Paths    [][]byte        `json:",omitempty"`
+	Mode     revalidate.Mode `json:",omitempty"`
+	Window   time.Duration   `json:",omitempty"`
+}
+
+const messageVersion = 1
+
+// Announce tells the other instances of inv. After it returns nil, each that hears the server has it within milliseconds. On an error some may
+// have it and others not: invalidate again.
+func (v *Invalidations) Announce(ctx context.Context, inv revalidate.Invalidation) error {
+	m := message{Version: messageVersion, Tags: inv.Tags, Prefixes: inv.TagPrefixes, Mode: inv.Mode, Window: inv.Window}
+	for _, path := range inv.Paths {
+		m.Paths = append(m.Paths, []byte(path))
+	}
+	text, _ := json.Marshal(m) // strings and numbers
+	return v.engine.run(ctx, v.announce, v.keys, []string{rand.Text(), v.self, string(text), strconv.Itoa(v.config.Log)}).Error()
+}
+
+// Run tells c what other instances announce, until ctx ends; the error is then ctx's, or [ErrClosed] after [Engine.Close]. While the server is
+// out it tries again, and does what InvalidationsConfig.ServeOld says. Until it has read the log for the first time, which takes milliseconds,
+// c may serve from a shared store what was invalidated before: begin it before the program serves.
+func (v *Invalidations) Run(ctx context.Context, c *revalidate.Cache) error {
+	f := follower{v: v, cache: c}
+	for {
+		err := f.step(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case errors.Is(err, ErrClosed):
+			return err
+		case err == nil:
+			continue
+		}
+		if !v.config.ServeOld {
+			c.Forget(time.Now())
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(v.config.Lag / 4):
+		}
+	}
+}

@@ -1,0 +1,350 @@
+package redis_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse/revalidate"
+
+	"github.com/gatehouse-go/gatehouse/engines/redis"
+)
+
+// instance is one process of a fleet: a cache of two tiers that hears the others.
+type instance struct {
+	t     *testing.T
+	cache *revalidate.Cache
+	db    *atomic.Int64 // the truth that it caches
+}
+
+func newInstance(t *testing.T, e *redis.Engine, db *atomic.Int64, c redis.InvalidationsConfig) *instance {
+	t.Helper()
+	near, err := revalidate.NewMemory(1 << 20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	news, err := e.NewInvalidations(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cache, err := revalidate.New(revalidate.Config{
+		Store: revalidate.NewTiered(near, cacheStoreOn(t, e, 0)), OnInvalidate: news.Announce, Logger: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- news.Run(ctx, cache) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; !errors.Is(err, context.Canceled) && !errors.Is(err, redis.ErrClosed) {
+			t.Errorf("Run: %v", err)
+		}
+		_ = cache.Close(context.Background())
+	})
+	return &instance{t, cache, db}
+}
+
+// read returns what the instance says the value is.
+func (i *instance) read() int64 {
+	i.t.Helper()
+	v, err := revalidate.Get(i.t.Context(), i.cache, "value", revalidate.Options{Tags: []string{"value"}}, func(context.Context) (int64, error) { return i.db.Load(), nil })
+	if err != nil {
+		i.t.Error(err)
+	}
+	return v
+}
+
+// change changes the truth, and has this instance tell the others.
+func (i *instance) change() {
+	i.t.Helper()
+	i.db.Add(1)
+	if err := i.cache.ExpireTag(i.t.Context(), "value"); err != nil {
+		i.t.Error(err)
+	}
+}
+
+// wantFresh waits until the instance tells the truth, and fails where that takes too long, or where it goes back to what was.
+func (i *instance) wantFresh(what string) {
+	i.t.Helper()
+	eventually(i.t, what, func() bool { return i.read() == i.db.Load() })
+	for range 10 {
+		time.Sleep(5 * time.Millisecond)
+		if got, want := i.read(), i.db.Load(); got != want {
+			i.t.Fatalf("%s: served %d after %d", what, got, want)
+		}
+	}
+}
+
+// wire is a way to the server that can be cut.
+type wire struct {
+	address, to string
+	mu          sync.Mutex
+	cut         bool
+	open        map[net.Conn]bool
+}
+
+func newWire(t *testing.T, to string) *wire {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &wire{address: l.Addr().String(), to: to, open: map[net.Conn]bool{}}
+	t.Cleanup(func() { l.Close(); w.set(true) })
+	go func() {
+		for {
+			near, err := l.Accept()
+			if err != nil {
+				return
+			}
+			far, err := net.Dial("tcp", to)
+			if err != nil || !w.keep(near, far) {
+				near.Close()
+				continue
+			}
+			for _, pair := range [][2]net.Conn{{near, far}, {far, near}} {
+				go func() { _, _ = io.Copy(pair[0], pair[1]); pair[0].Close() }()
+			}
+		}
+	}()
+	return w
+}
+
+func (w *wire) keep(both ...net.Conn) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, c := range both {
+		if w.cut {
+			c.Close()
+		} else {
+			w.open[c] = true
+		}
+	}
+	return !w.cut
+}
+
+func (w *wire) set(cut bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.cut = cut; cut {
+		for c := range w.open {
+			c.Close()
+		}
+		clear(w.open)
+	}
+}
+
+func TestAnExpiryReachesTheWholeFleet(t *testing.T) {
+	s := start(t)
+	var db atomic.Int64
+	fleet := make([]*instance, 5)
+	for i := range fleet {
+		fleet[i] = newInstance(t, s.engine(), &db, redis.InvalidationsConfig{})
+	}
+	for range 10 {
+		for _, i := range fleet {
+			i.wantFresh("before")
+		}
+		fleet[rand.N(len(fleet))].change()
+		time.Sleep(250 * time.Millisecond)
+		for n, i := range fleet {
+			if got, want := i.read(), db.Load(); got != want {
+				t.Fatalf("250 ms after the expiry instance %d serves %d, not %d", n, got, want)
+			}
+		}
+	}
+}
+
+// What is announced names tags, prefixes and paths, and says how stale a read may be.
+func TestAllThatAnInvalidationSaysArrives(t *testing.T) {
+	s := start(t)
+	var db atomic.Int64
+	one, two := newInstance(t, s.engine(), &db, redis.InvalidationsConfig{}), newInstance(t, s.engine(), &db, redis.InvalidationsConfig{})
+	for name, inv := range map[string]revalidate.Invalidation{
+		"a tag":    {Tags: []string{"value"}, Mode: revalidate.Expire},
+		"a prefix": {TagPrefixes: []string{"val"}, Mode: revalidate.Expire},
+		"a window": {Tags: []string{"value"}, Window: time.Millisecond},
+		"a path":   {Tags: []string{"value"}, Paths: []string{"/blog/\xff", "/docs/[[...rest]]"}, Mode: revalidate.Expire},
+	} {
+		one.wantFresh(name)
+		two.wantFresh(name)
+		db.Add(1)
+		if err := one.cache.Invalidate(t.Context(), inv); err != nil {
+			t.Fatal(err)
+		}
+		two.wantFresh(name + " was announced")
+	}
+}
+
+func TestANewInstanceServesWhatTheFleetHasAndNothingOld(t *testing.T) {
+	s := start(t)
+	var db atomic.Int64
+	first := newInstance(t, s.engine(), &db, redis.InvalidationsConfig{})
+	first.wantFresh("the first")
+	first.change()
+	newInstance(t, s.engine(), &db, redis.InvalidationsConfig{}).wantFresh("one that starts after the expiry")
+}
+
+// Instances are cut off while others change the truth: they read what they missed in the log, or forget.
+func TestAnInstanceThatWasCutOffServesNothingOldAfterwards(t *testing.T) {
+	for name, row := range map[string]struct {
+		config redis.InvalidationsConfig
+		missed int
+	}{
+		"few messages":                      {redis.InvalidationsConfig{ServeOld: true}, 3},
+		"more messages than the log has":    {redis.InvalidationsConfig{ServeOld: true, Log: 1}, 500},
+		"more than are read at once":        {redis.InvalidationsConfig{ServeOld: true, Log: 5000}, 2500},
+		"few messages, and it forgets":      {redis.InvalidationsConfig{}, 3},
+		"no message, and the log is lost":   {redis.InvalidationsConfig{ServeOld: true}, -1},
+		"few messages of a log begun again": {redis.InvalidationsConfig{ServeOld: true}, -5},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := start(t)
+			var db atomic.Int64
+			w := newWire(t, s.address)
+			quick := func(c *redis.Config) { c.Timeout = 300 * time.Millisecond }
+			cutOff := newInstance(t, s.engine(quick, func(c *redis.Config) { c.Addresses = []string{w.address} }), &db, row.config)
+			other := newInstance(t, s.engine(), &db, row.config)
+			other.change()
+			cutOff.wantFresh("before the cut")
+			w.set(true)
+			time.Sleep(50 * time.Millisecond)
+			if row.missed < 0 {
+				s.do("FLUSHALL")
+				row.missed = -row.missed - 1
+				db.Add(1)
+			}
+			for n := range row.missed {
+				if n == 0 {
+					other.change()
+				} else if err := other.cache.ExpireTag(t.Context(), "other"+strconv.Itoa(n)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if row.config.ServeOld {
+				if got := cutOff.read(); got != 1 {
+					t.Errorf("cut off, it serves %d, want what it had", got)
+				}
+			} else {
+				eventually(t, "it has forgotten what it had", func() bool { return cutOff.read() == db.Load() })
+			}
+			w.set(false)
+			cutOff.wantFresh("after the cut")
+			other.change()
+			cutOff.wantFresh("as before")
+		})
+	}
+}
+
+func TestAFleetWithoutItsServer(t *testing.T) {
+	for way, back := range map[string]func(*server){
+		"kill -9": (*server).run,
+		"SIGSTOP": func(s *server) { s.signal(syscall.SIGCONT) },
+	} {
+		t.Run(way, func(t *testing.T) {
+			s := start(t)
+			var db atomic.Int64
+			quick := func(c *redis.Config) { c.Timeout = 200 * time.Millisecond }
+			fleet := []*instance{newInstance(t, s.engine(quick), &db, redis.InvalidationsConfig{}), newInstance(t, s.engine(quick), &db, redis.InvalidationsConfig{})}
+			for _, i := range fleet {
+				i.wantFresh("before")
+			}
+			if way == "kill -9" {
+				s.kill()
+			} else {
+				s.signal(syscall.SIGSTOP)
+			}
+			db.Add(1)
+			if err := fleet[0].cache.ExpireTag(t.Context(), "value"); !errors.Is(err, redis.ErrOut) {
+				t.Errorf("an expiry that reached nobody: %v", err)
+			}
+			for _, i := range fleet {
+				eventually(t, "nobody serves what was", func() bool { return i.read() == db.Load() })
+			}
+			back(s)
+			for _, i := range fleet {
+				eventually(t, "expiries are announced again", func() bool { return i.cache.ExpireTag(t.Context(), "value") == nil })
+			}
+			fleet[1].change()
+			for _, i := range fleet {
+				i.wantFresh("after")
+			}
+		})
+	}
+}
+
+// A message that this version cannot read may mean anything: what is there is forgotten.
+func TestAMessageOfAnotherVersion(t *testing.T) {
+	for name, text := range map[string]string{
+		"another version": `{"Version":2}`,
+		"no JSON":         `{`,
+		"names nothing":   `{"Version":1}`,
+	} {
+		s := start(t)
+		var db atomic.Int64
+		i := newInstance(t, s.engine(), &db, redis.InvalidationsConfig{})
+		i.change()
+		i.wantFresh(name)
+		keys, _ := s.do("KEYS", "*head").AsStrSlice()
+		tip, _ := s.do("HGET", keys[0], "tip").ToString()
+		db.Add(1)
+		log := keys[0][:len(keys[0])-len("head")] + "log"
+		if err := s.do("XADD", log, "2-0", "tip", "another", "after", tip, "at", "1", "from", "another", "message", text).Error(); err != nil {
+			t.Fatal(err)
+		}
+		s.do("HSET", keys[0], "tip", "another", "number", "2")
+		i.wantFresh(name)
+	}
+}
+
+func TestTheLogIsBounded(t *testing.T) {
+	s := start(t)
+	news, err := s.engine().NewInvalidations(redis.InvalidationsConfig{Log: 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 2000 {
+		if err := news.Announce(t.Context(), revalidate.Invalidation{Tags: []string{"tag" + strconv.Itoa(i)}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	keys, _ := s.do("KEYS", "*").AsStrSlice()
+	if len(keys) != 2 {
+		t.Errorf("2000 tags made %d keys, want the log and its head", len(keys))
+	}
+	for _, key := range keys {
+		if ttl, _ := s.do("TTL", key).AsInt64(); ttl <= 0 {
+			t.Errorf("%s does not expire", key)
+		}
+		if n, err := s.do("XLEN", key).AsInt64(); err == nil && n > 200 {
+			t.Errorf("the log has %d messages", n)
+		}
+	}
+}
+
+func TestRunEndsWithTheEngine(t *testing.T) {
+	e := start(t).engine()
+	news, err := e.NewInvalidations(redis.InvalidationsConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := revalidate.New(revalidate.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.Close()
+	if err := news.Run(t.Context(), c); !errors.Is(err, redis.ErrClosed) {
+		t.Error(err)
+	}
+}
