@@ -68,17 +68,17 @@ func (s *CacheStore) Load(ctx context.Context, key string) (*revalidate.Entry, e
 		return client.Do(ctx, client.B().Get().Key(s.key(key)).Build())
 	}).AsBytes()
 	if rueidis.IsRedisNil(err) {
-		return nil, nil //nolint:nilerr // a key that is not there
+		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
 	encoded, ok := s.unpack(value)
 	e := new(revalidate.Entry)
-	if !ok || e.UnmarshalBinary(encoded) != nil {
-		return nil, nil
+	if ok && e.UnmarshalBinary(encoded) == nil {
+		return e, nil
 	}
-	return e, nil
+	return nil, nil
 }
 
 // Save implements [revalidate.Store]. The error is [revalidate.ErrNotEncodable] for an entry that cannot leave its process; what was there

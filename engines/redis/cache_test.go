@@ -1,6 +1,8 @@
 package redis_test
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"math/rand/v2"
 	"strconv"
@@ -10,6 +12,7 @@ import (
 
 	"github.com/gatehouse-go/gatehouse/revalidate"
 	"github.com/gatehouse-go/gatehouse/revalidate/storetest"
+	"github.com/redis/rueidis"
 
 	"github.com/gatehouse-go/gatehouse/engines/redis"
 )
@@ -167,4 +170,31 @@ func TestCachePiecesRefuseWrongBounds(t *testing.T) {
 	if want := "redis: InvalidationsConfig.Log = -1 must be from 1 to 100,000\nredis: InvalidationsConfig.Lag = 1ms must be from 50ms to 1m"; err == nil || err.Error() != want {
 		t.Error(err)
 	}
+}
+
+// What the server holds may be anything: it is an entry or a miss, and never a panic.
+func FuzzCacheStoreLoad(f *testing.F) {
+	s := start(f)
+	store, err := s.engine().NewCacheStore(redis.CacheStoreConfig{MaxEntryBytes: 10_000})
+	if err != nil {
+		f.Fatal(err)
+	}
+	client, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{s.address}, DisableCache: true, ForceSingleClient: true})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Cleanup(client.Close)
+	for _, value := range []string{"", "\x00", "\x03newer", "\x01", "\x01\x01\xff", "\x02", "\x02\xff\xff\xff", "{}"} {
+		f.Add(value)
+	}
+	sum := sha256.Sum256([]byte("key"))
+	key := "gatehouse:entry:" + hex.EncodeToString(sum[:])
+	f.Fuzz(func(t *testing.T, value string) {
+		if err := client.Do(t.Context(), client.B().Set().Key(key).Value(value).Build()).Error(); err != nil {
+			t.Fatal(err)
+		}
+		if e, err := store.Load(t.Context(), "key"); err != nil {
+			t.Errorf("%q: %v, %v", value, e, err)
+		}
+	})
 }

@@ -139,6 +139,30 @@ func TestAClaimWhoseAnswerWasLostIsReleased(t *testing.T) {
 	}
 }
 
+// The server claims again, but does not release yet: the claim in doubt waits until it does.
+func TestClaimsInDoubtWaitUntilTheyCanBeReleased(t *testing.T) {
+	s := start(t)
+	d := s.engine(func(c *redis.Config) { c.Timeout = 100 * time.Millisecond }).NewDeduper()
+	key := webhook.NewKey("test", []byte("doubt"))
+	if _, err := d.Claim(t.Context(), webhook.NewKey("test", []byte("before")), time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	s.signal(syscall.SIGSTOP)
+	if _, err := d.Claim(t.Context(), key, time.Hour); !errors.Is(err, redis.ErrOut) {
+		t.Errorf("from a server that is stopped: %v", err)
+	}
+	s.signal(syscall.SIGCONT)
+	deny := func(rule string) { s.do("ACL", "SETUSER", "default", rule) }
+	deny("-del")
+	claim := func(k webhook.Key) bool {
+		c, err := d.Claim(t.Context(), k, time.Hour)
+		return err == nil && c.State == webhook.Taken
+	}
+	eventually(t, "another event is claimed", func() bool { return claim(webhook.NewKey("test", []byte("other"))) })
+	deny("+del")
+	eventually(t, "the event can be claimed", func() bool { return claim(key) })
+}
+
 func TestDeduperKeepsNothingForEver(t *testing.T) {
 	s := start(t)
 	d := s.engine().NewDeduper()

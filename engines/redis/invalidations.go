@@ -113,7 +113,10 @@ func (v *Invalidations) Announce(ctx context.Context, inv revalidate.Invalidatio
 	for _, path := range inv.Paths {
 		m.Paths = append(m.Paths, []byte(path))
 	}
-	text, _ := json.Marshal(m) // strings and numbers
+	text, err := json.Marshal(m)
+	if err != nil {
+		return err // never: strings and numbers
+	}
 	return v.engine.run(ctx, v.announce, v.keys, []string{rand.Text(), v.self, string(text), strconv.Itoa(v.config.Log)}).Error()
 }
 

@@ -19,32 +19,32 @@ import (
 
 // server is a redis-server of the test's own, which it may kill, stop and start again.
 type server struct {
-	t       *testing.T
+	t       testing.TB
 	address string
 	args    []string
 	process *exec.Cmd
 }
 
 // start starts a server on a free port of the loopback address, and stops it when the test ends.
-func start(t *testing.T, args ...string) *server {
-	t.Helper()
+func start(tb testing.TB, args ...string) *server {
+	tb.Helper()
 	if _, err := exec.LookPath("redis-server"); err != nil {
 		if os.Getenv("GATEHOUSE_REQUIRE_ENGINES") != "" {
-			t.Fatal("redis-server is not installed")
+			tb.Fatal("redis-server is not installed")
 		}
-		t.Skip("redis-server is not installed")
+		tb.Skip("redis-server is not installed")
 	}
-	s := &server{t: t, address: freeAddress(t), args: args}
+	s := &server{t: tb, address: freeAddress(tb), args: args}
 	s.run()
-	t.Cleanup(s.kill)
+	tb.Cleanup(s.kill)
 	return s
 }
 
-func freeAddress(t *testing.T) string {
-	t.Helper()
+func freeAddress(tb testing.TB) string {
+	tb.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	defer l.Close()
 	return l.Addr().String()
@@ -98,17 +98,17 @@ func (s *server) engine(edit ...func(*redis.Config)) *redis.Engine {
 	return engineAt(s.t, append([]func(*redis.Config){func(c *redis.Config) { c.Addresses = []string{s.address} }}, edit...)...)
 }
 
-func engineAt(t *testing.T, edit ...func(*redis.Config)) *redis.Engine {
-	t.Helper()
+func engineAt(tb testing.TB, edit ...func(*redis.Config)) *redis.Engine {
+	tb.Helper()
 	c := redis.Config{Timeout: 5 * time.Second, Logger: slog.New(slog.DiscardHandler)}
 	for _, f := range edit {
 		f(&c)
 	}
 	e, err := redis.New(c)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(e.Close)
+	tb.Cleanup(e.Close)
 	return e
 }
 
@@ -126,11 +126,11 @@ func (p *prefixes) next(c *redis.Config) {
 }
 
 // eventually waits until ok returns true; it fails the test when that takes longer than ten seconds.
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
+func eventually(tb testing.TB, what string, ok func() bool) {
+	tb.Helper()
 	for until := time.Now().Add(10 * time.Second); !ok(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(until) {
-			t.Fatalf("not within ten seconds: %s", what)
+			tb.Fatalf("not within ten seconds: %s", what)
 		}
 	}
 }
