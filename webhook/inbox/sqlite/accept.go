@@ -4,14 +4,12 @@ import (
 	"context"
 	"crypto/rand"
 	"database/sql"
-	"encoding/json"
 	"errors"
-	"net/http"
-	"net/url"
 	"time"
 
 	"github.com/gatehouse-go/gatehouse/webhook"
 	"github.com/gatehouse-go/gatehouse/webhook/inbox"
+	"github.com/gatehouse-go/gatehouse/webhook/inbox/engine"
 )
 
 // insertDelivery stores an event unless its key is there. One with an order key waits while another of that key is under way.
@@ -23,41 +21,6 @@ const insertDelivery = `INSERT INTO inbox_deliveries (key, provider, type, event
 
 // rowOverhead is about what a row costs beside its body and meta, for the bound on waiting bytes.
 const rowOverhead = 256
-
-// meta is what is kept of an event beside the columns, as JSON.
-type meta struct {
-	Method        string      `json:"method,omitempty"`
-	Query         url.Values  `json:"query,omitempty"`
-	Header        http.Header `json:"header,omitempty"`
-	SignedHeaders []string    `json:"signed_headers,omitempty"`
-	TypeSigned    bool        `json:"type_signed,omitempty"`
-	IDSigned      bool        `json:"id_signed,omitempty"`
-	Repeatable    bool        `json:"repeatable,omitempty"`
-	SentAt        *time.Time  `json:"sent_at,omitempty"`
-	ReceivedAt    time.Time   `json:"received_at"`
-	Secret        int         `json:"secret,omitempty"`
-	KeyID         string      `json:"key_id,omitempty"`
-}
-
-func metaOf(e webhook.Event) ([]byte, error) {
-	m := meta{
-		Method: e.Method, Query: e.Query, Header: e.Header, SignedHeaders: e.SignedHeaders, TypeSigned: e.TypeSigned, IDSigned: e.IDSigned,
-		Repeatable: e.Repeatable, ReceivedAt: e.ReceivedAt, Secret: e.Proof.Secret, KeyID: e.Proof.KeyID,
-	}
-	if !e.SentAt.IsZero() {
-		m.SentAt = &e.SentAt
-	}
-	return json.Marshal(m)
-}
-
-// into puts m back into e.
-func (m meta) into(e *webhook.Event) {
-	e.Method, e.Query, e.Header, e.SignedHeaders, e.TypeSigned, e.IDSigned = m.Method, m.Query, m.Header, m.SignedHeaders, m.TypeSigned, m.IDSigned
-	e.Repeatable, e.ReceivedAt, e.Proof.Secret, e.Proof.KeyID = m.Repeatable, m.ReceivedAt, m.Secret, m.KeyID
-	if m.SentAt != nil {
-		e.SentAt, e.Proof.SentAt = *m.SentAt, *m.SentAt
-	}
-}
 
 // Accept implements [inbox.Accepter].
 func (b *Inbox) Accept(ctx context.Context, e webhook.Event) (fresh bool, err error) {
@@ -81,7 +44,7 @@ func (b *Inbox) accept(ctx context.Context, e webhook.Event, now time.Time) (fre
 	if e.Repeatable || key == (webhook.Key{}) { // nothing tells a repeat: each is an event of its own
 		_, _ = rand.Read(key[:]) // never fails
 	}
-	encoded, err := metaOf(e)
+	encoded, err := engine.EncodeRequest(e)
 	if err != nil {
 		return false, inbox.Permanent(err)
 	}
@@ -93,7 +56,7 @@ func (b *Inbox) accept(ctx context.Context, e webhook.Event, now time.Time) (fre
 	if body == nil {
 		body = []byte{} // NULL means purged
 	}
-	l := lane{e.Provider, e.Type}
+	l := engine.Lane{Provider: e.Provider, Type: e.Type}
 	o := &op{
 		size: int64(len(body)+len(encoded)) + rowOverhead, stale: func() bool { return ctx.Err() != nil }, done: make(chan error, 1),
 		do: func(ctx context.Context, s *session, t tally) error {
@@ -128,7 +91,7 @@ func (b *Inbox) accept(ctx context.Context, e webhook.Event, now time.Time) (fre
 		return false, unavailable(err)
 	}
 	if fresh {
-		b.lanes.wake(l)
+		b.lanes.Wake(l)
 	}
 	return fresh, nil
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/gatehouse-go/gatehouse/webhook"
 	"github.com/gatehouse-go/gatehouse/webhook/inbox"
+	"github.com/gatehouse-go/gatehouse/webhook/inbox/engine"
 )
 
 // Bounds of a page.
@@ -78,21 +79,21 @@ func (b *Inbox) Stats(ctx context.Context) (inbox.Stats, error) {
 		return inbox.Stats{}, err
 	}
 	type counter struct {
-		lane
+		engine.Lane
 		status string
 		n      int64
 	}
 	counters, err := scanAll(rows, func(rows *sql.Rows) (c counter, err error) {
-		err = rows.Scan(&c.provider, &c.typ, &c.status, &c.n)
+		err = rows.Scan(&c.Provider, &c.Type, &c.status, &c.n)
 		return c, err
 	})
 	if err != nil {
 		return inbox.Stats{}, err
 	}
-	pending := map[lane]bool{}
+	pending := map[engine.Lane]bool{}
 	for _, c := range counters {
-		if n := len(stats.Types); n == 0 || stats.Types[n-1].Provider != c.provider || stats.Types[n-1].Type != c.typ {
-			stats.Types = append(stats.Types, inbox.TypeStats{Provider: c.provider, Type: c.typ, ByStatus: map[inbox.Status]int64{}})
+		if n := len(stats.Types); n == 0 || stats.Types[n-1].Provider != c.Provider || stats.Types[n-1].Type != c.Type {
+			stats.Types = append(stats.Types, inbox.TypeStats{Provider: c.Provider, Type: c.Type, ByStatus: map[inbox.Status]int64{}})
 		}
 		last := &stats.Types[len(stats.Types)-1]
 		switch {
@@ -101,14 +102,14 @@ func (b *Inbox) Stats(ctx context.Context) (inbox.Stats, error) {
 		case c.n != 0:
 			last.ByStatus[inbox.Status(c.status)] = c.n
 		}
-		pending[c.lane] = pending[c.lane] || c.status == string(inbox.Pending) && c.n > 0
+		pending[c.Lane] = pending[c.Lane] || c.status == string(inbox.Pending) && c.n > 0
 	}
 	due, err := b.firstDue(ctx, pending)
 	if err != nil {
 		return inbox.Stats{}, err
 	}
 	for i, t := range stats.Types {
-		if at, ok := due[lane{t.Provider, t.Type}]; ok {
+		if at, ok := due[engine.Lane{Provider: t.Provider, Type: t.Type}]; ok {
 			stats.Types[i].OldestPending = max(0, time.Since(at))
 			stats.OldestPending = max(stats.OldestPending, stats.Types[i].OldestPending)
 		}
@@ -130,43 +131,14 @@ func (b *Inbox) paused(ctx context.Context) ([]inbox.PausedType, error) {
 	})
 }
 
-// exported is a line of Export.
-type exported struct {
-	ID         int64           `json:"id"`
-	Key        string          `json:"key"`
-	Provider   string          `json:"provider"`
-	Type       string          `json:"type"`
-	EventID    string          `json:"event_id,omitempty"`
-	OrderKey   string          `json:"order_key,omitempty"`
-	Status     inbox.Status    `json:"status"`
-	Attempts   int             `json:"attempts"`
-	Duplicates int             `json:"duplicates,omitempty"`
-	AcceptedAt time.Time       `json:"accepted_at"`
-	EndedAt    *time.Time      `json:"ended_at,omitempty"`
-	Error      string          `json:"error,omitempty"`
-	Request    json.RawMessage `json:"request,omitempty"` // absent when purged
-	Body       []byte          `json:"body,omitempty"`    // base64
-}
-
 // Export implements [inbox.Browser].
 func (b *Inbox) Export(ctx context.Context, w io.Writer, f inbox.Filter) error {
 	lines := json.NewEncoder(w)
 	return b.ascend(ctx, f, wholeDelivery, scanWhole, func(rows []row) error {
 		for _, r := range rows {
-			line := exported{
-				ID: r.ID, Key: r.Event.Key.String(), Provider: r.Event.Provider, Type: r.Event.Type, EventID: r.Event.ID, OrderKey: r.OrderKey, Status: r.Status,
-				Attempts: r.Attempts, Duplicates: r.Duplicates, AcceptedAt: r.AcceptedAt.UTC(), Error: r.Error, Body: r.Event.Body,
-			}
-			if !r.EndedAt.IsZero() {
-				ended := r.EndedAt.UTC()
-				line.EndedAt = &ended
-			}
-			if !r.Purged {
-				request, err := metaOf(r.Event)
-				if err != nil {
-					return err
-				}
-				line.Request = request
+			line, err := engine.LineOf(r.Delivery)
+			if err != nil {
+				return err
 			}
 			if err := lines.Encode(line); err != nil {
 				return err

@@ -47,10 +47,10 @@ func (b *Inbox) find(ctx context.Context, f inbox.Filter, columns string, scan f
 	}
 	var merged []row
 	for l := range types {
-		if f.Provider != "" && l.provider != f.Provider || f.Type != "" && l.typ != f.Type {
+		if f.Provider != "" && l.Provider != f.Provider || f.Type != "" && l.Type != f.Type {
 			continue
 		}
-		found, err := look([]string{"provider = ?", "type = ?"}, l.provider, l.typ)
+		found, err := look([]string{"provider = ?", "type = ?"}, l.Provider, l.Type)
 		if err != nil {
 			return nil, err
 		}

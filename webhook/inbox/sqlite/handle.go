@@ -4,12 +4,11 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
 	"log/slog"
-	"runtime/debug"
 	"time"
 
 	"github.com/gatehouse-go/gatehouse/webhook/inbox"
+	"github.com/gatehouse-go/gatehouse/webhook/inbox/engine"
 )
 
 // handle runs one attempt of a claimed delivery and records how it ended.
@@ -39,10 +38,10 @@ func (b *Inbox) attempt(ctx context.Context, d row, start time.Time) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, b.config.HandlerTimeout)
 	defer cancel()
-	handler := found.handler
-	if found.staged != nil {
-		err := guarded(ctx, func() (err error) {
-			handler, err = found.staged(ctx, copyOf(d))
+	handler := found.Handler
+	if found.Staged != nil {
+		err := engine.Guard(ctx, func() (err error) {
+			handler, err = found.Staged(ctx, copyOf(d))
 			return err
 		})
 		if err != nil {
@@ -63,37 +62,37 @@ func copyOf(d row) *inbox.Delivery {
 
 // end marks d as ended without a handler's transaction.
 func (b *Inbox) end(ctx context.Context, d row, status inbox.Status, start time.Time) error {
-	var woken lane
+	var woken engine.Lane
 	var wake bool
 	err := b.do(ctx, func(ctx context.Context, s *session, t tally) (err error) {
 		woken, wake, err = settleSuccess(ctx, s, t, d, status, start)
 		return err
 	})
 	if err == nil && wake {
-		b.lanes.wake(woken)
+		b.lanes.Wake(woken)
 	}
 	return err
 }
 
 // settleSuccess marks a running delivery as ended and lets the next of its order key go. It fails when the delivery is not this attempt's any more.
-func settleSuccess(ctx context.Context, s *session, t tally, d row, status inbox.Status, start time.Time) (woken lane, wake bool, err error) {
+func settleSuccess(ctx context.Context, s *session, t tally, d row, status inbox.Status, start time.Time) (woken engine.Lane, wake bool, err error) {
 	now := time.Now()
 	result, err := s.exec(ctx, "UPDATE inbox_deliveries SET status = ?, ended_at = ?, error = '' WHERE id = ? AND status = 'running' AND attempts = ?",
 		string(status), millis(now), d.ID, d.Attempts)
 	if err != nil {
-		return lane{}, false, err
+		return engine.Lane{}, false, err
 	}
 	if n, err := result.RowsAffected(); err != nil || n != 1 {
-		return lane{}, false, errors.Join(inbox.ErrStatus, err)
+		return engine.Lane{}, false, errors.Join(inbox.ErrStatus, err)
 	}
 	history := attempt{number: d.Attempts, at: start, took: now.Sub(start), result: inbox.Succeeded}
 	if status == inbox.Ignored {
 		history.error = "no handler is registered for this type"
 	}
 	if err := history.write(ctx, s, d.ID); err != nil {
-		return lane{}, false, err
+		return engine.Lane{}, false, err
 	}
-	t.move(lane{d.Event.Provider, d.Event.Type}, inbox.Running, status)
+	t.move(engine.Lane{Provider: d.Event.Provider, Type: d.Event.Type}, inbox.Running, status)
 	t.minute.Done++
 	return promote(ctx, s, t, d.OrderKey, now)
 }
@@ -128,7 +127,7 @@ func (b *Inbox) effect(ctx context.Context, d row, handler inbox.Handler[*sql.Tx
 		err = changes.write(ctx, b.handling)
 	}
 	if err == nil {
-		err = guarded(ctx, func() error { return handler(ctx, tx, copyOf(d)) })
+		err = engine.Guard(ctx, func() error { return handler(ctx, tx, copyOf(d)) })
 	}
 	if err != nil {
 		return err
@@ -137,44 +136,10 @@ func (b *Inbox) effect(ctx context.Context, d row, handler inbox.Handler[*sql.Tx
 		return err
 	}
 	if wake {
-		b.lanes.wake(woken)
+		b.lanes.Wake(woken)
 	}
 	return nil
 }
-
-// guarded runs f and waits for it until ctx ends; a panic, and an f that ends its goroutine, are errors.
-func guarded(ctx context.Context, f func() error) error {
-	result := make(chan error, 1)
-	go func() { // ends with f, which the deadline asks to return
-		err := errors.New("the handler ended its goroutine")
-		defer func() {
-			if v := recover(); v != nil {
-				err = &panicError{v, string(debug.Stack())}
-			}
-			result <- err
-		}()
-		err = f()
-	}()
-	select {
-	case err := <-result:
-		return err
-	case <-ctx.Done():
-		select {
-		case err := <-result: // both at once
-			return err
-		default:
-			return context.Cause(ctx)
-		}
-	}
-}
-
-// panicError is a handler's panic.
-type panicError struct {
-	value any
-	stack string
-}
-
-func (e *panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }
 
 // fail records a failed attempt and says what is next. It tries until it is recorded or ctx ends; then the next Run takes the
 // delivery up as interrupted.
@@ -182,8 +147,8 @@ func (b *Inbox) fail(ctx context.Context, d row, start time.Time, failure error)
 	now := time.Now()
 	wait, dead := b.config.NextAttempt(d.tries, failure)
 	history := attempt{number: d.Attempts, at: start, took: now.Sub(start), result: inbox.Failed, error: failure.Error()}
-	if p, ok := errors.AsType[*panicError](failure); ok {
-		history.stack = p.stack
+	if p, ok := errors.AsType[*engine.PanicError](failure); ok {
+		history.stack = p.Stack
 	}
 	if ctx.Err() != nil { // the drain is over: not the event's fault
 		history.result, wait, dead = inbox.Interrupted, 0, false
@@ -196,18 +161,18 @@ func (b *Inbox) fail(ctx context.Context, d row, start time.Time, failure error)
 	b.config.Logger.LogAttrs(ctx, level, "inbox delivery failed", slog.String("provider", d.Event.Provider), slog.String("type", d.Event.Type),
 		slog.Int64("delivery", d.ID), slog.Int("attempt", d.Attempts), slog.Bool("dead", dead), slog.Duration("retry_in", wait), slog.String("error", history.error))
 	for {
-		var woken lane
+		var woken engine.Lane
 		err := b.do(context.WithoutCancel(ctx), func(ctx context.Context, s *session, t tally) (err error) {
 			woken, err = b.settleFailure(ctx, s, t, d.Delivery, now, wait, dead, history)
 			return err
 		})
 		if err == nil {
-			b.lanes.wake(woken)
+			b.lanes.Wake(woken)
 			b.observe(o, d)
 			return
 		}
 		b.config.Logger.ErrorContext(ctx, "inbox cannot record a failed attempt", "delivery", d.ID, "error", err)
-		if errors.Is(err, inbox.ErrClosed) || !sleep(ctx, poll) {
+		if errors.Is(err, inbox.ErrClosed) || !sleep(ctx, engine.Poll) {
 			return
 		}
 	}
@@ -215,8 +180,8 @@ func (b *Inbox) fail(ctx context.Context, d row, start time.Time, failure error)
 
 // settleFailure makes a running delivery pending again, or dead. It returns the lane that has something to do now. A delivery
 // that is not running this attempt any more is left alone: a commit whose answer was lost may have ended it.
-func (b *Inbox) settleFailure(ctx context.Context, s *session, t tally, d *inbox.Delivery, now time.Time, wait time.Duration, dead bool, history attempt) (lane, error) {
-	own := lane{d.Event.Provider, d.Event.Type}
+func (b *Inbox) settleFailure(ctx context.Context, s *session, t tally, d *inbox.Delivery, now time.Time, wait time.Duration, dead bool, history attempt) (engine.Lane, error) {
+	own := engine.Lane{Provider: d.Event.Provider, Type: d.Event.Type}
 	status := inbox.Pending
 	if dead {
 		status = inbox.Dead // which has not ended: it is kept until someone decides

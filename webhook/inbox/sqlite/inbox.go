@@ -4,23 +4,22 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
 	"sync"
 	"sync/atomic"
 
 	"github.com/gatehouse-go/gatehouse/internal/invalid"
 	"github.com/gatehouse-go/gatehouse/webhook/inbox"
-	"github.com/gatehouse-go/gatehouse/webhook/internal/typeroute"
+	"github.com/gatehouse-go/gatehouse/webhook/inbox/engine"
 )
 
 // Inbox is a ledger in a SQLite database. It implements [inbox.Inbox] with [*sql.Tx] as the transaction. It is safe for use by many goroutines.
 type Inbox struct {
 	db     *sql.DB
 	config inbox.Config
-	routes typeroute.Table[route]
+	routes engine.Routes[*sql.Tx]
 	turns  turns
 	queue  queue
-	lanes  lanes
+	lanes  engine.Lanes
 
 	writer   *session // used by the writer's goroutine alone, and nil while it has none
 	handling *session // used by whoever has the turn to write, and nil while there is none
@@ -31,12 +30,6 @@ type Inbox struct {
 }
 
 var _ inbox.Inbox[*sql.Tx] = (*Inbox)(nil)
-
-// route is what is registered for a type: one of the two.
-type route struct {
-	handler inbox.Handler[*sql.Tx]
-	staged  inbox.Staged[*sql.Tx]
-}
 
 // Open makes or updates the ledger's tables in db, whose names begin with inbox_, and returns the Inbox. Call Close when done; db stays open.
 //
@@ -58,7 +51,7 @@ func Open(db *sql.DB, c inbox.Config) (*Inbox, error) {
 	ctx, stop := context.WithCancel(context.Background())
 	b := &Inbox{db: db, config: c, stop: stop}
 	b.queue.init(c)
-	b.lanes.init(c)
+	b.lanes.Init(c)
 	b.writer, err = newSession(ctx, db)
 	if err == nil {
 		if err = migrate(ctx, b.writer.conn); err != nil {
@@ -95,23 +88,10 @@ func drop(s **session) error {
 
 // Handle implements [inbox.Inbox].
 func (b *Inbox) Handle(provider, typ string, h inbox.Handler[*sql.Tx]) error {
-	if h == nil {
-		return errors.New("sqlite inbox: Handle: a handler is required")
-	}
-	return b.register(provider, typ, route{handler: h})
+	return b.routes.Handle(provider, typ, h)
 }
 
 // HandleStaged implements [inbox.Inbox].
 func (b *Inbox) HandleStaged(provider, typ string, s inbox.Staged[*sql.Tx]) error {
-	if s == nil {
-		return errors.New("sqlite inbox: HandleStaged: a handler is required")
-	}
-	return b.register(provider, typ, route{staged: s})
-}
-
-func (b *Inbox) register(provider, typ string, r route) error {
-	if err := b.routes.Add(provider, typ, r); err != nil {
-		return fmt.Errorf("sqlite inbox: Handle %q: %w", provider, err)
-	}
-	return nil
+	return b.routes.HandleStaged(provider, typ, s)
 }

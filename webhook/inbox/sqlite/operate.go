@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-go/gatehouse/webhook/inbox"
+	"github.com/gatehouse-go/gatehouse/webhook/inbox/engine"
 )
 
 // Replay implements [inbox.Operator].
@@ -76,7 +77,7 @@ func (b *Inbox) decideStep(ctx context.Context, ids []int64, why inbox.Reason, k
 	if len(ids) == 0 {
 		return 0, nil
 	}
-	woken := map[lane]bool{}
+	woken := map[engine.Lane]bool{}
 	var refused error
 	err = b.do(ctx, func(ctx context.Context, s *session, t tally) error {
 		changed, refused = 0, nil
@@ -116,7 +117,7 @@ func (b *Inbox) decideStep(ctx context.Context, ids []int64, why inbox.Reason, k
 		return 0, err
 	}
 	for l := range woken {
-		b.lanes.wake(l)
+		b.lanes.Wake(l)
 	}
 	if named {
 		return changed, refused
@@ -124,7 +125,7 @@ func (b *Inbox) decideStep(ctx context.Context, ids []int64, why inbox.Reason, k
 	return changed, nil
 }
 
-func (b *Inbox) decideOne(ctx context.Context, s *session, t tally, d row, now time.Time, why inbox.Reason, k decision, woken map[lane]bool) error {
+func (b *Inbox) decideOne(ctx context.Context, s *session, t tally, d row, now time.Time, why inbox.Reason, k decision, woken map[engine.Lane]bool) error {
 	ended := now
 	if k.to == inbox.Pending {
 		ended = time.Time{}
@@ -137,7 +138,7 @@ func (b *Inbox) decideOne(ctx context.Context, s *session, t tally, d row, now t
 		string(k.to), millis(now), endedMillis, d.ID); err != nil {
 		return err
 	}
-	own := lane{d.Event.Provider, d.Event.Type}
+	own := engine.Lane{Provider: d.Event.Provider, Type: d.Event.Type}
 	t.move(own, d.Status, k.to)
 	if err := (attempt{at: now, result: k.result, error: why.Why, by: why.By}).write(ctx, s, d.ID); err != nil {
 		return err
@@ -182,6 +183,6 @@ func (b *Inbox) Resume(ctx context.Context, provider, typ string) error {
 	if err := b.look(ctx); err != nil {
 		return err
 	}
-	b.lanes.wake(lane{provider, typ})
+	b.lanes.Wake(engine.Lane{Provider: provider, Type: typ})
 	return nil
 }

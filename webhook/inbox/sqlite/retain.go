@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-go/gatehouse/webhook/inbox"
+	"github.com/gatehouse-go/gatehouse/webhook/inbox/engine"
 )
 
 const (
@@ -62,19 +63,19 @@ func purgeKeys(ctx context.Context, s *session, t tally, before time.Time) (int6
 		return 0, err
 	}
 	type gone struct {
-		lane
+		engine.Lane
 		id     int64
 		status inbox.Status
 	}
 	removed, err := scanAll(rows, func(rows *sql.Rows) (g gone, err error) {
-		err = rows.Scan(&g.id, &g.provider, &g.typ, &g.status)
+		err = rows.Scan(&g.id, &g.Provider, &g.Type, &g.status)
 		return g, err
 	})
 	if err != nil {
 		return 0, err
 	}
 	for _, g := range removed {
-		t.add(g.lane, g.status, -1)
+		t.add(g.Lane, g.status, -1)
 		if _, err := s.exec(ctx, "DELETE FROM inbox_attempts WHERE delivery_id = ?", g.id); err != nil {
 			return 0, err
 		}

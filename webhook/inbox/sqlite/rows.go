@@ -5,10 +5,8 @@ import (
 	"time"
 
 	"github.com/gatehouse-go/gatehouse/webhook/inbox"
+	"github.com/gatehouse-go/gatehouse/webhook/inbox/engine"
 )
-
-// A lane is all deliveries of one type.
-type lane struct{ provider, typ string }
 
 // duplicated counts repeats among the counters, beside the statuses.
 const duplicated = "duplicated"
@@ -23,16 +21,16 @@ type tally struct {
 func newTally() tally { return tally{map[tallyKey]int64{}, &inbox.Minute{}, slots{}} }
 
 type tallyKey struct {
-	lane
+	engine.Lane
 	status string
 }
 
-func (t tally) add(l lane, status inbox.Status, n int64) {
+func (t tally) add(l engine.Lane, status inbox.Status, n int64) {
 	t.counters[tallyKey{l, string(status)}] += n
 }
 
 // move notes that one delivery changed its status.
-func (t tally) move(l lane, from, to inbox.Status) {
+func (t tally) move(l engine.Lane, from, to inbox.Status) {
 	t.add(l, from, -1)
 	t.add(l, to, 1)
 }
@@ -44,7 +42,7 @@ func (t tally) write(ctx context.Context, s *session) error {
 			continue
 		}
 		if _, err := s.exec(ctx, `INSERT INTO inbox_counters (provider, type, status, n) VALUES (?, ?, ?, ?)
-			ON CONFLICT (provider, type, status) DO UPDATE SET n = n + excluded.n`, key.provider, key.typ, key.status, n); err != nil {
+			ON CONFLICT (provider, type, status) DO UPDATE SET n = n + excluded.n`, key.Provider, key.Type, key.status, n); err != nil {
 			return err
 		}
 	}
@@ -71,22 +69,22 @@ func (a attempt) write(ctx context.Context, s *session, id int64) error {
 }
 
 // promote makes the next of an order key pending, when no other of it is under way. It returns its lane.
-func promote(ctx context.Context, s *session, t tally, orderKey string, now time.Time) (lane, bool, error) {
+func promote(ctx context.Context, s *session, t tally, orderKey string, now time.Time) (engine.Lane, bool, error) {
 	if orderKey == "" {
-		return lane{}, false, nil
+		return engine.Lane{}, false, nil
 	}
 	rows, err := s.query(ctx, `UPDATE inbox_deliveries SET status = 'pending', due_at = ?2
 		WHERE id = (SELECT id FROM inbox_deliveries WHERE order_key = ?1 AND order_key <> '' AND status IN ('pending', 'waiting', 'running') ORDER BY id LIMIT 1)
 		AND status = 'waiting' RETURNING provider, type`, orderKey, millis(now))
 	if err != nil {
-		return lane{}, false, err
+		return engine.Lane{}, false, err
 	}
 	defer func() { _ = rows.Close() }() // rows.Err tells what matters
-	var l lane
+	var l engine.Lane
 	found := false
 	for rows.Next() {
-		if err := rows.Scan(&l.provider, &l.typ); err != nil {
-			return lane{}, false, err
+		if err := rows.Scan(&l.Provider, &l.Type); err != nil {
+			return engine.Lane{}, false, err
 		}
 		found = true
 		t.move(l, inbox.Waiting, inbox.Pending)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-go/gatehouse/webhook/inbox"
+	"github.com/gatehouse-go/gatehouse/webhook/inbox/engine"
 )
 
 // Run implements [inbox.Inbox]. One process at a time handles the deliveries of a database file: the others wait here, and may accept
@@ -65,7 +66,7 @@ func (r *runner) dispatch(ctx context.Context) error {
 	var lastLook, held time.Time // held is since when few workers have been free
 	for {
 		now := time.Now()
-		if now.Sub(lastLook) >= poll || now.Before(lastLook) {
+		if now.Sub(lastLook) >= engine.Poll || now.Before(lastLook) {
 			if err := r.look(ctx); err != nil && ctx.Err() == nil {
 				r.config.Logger.ErrorContext(ctx, "inbox cannot be read", "error", err)
 			}
@@ -77,10 +78,10 @@ func (r *runner) dispatch(ctx context.Context) error {
 		} else if held.IsZero() {
 			held = now
 		}
-		var shares []share
+		var shares []engine.Share
 		again := held.Add(claimHold)
 		if held.IsZero() || !now.Before(again) {
-			shares, again = r.lanes.shares(now, free)
+			shares, again = r.lanes.Shares(now, free)
 		}
 		if len(shares) > 0 {
 			if err := r.claim(ctx, shares); err != nil {
@@ -88,7 +89,7 @@ func (r *runner) dispatch(ctx context.Context) error {
 					return ctx.Err()
 				}
 				r.config.Logger.ErrorContext(ctx, "inbox cannot claim deliveries", "error", err)
-				if !sleep(ctx, poll) {
+				if !sleep(ctx, engine.Poll) {
 					return ctx.Err()
 				}
 			}
@@ -100,7 +101,7 @@ func (r *runner) dispatch(ctx context.Context) error {
 			return ctx.Err()
 		case <-timer.C:
 		case <-r.freed:
-		case <-r.lanes.signal:
+		case <-r.lanes.Signal():
 		}
 	}
 }
@@ -125,20 +126,20 @@ func (b *Inbox) look(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	b.lanes.refresh(due, paused)
+	b.lanes.Refresh(due, paused)
 	return nil
 }
 
-func lanesOf(ctx context.Context, db *sql.DB, query string) (map[lane]bool, error) {
+func lanesOf(ctx context.Context, db *sql.DB, query string) (map[engine.Lane]bool, error) {
 	rows, err := db.QueryContext(ctx, query)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = rows.Close() }() // rows.Err tells what matters
-	found := map[lane]bool{}
+	found := map[engine.Lane]bool{}
 	for rows.Next() {
-		var l lane
-		if err := rows.Scan(&l.provider, &l.typ); err != nil {
+		var l engine.Lane
+		if err := rows.Scan(&l.Provider, &l.Type); err != nil {
 			return nil, err
 		}
 		found[l] = true
@@ -149,8 +150,8 @@ func lanesOf(ctx context.Context, db *sql.DB, query string) (map[lane]bool, erro
 const minDue = "SELECT min(due_at) FROM inbox_deliveries WHERE provider = ? AND type = ? AND status = 'pending'"
 
 // firstDue returns when the first pending delivery of each lane is due, by a look at each. Lanes without any are left out.
-func firstDue(of map[lane]bool, look func(lane, *sql.NullInt64) error) (map[lane]time.Time, error) {
-	due := map[lane]time.Time{}
+func firstDue(of map[engine.Lane]bool, look func(engine.Lane, *sql.NullInt64) error) (map[engine.Lane]time.Time, error) {
+	due := map[engine.Lane]time.Time{}
 	for l := range of {
 		var ms sql.NullInt64
 		if err := look(l, &ms); err != nil {
@@ -164,42 +165,42 @@ func firstDue(of map[lane]bool, look func(lane, *sql.NullInt64) error) (map[lane
 }
 
 // firstDue is the look from outside of a transaction.
-func (b *Inbox) firstDue(ctx context.Context, of map[lane]bool) (map[lane]time.Time, error) {
-	return firstDue(of, func(l lane, due *sql.NullInt64) error {
-		return b.db.QueryRowContext(ctx, minDue, l.provider, l.typ).Scan(due)
+func (b *Inbox) firstDue(ctx context.Context, of map[engine.Lane]bool) (map[engine.Lane]time.Time, error) {
+	return firstDue(of, func(l engine.Lane, due *sql.NullInt64) error {
+		return b.db.QueryRowContext(ctx, minDue, l.Provider, l.Type).Scan(due)
 	})
 }
 
 // claim marks what is due in the shares as running, counts the attempt before it begins, and gives each to a worker. An event that
 // kills the process is counted so.
-func (r *runner) claim(ctx context.Context, shares []share) error {
+func (r *runner) claim(ctx context.Context, shares []engine.Share) error {
 	var claimed []row
-	var due map[lane]time.Time
+	var due map[engine.Lane]time.Time
 	err := r.do(ctx, func(ctx context.Context, s *session, t tally) error {
 		claimed = nil
-		of, now := map[lane]bool{}, millis(time.Now())
+		of, now := map[engine.Lane]bool{}, millis(time.Now())
 		for _, share := range shares {
 			got, err := claimLane(ctx, s, share, now)
 			if err != nil {
 				return err
 			}
-			t.add(share.lane, inbox.Pending, -int64(len(got)))
-			t.add(share.lane, inbox.Running, int64(len(got)))
+			t.add(share.Lane, inbox.Pending, -int64(len(got)))
+			t.add(share.Lane, inbox.Running, int64(len(got)))
 			claimed = append(claimed, got...)
-			of[share.lane] = true
+			of[share.Lane] = true
 		}
 		var err error
-		due, err = firstDue(of, func(l lane, due *sql.NullInt64) error { return s.queryRow(ctx, []any{due}, minDue, l.provider, l.typ) })
+		due, err = firstDue(of, func(l engine.Lane, due *sql.NullInt64) error { return s.queryRow(ctx, []any{due}, minDue, l.Provider, l.Type) })
 		return err
 	})
 	if err != nil {
 		for _, s := range shares {
-			r.lanes.wake(s.lane) // nothing is known about them any more
+			r.lanes.Wake(s.Lane) // nothing is known about them any more
 		}
 		return err
 	}
 	for l, at := range due {
-		r.lanes.settle(l, at)
+		r.lanes.Settle(l, at)
 	}
 	for _, d := range claimed {
 		r.mu.Lock()
@@ -213,10 +214,10 @@ func (r *runner) claim(ctx context.Context, shares []share) error {
 	return nil
 }
 
-func claimLane(ctx context.Context, s *session, of share, now int64) ([]row, error) {
+func claimLane(ctx context.Context, s *session, of engine.Share, now int64) ([]row, error) {
 	rows, err := s.query(ctx, `UPDATE inbox_deliveries SET status = 'running', attempts = attempts + 1, tries = tries + 1
 		WHERE id IN (SELECT id FROM inbox_deliveries WHERE provider = ? AND type = ? AND status = 'pending' AND due_at <= ? ORDER BY due_at, id LIMIT ?)
-		RETURNING `+wholeDelivery, of.lane.provider, of.lane.typ, now, of.n)
+		RETURNING `+wholeDelivery, of.Lane.Provider, of.Lane.Type, now, of.N)
 	if err != nil {
 		return nil, err
 	}

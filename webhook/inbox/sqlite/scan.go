@@ -2,10 +2,10 @@ package sqlite
 
 import (
 	"database/sql"
-	"encoding/json"
 	"errors"
 
 	"github.com/gatehouse-go/gatehouse/webhook/inbox"
+	"github.com/gatehouse-go/gatehouse/webhook/inbox/engine"
 )
 
 // Columns of a delivery. The brief ones do not touch the pages of long bodies.
@@ -43,11 +43,9 @@ func scanWhole(rows *sql.Rows) (row, error) {
 	if err != nil || r.Purged {
 		return r, err
 	}
-	var m meta
-	if err := json.Unmarshal(encoded, &m); err != nil {
+	if err := engine.DecodeRequest(encoded, &r.Event); err != nil {
 		return row{}, err
 	}
-	m.into(&r.Event)
 	r.Event.Body = body
 	return r, nil
 }

@@ -1,4 +1,4 @@
-package sqlite
+package engine
 
 import (
 	"cmp"
@@ -11,17 +11,21 @@ import (
 	"github.com/gatehouse-go/gatehouse/webhook/inbox"
 )
 
-// poll is how often the dispatcher looks for what nobody told it about: deliveries that another process stored.
-const poll = time.Second
+// Poll is how often a dispatcher looks for what nobody told it about: deliveries that another process stored.
+const Poll = time.Second
 
-// lanes is what the dispatcher knows of the types: which may have something due, and when the others will.
-type lanes struct {
+// A Lane is all deliveries of one type.
+type Lane struct{ Provider, Type string }
+
+// Lanes is what a dispatcher knows of the types: which may have something due, and when the others will. [Lanes.Init] makes it ready; then
+// it is safe for use by many goroutines.
+type Lanes struct {
 	signal chan struct{} // has a token when something changed
 
 	mu     sync.Mutex
-	known  map[lane]*laneState
+	known  map[Lane]*laneState
 	turn   int // rotates, so that no lane is always first
-	limits map[lane]*rate.Limiter
+	limits map[Lane]*rate.Limiter
 }
 
 type laneState struct {
@@ -30,22 +34,26 @@ type laneState struct {
 	paused bool
 }
 
-func (s *lanes) init(c inbox.Config) {
-	s.signal, s.known, s.limits = make(chan struct{}, 1), map[lane]*laneState{}, map[lane]*rate.Limiter{}
+// Init makes s ready, with the rates of c.
+func (s *Lanes) Init(c inbox.Config) {
+	s.signal, s.known, s.limits = make(chan struct{}, 1), map[Lane]*laneState{}, map[Lane]*rate.Limiter{}
 	for _, r := range c.Rates {
-		s.limits[lane{r.Provider, r.Type}] = rate.NewLimiter(r.Limit, r.Burst)
+		s.limits[Lane{r.Provider, r.Type}] = rate.NewLimiter(r.Limit, r.Burst)
 	}
 }
 
-func (s *lanes) notify() {
+// Signal returns a channel that has a token when a lane was woken since the last token was taken.
+func (s *Lanes) Signal() <-chan struct{} { return s.signal }
+
+func (s *Lanes) notify() {
 	select {
 	case s.signal <- struct{}{}:
 	default:
 	}
 }
 
-// wake says that l has something due now.
-func (s *lanes) wake(l lane) {
+// Wake says that l has something due now.
+func (s *Lanes) Wake(l Lane) {
 	s.mu.Lock()
 	state := s.state(l)
 	state.idle, state.next = false, time.Time{}
@@ -53,7 +61,7 @@ func (s *lanes) wake(l lane) {
 	s.notify()
 }
 
-func (s *lanes) state(l lane) *laneState {
+func (s *Lanes) state(l Lane) *laneState {
 	state := s.known[l]
 	if state == nil {
 		state = &laneState{idle: true}
@@ -62,8 +70,8 @@ func (s *lanes) state(l lane) *laneState {
 	return state
 }
 
-// settle notes when l's next delivery is due, unless somebody woke l after it got its share.
-func (s *lanes) settle(l lane, next time.Time) {
+// Settle notes when l's next delivery is due, unless somebody woke l after it got its share.
+func (s *Lanes) Settle(l Lane, next time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if state := s.state(l); state.idle {
@@ -71,8 +79,8 @@ func (s *lanes) settle(l lane, next time.Time) {
 	}
 }
 
-// refresh learns when each lane with pending deliveries has its first due, and which lanes are paused.
-func (s *lanes) refresh(pending map[lane]time.Time, paused map[lane]bool) {
+// Refresh learns when each lane with pending deliveries has its first due, and which lanes are paused.
+func (s *Lanes) Refresh(pending map[Lane]time.Time, paused map[Lane]bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for l, due := range pending {
@@ -88,19 +96,19 @@ func (s *lanes) refresh(pending map[lane]time.Time, paused map[lane]bool) {
 	}
 }
 
-// A share is how many deliveries may be claimed of a lane.
-type share struct {
-	lane lane
-	n    int
+// A Share is how many deliveries may be claimed of a lane.
+type Share struct {
+	Lane Lane
+	N    int
 }
 
-// shares divides free workers among the lanes that have something due, and returns when to look again at the latest. Lanes that
+// Shares divides free workers among the lanes that have something due, and returns when to look again at the latest. Lanes that
 // get a share are taken to be idle until they are settled or woken.
-func (s *lanes) shares(now time.Time, free int) (shares []share, again time.Time) {
+func (s *Lanes) Shares(now time.Time, free int) (shares []Share, again time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	again = now.Add(poll)
-	var due []lane
+	again = now.Add(Poll)
+	var due []Lane
 	for l, state := range s.known {
 		switch {
 		case state.idle || state.paused:
@@ -113,7 +121,7 @@ func (s *lanes) shares(now time.Time, free int) (shares []share, again time.Time
 	if len(due) == 0 || free <= 0 {
 		return nil, again
 	}
-	slices.SortFunc(due, func(a, b lane) int { return cmp.Or(cmp.Compare(a.provider, b.provider), cmp.Compare(a.typ, b.typ)) })
+	slices.SortFunc(due, func(a, b Lane) int { return cmp.Or(cmp.Compare(a.Provider, b.Provider), cmp.Compare(a.Type, b.Type)) })
 	s.turn++
 	for i := range due {
 		l := due[(i+s.turn)%len(due)]
@@ -123,7 +131,7 @@ func (s *lanes) shares(now time.Time, free int) (shares []share, again time.Time
 			continue
 		}
 		s.known[l].idle = true
-		shares = append(shares, share{l, n})
+		shares = append(shares, Share{l, n})
 		if free -= n; free == 0 {
 			break
 		}
@@ -132,7 +140,7 @@ func (s *lanes) shares(now time.Time, free int) (shares []share, again time.Time
 }
 
 // permitted takes up to n permits of l's rate. Where there are none, it notes when the next will be there.
-func (s *lanes) permitted(l lane, n int) int {
+func (s *Lanes) permitted(l Lane, n int) int {
 	limiter := s.limits[l]
 	if limiter == nil {
 		return n
