@@ -1,0 +1,226 @@
+package postgres
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/gatehouse-go/gatehouse/webhook"
+	"github.com/gatehouse-go/gatehouse/webhook/inbox"
+	"github.com/gatehouse-go/gatehouse/webhook/inbox/engine"
+)
+
+// insertDeliveries stores events unless their keys are there. Numbers are given in the order of arrival, rows are written in the order
+// of their keys: two groups with the same keys then wait for each other one way only. Those with an order key wait at first.
+const insertDeliveries = `WITH numbered AS MATERIALIZED (
+		SELECT nextval(pg_get_serial_sequence('inbox_deliveries', 'id')) AS id, a.* FROM
+		(SELECT * FROM unnest($1::bytea[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bytea[], $7::bytea[])
+			WITH ORDINALITY AS e (key, provider, type, event_id, order_key, meta, body, n) ORDER BY n) AS a)
+	INSERT INTO inbox_deliveries (id, key, provider, type, event_id, order_key, status, accepted_at, due_at, meta, body)
+	SELECT id, key, provider, type, event_id, order_key, CASE WHEN order_key = '' THEN 'pending' ELSE 'waiting' END, now(), now(), meta, body
+	FROM numbered ORDER BY key
+	ON CONFLICT (key) DO NOTHING RETURNING key`
+
+// countDuplicates counts repeats with the deliveries that they repeat.
+const countDuplicates = `WITH known AS MATERIALIZED (
+		SELECT d.id, e.n FROM inbox_deliveries d JOIN unnest($1::bytea[], $2::integer[]) AS e (key, n) ON d.key = e.key ORDER BY d.id FOR NO KEY UPDATE OF d)
+	UPDATE inbox_deliveries d SET duplicates = duplicates + known.n FROM known WHERE d.id = known.id`
+
+// Bounds of what PostgreSQL can index.
+const (
+	longestProvider = 256
+	longestType     = 1024
+)
+
+// rowOverhead is about what a row costs beside its body and meta, for the bound on waiting bytes.
+const rowOverhead = 256
+
+// storeTimeout bounds one commit of a group, so that a server that does not answer does not hold the writer for ever.
+const storeTimeout = 30 * time.Second
+
+// Accept implements [inbox.Accepter].
+func (b *Inbox) Accept(ctx context.Context, e webhook.Event) (fresh bool, err error) {
+	start := time.Now()
+	fresh, err = b.accept(ctx, e)
+	if b.config.Observe != nil {
+		o := inbox.Observation{Kind: inbox.ObserveAccepted, Provider: e.Provider, Type: e.Type, Duration: time.Since(start), Err: err}
+		switch {
+		case err != nil:
+			o.Kind = inbox.ObserveRefused
+		case !fresh:
+			o.Kind = inbox.ObserveDuplicate
+		}
+		b.config.Observe(o)
+	}
+	return fresh, err
+}
+
+func (b *Inbox) accept(ctx context.Context, e webhook.Event) (fresh bool, err error) {
+	key := e.Key
+	if e.Repeatable || key == (webhook.Key{}) { // nothing tells a repeat: each is an event of its own
+		_, _ = rand.Read(key[:]) // never fails
+	}
+	if len(stored(e.Provider)) > longestProvider || len(stored(e.Type)) > longestType {
+		return false, inbox.Permanent(fmt.Errorf("postgres inbox: the provider or type of %d and %d bytes is too long", len(e.Provider), len(e.Type)))
+	}
+	encoded, err := engine.EncodeRequest(e)
+	if err != nil {
+		return false, inbox.Permanent(err)
+	}
+	orderKey := ""
+	if b.config.OrderBy != nil {
+		orderKey = stored(b.config.OrderBy(e))
+	}
+	if e.Body == nil {
+		e.Body = []byte{} // NULL means purged
+	}
+	a := &arrival{
+		event: e, key: key[:], orderKey: orderKey, meta: encoded, size: int64(len(e.Body)+len(encoded)) + rowOverhead,
+		gone: func() bool { return ctx.Err() != nil }, stored: make(chan outcome, 1),
+	}
+	if err := b.queue.add(a); err != nil {
+		return false, err
+	}
+	select {
+	case out := <-a.stored:
+		return out.fresh, unavailable(out.err)
+	case <-ctx.Done():
+		return false, unavailable(ctx.Err())
+	}
+}
+
+// store commits a group and tells each arrival how it went. When the server refuses something in it, it tries each alone: one event that
+// cannot be stored must not refuse its neighbours.
+func (b *Inbox) store(ctx context.Context, group []*arrival) {
+	live := group[:0]
+	for _, a := range group {
+		if a.gone() {
+			a.stored <- outcome{err: context.Canceled}
+			continue
+		}
+		live = append(live, a)
+	}
+	if len(live) == 0 {
+		return
+	}
+	fresh, err := b.commit(ctx, live)
+	if err != nil && len(live) > 1 && refusesOne(err) {
+		for _, a := range live {
+			b.store(ctx, []*arrival{a})
+		}
+		return
+	}
+	woken := map[engine.Lane]bool{}
+	for i, a := range live {
+		out := outcome{err: err}
+		if err == nil && fresh[i] {
+			out.fresh = true
+			woken[engine.Lane{Provider: a.event.Provider, Type: a.event.Type}] = true
+		}
+		a.stored <- out
+	}
+	for l := range woken {
+		b.wake(l)
+	}
+}
+
+// commit stores a group in one transaction on the writer's connection. A connection on which anything failed is given up; when it was found
+// dead before anything was sent, another is tried.
+func (b *Inbox) commit(ctx context.Context, group []*arrival) (fresh []bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	for range tries {
+		begun := false
+		if b.writer == nil {
+			if b.writer, err = b.pool.Acquire(ctx); err != nil {
+				return nil, err
+			}
+			begun = true // a new connection that fails says that the server is not there
+		}
+		var tx pgx.Tx
+		if tx, err = b.writer.Begin(ctx); err == nil {
+			begun = true
+			t := newTally()
+			if fresh, err = b.insert(ctx, tx, group, t); err == nil {
+				err = tx.Commit(ctx)
+			}
+		}
+		if err == nil {
+			return fresh, nil
+		}
+		_ = b.writer.Conn().Close(context.WithoutCancel(ctx)) // which ends the transaction
+		b.writer.Release()
+		b.writer = nil
+		if begun && !again(err) {
+			return nil, err
+		}
+	}
+	return nil, err
+}
+
+func (b *Inbox) insert(ctx context.Context, tx pgx.Tx, group []*arrival, t *tally) (fresh []bool, err error) {
+	n := len(group)
+	keys, metas, bodies := make([][]byte, n), make([][]byte, n), make([][]byte, n)
+	providers, types, ids, orders := make([]string, n), make([]string, n), make([]string, n), make([]string, n)
+	var ordered []string
+	for i, a := range group {
+		keys[i], metas[i], bodies[i] = a.key, a.meta, a.event.Body
+		providers[i], types[i], ids[i], orders[i] = stored(a.event.Provider), stored(a.event.Type), stored(a.event.ID), a.orderKey
+		if a.orderKey != "" {
+			ordered = append(ordered, a.orderKey)
+		}
+	}
+	if err := lockOrders(ctx, tx, ordered...); err != nil {
+		return nil, err
+	}
+	rows, err := tx.Query(ctx, insertDeliveries, keys, providers, types, ids, orders, metas, bodies)
+	if err != nil {
+		return nil, err
+	}
+	inserted, err := pgx.CollectRows(rows, pgx.RowTo[[]byte])
+	if err != nil {
+		return nil, err
+	}
+	there := make(map[string]bool, len(inserted))
+	for _, key := range inserted {
+		there[string(key)] = true
+	}
+	fresh = make([]bool, n)
+	repeats := map[string]int32{}
+	for i, a := range group {
+		l := engine.Lane{Provider: a.event.Provider, Type: a.event.Type}
+		if !there[string(a.key)] {
+			repeats[string(a.key)]++
+			t.add(l, duplicated, 1)
+			t.minute.Duplicates++
+			continue
+		}
+		fresh[i] = true
+		delete(there, string(a.key)) // another of the same group is a repeat
+		status := inbox.Pending
+		if a.orderKey != "" {
+			status = inbox.Waiting
+		}
+		t.add(l, status, 1)
+		t.minute.Accepted++
+	}
+	var batch pgx.Batch
+	if len(repeats) > 0 {
+		var known [][]byte
+		var times []int32
+		for key, n := range repeats {
+			known, times = append(known, []byte(key)), append(times, n)
+		}
+		batch.Queue(countDuplicates, known, times)
+	}
+	if len(ordered) > 0 {
+		if _, err := promote(ctx, tx, t, ordered); err != nil {
+			return nil, err
+		}
+	}
+	t.queue(&batch)
+	return fresh, b.send(ctx, tx, &batch)
+}

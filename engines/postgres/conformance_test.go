@@ -1,0 +1,16 @@
+package postgres_test
+
+import (
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/gatehouse-go/gatehouse/webhook/inbox/inboxtest"
+)
+
+func TestConformance(t *testing.T) {
+	inboxtest.Run(t, inboxtest.Engine[pgx.Tx]{New: func(t *testing.T) inboxtest.Ledger[pgx.Tx] {
+		t.Helper()
+		return newLedger(t)
+	}})
+}

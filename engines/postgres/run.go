@@ -1,0 +1,234 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/gatehouse-go/gatehouse/webhook/inbox"
+	"github.com/gatehouse-go/gatehouse/webhook/inbox/engine"
+)
+
+// Run implements [inbox.Inbox]. Any number of processes may run the same ledger at once. While the database cannot be reached, Run waits for it.
+func (b *Inbox) Run(ctx context.Context) error {
+	if !b.running.CompareAndSwap(false, true) {
+		return errors.New("postgres inbox: Run is under way already")
+	}
+	defer b.running.Store(false)
+	r := &runner{Inbox: b, freed: make(chan struct{}, 1), heard: make(chan struct{}, 1), missed: map[int32]bool{}}
+	r.work, r.interrupt = context.WithCancel(context.WithoutCancel(ctx))
+	defer r.interrupt()
+	present, leave := context.WithCancel(r.work)
+	var presence sync.WaitGroup
+	presence.Go(func() { r.bePresent(present) })
+	r.hands.Go(func() { b.retain(ctx) })
+	r.dispatch(ctx)
+	r.drain()
+	leave() // after the last delivery in hand: nobody takes it up meanwhile
+	presence.Wait()
+	return nil
+}
+
+// runner is one call of Run.
+type runner struct {
+	*Inbox
+	work      context.Context //nolint:containedctx // of all attempts: it ends when the drain is over
+	interrupt context.CancelFunc
+	freed     chan struct{} // has a token when a worker is done
+	owner     atomic.Int32  // what this run's deliveries are marked with; zero while its presence is not known to others
+	told      atomic.Bool   // another process has stored something, or the session is new
+	heard     chan struct{} // has a token when told was set
+
+	missed     map[int32]bool // owners that the last look found absent; of the dispatcher alone, as the next
+	lastTakeUp time.Time
+
+	mu    sync.Mutex
+	busy  int
+	hands sync.WaitGroup
+}
+
+// claimHold is how long claiming waits for more workers to be free while fewer than half are: a claim is a commit, which costs
+// the same for one delivery as for eight.
+const claimHold = time.Millisecond
+
+// dispatch claims what is due as workers are free, until ctx ends.
+func (r *runner) dispatch(ctx context.Context) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	var lastLook, held time.Time // held is since when few workers have been free
+	for ctx.Err() == nil {
+		now := time.Now()
+		if now.Sub(lastLook) >= engine.Poll || now.Before(lastLook) || r.told.Swap(false) {
+			if err := errors.Join(r.takeUp(ctx), r.look(ctx)); err != nil && ctx.Err() == nil {
+				r.config.Logger.ErrorContext(ctx, "inbox cannot be read", "error", err)
+			}
+			lastLook = now
+		}
+		free := r.free()
+		if free > r.config.Workers/2 || free == 0 {
+			held = time.Time{}
+		} else if held.IsZero() {
+			held = now
+		}
+		var shares []engine.Share
+		again := held.Add(claimHold)
+		if held.IsZero() || !now.Before(again) {
+			shares, again = r.lanes.Shares(now, free)
+		}
+		if len(shares) > 0 {
+			if err := r.claim(ctx, shares); err != nil && ctx.Err() == nil {
+				r.config.Logger.ErrorContext(ctx, "inbox cannot claim deliveries", "error", err)
+				sleep(ctx, engine.Poll)
+			}
+			continue
+		}
+		timer.Reset(time.Until(again))
+		select {
+		case <-ctx.Done():
+		case <-timer.C:
+		case <-r.freed:
+		case <-r.lanes.Signal():
+		case <-r.heard:
+		}
+	}
+}
+
+// free returns how many more deliveries may be claimed: none while others would take this run for dead.
+func (r *runner) free() int {
+	if r.owner.Load() == 0 {
+		return 0
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.config.Workers - r.busy
+}
+
+// counters has each counter with its changes.
+const counters = `(SELECT provider, type, status, sum(n)::bigint AS n FROM
+	(SELECT * FROM inbox_counters UNION ALL SELECT * FROM inbox_counter_changes) AS every GROUP BY provider, type, status) AS c`
+
+// look learns from the tables which lanes have pending deliveries, and which are paused.
+func (b *Inbox) look(ctx context.Context) error {
+	pending, err := lanesOf(ctx, b.pool, "SELECT provider, type FROM "+counters+" WHERE status = 'pending' AND n > 0")
+	if err != nil {
+		return err
+	}
+	paused, err := lanesOf(ctx, b.pool, "SELECT provider, type FROM inbox_paused")
+	if err != nil {
+		return err
+	}
+	due, err := firstDue(ctx, b.pool, pending)
+	if err != nil {
+		return err
+	}
+	is := map[engine.Lane]bool{}
+	for _, l := range paused {
+		is[l] = true
+	}
+	b.lanes.Refresh(due, is)
+	return nil
+}
+
+func lanesOf(ctx context.Context, db querier, query string) ([]engine.Lane, error) {
+	rows, err := db.Query(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, scanLane)
+}
+
+// firstDue returns when the first pending delivery of each lane is due, by this process's clock, with a look at each lane. Lanes without any are
+// left out.
+func firstDue(ctx context.Context, db querier, of []engine.Lane) (map[engine.Lane]time.Time, error) {
+	providers, types := make([]string, len(of)), make([]string, len(of))
+	for i, l := range of {
+		providers[i], types[i] = stored(l.Provider), stored(l.Type)
+	}
+	rows, err := db.Query(ctx, `SELECT l.provider, l.type, (extract(epoch FROM first.due_at - clock_timestamp()) * 1000000)::bigint
+		FROM unnest($1::text[], $2::text[]) AS l (provider, type), LATERAL (SELECT due_at FROM inbox_deliveries d
+		WHERE d.provider = l.provider AND d.type = l.type AND d.status = 'pending' ORDER BY due_at, id LIMIT 1) AS first`, providers, types)
+	if err != nil {
+		return nil, err
+	}
+	due := map[engine.Lane]time.Time{}
+	var provider, typ string
+	var after int64
+	_, err = pgx.ForEachRow(rows, []any{&provider, &typ, &after}, func() error {
+		due[engine.Lane{Provider: original(provider), Type: original(typ)}] = time.Now().Add(time.Duration(after) * time.Microsecond)
+		return nil
+	})
+	return due, err
+}
+
+// claimDue marks what is due of a type as running and counts the attempt before it begins: an event that kills the process is counted so.
+const claimDue = `WITH due AS MATERIALIZED (SELECT id FROM inbox_deliveries WHERE provider = $1 AND type = $2 AND status = 'pending' AND due_at <= clock_timestamp()
+		AND NOT EXISTS (SELECT FROM inbox_paused p WHERE p.provider = $1 AND p.type = $2) ORDER BY due_at, id LIMIT $3 FOR NO KEY UPDATE SKIP LOCKED)
+	UPDATE inbox_deliveries d SET status = 'running', attempts = attempts + 1, tries = tries + 1, owner = $4 FROM due WHERE d.id = due.id RETURNING ` + wholeDelivery
+
+// claim takes what is due in the shares and gives each to a worker.
+func (r *runner) claim(ctx context.Context, shares []engine.Share) error {
+	var claimed []row
+	var due map[engine.Lane]time.Time
+	owner := r.owner.Load()
+	err := r.do(ctx, func(tx pgx.Tx, t *tally) error {
+		claimed = nil
+		of := make([]engine.Lane, 0, len(shares))
+		for _, share := range shares {
+			rows, err := tx.Query(ctx, claimDue, stored(share.Lane.Provider), stored(share.Lane.Type), share.N, owner)
+			if err != nil {
+				return err
+			}
+			got, err := pgx.CollectRows(rows, scanWhole)
+			if err != nil {
+				return err
+			}
+			t.add(share.Lane, inbox.Pending, -int64(len(got)))
+			t.add(share.Lane, inbox.Running, int64(len(got)))
+			claimed = append(claimed, got...)
+			of = append(of, share.Lane)
+		}
+		var err error
+		due, err = firstDue(ctx, tx, of)
+		return err
+	})
+	if err != nil {
+		for _, s := range shares {
+			r.lanes.Wake(s.Lane) // nothing is known about them any more
+		}
+		return err
+	}
+	for l, at := range due {
+		r.lanes.Settle(l, at)
+	}
+	for _, d := range claimed {
+		r.mu.Lock()
+		r.busy++
+		r.mu.Unlock()
+		r.hands.Go(func() {
+			defer r.done()
+			r.handle(r.work, d)
+		})
+	}
+	return nil
+}
+
+func (r *runner) done() {
+	r.mu.Lock()
+	r.busy--
+	r.mu.Unlock()
+	select {
+	case r.freed <- struct{}{}:
+	default:
+	}
+}
+
+// drain waits for the attempts in hand, and interrupts those that take too long.
+func (r *runner) drain() {
+	timer := time.AfterFunc(r.config.DrainTimeout, r.interrupt)
+	defer timer.Stop()
+	r.hands.Wait()
+}
