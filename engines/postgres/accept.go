@@ -6,11 +6,10 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/gatehouse-go/gatehouse/webhook"
 	"github.com/gatehouse-go/gatehouse/webhook/inbox"
 	"github.com/gatehouse-go/gatehouse/webhook/inbox/engine"
+	"github.com/jackc/pgx/v5"
 )
 
 // insertDeliveries stores events unless their keys are there. Numbers are given in the order of arrival, rows are written in the order

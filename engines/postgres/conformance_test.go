@@ -3,9 +3,8 @@ package postgres_test
 import (
 	"testing"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/gatehouse-go/gatehouse/webhook/inbox/inboxtest"
+	"github.com/jackc/pgx/v5"
 )
 
 func TestConformance(t *testing.T) {

@@ -6,10 +6,9 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/gatehouse-go/gatehouse/webhook/inbox"
 	"github.com/gatehouse-go/gatehouse/webhook/inbox/engine"
+	"github.com/jackc/pgx/v5"
 )
 
 // settleTimeout bounds the statements that end an attempt, which do not end with the handler's deadline.

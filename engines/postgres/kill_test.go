@@ -11,12 +11,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gatehouse-go/gatehouse/webhook/inbox"
+	"github.com/gatehouse-go/gatehouse/webhook/inbox/inboxtest"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/gatehouse-go/gatehouse/engines/postgres"
-	"github.com/gatehouse-go/gatehouse/webhook/inbox"
-	"github.com/gatehouse-go/gatehouse/webhook/inbox/inboxtest"
 )
 
 // victimEnv names the database and the first event's number for a process that will be killed.

@@ -7,10 +7,9 @@ import (
 	"slices"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/gatehouse-go/gatehouse/webhook/inbox"
 	"github.com/gatehouse-go/gatehouse/webhook/inbox/engine"
+	"github.com/jackc/pgx/v5"
 )
 
 // Replay implements [inbox.Operator].

@@ -3,14 +3,14 @@ package postgres
 import (
 	"context"
 	"errors"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/gatehouse-go/gatehouse/webhook/inbox"
 	"github.com/gatehouse-go/gatehouse/webhook/inbox/engine"
+	"github.com/jackc/pgx/v5"
 )
 
 // bePresent holds a lock in a session, by which others know that this run lives, and hears there of events that other processes stored. When
@@ -41,14 +41,21 @@ func (r *runner) session(ctx context.Context) error {
 		_ = conn.Conn().Close(short) // which gives the lock back
 		conn.Release()
 	}()
-	owner := 1 + rand.Int32N(math.MaxInt32) // by chance: another ledger in the database may use the same locks
-	if _, err := conn.Exec(ctx, "SELECT pg_advisory_lock($1, $2)", lockOwner, owner); err != nil {
-		return err
+	for mine := false; !mine; {
+		if r.number == 0 {
+			r.number = 1 + rand.Int32N(math.MaxInt32) //nolint:gosec // nothing to guess: apart from another ledger in the same database, by chance
+		}
+		if err := conn.QueryRow(ctx, "SELECT pg_try_advisory_lock($1, $2)", lockOwner, r.number).Scan(&mine); err != nil {
+			return err
+		}
+		if !mine { // the server has not noticed yet that the session before this one is gone
+			r.number = 0
+		}
 	}
 	if _, err := conn.Exec(ctx, "LISTEN inbox_deliveries"); err != nil {
 		return err
 	}
-	r.owner.Store(owner)
+	r.owner.Store(r.number)
 	r.hear()
 	for {
 		// The wait ends now and then to see whether the session is still there.
@@ -83,53 +90,52 @@ func (r *runner) hear() {
 
 var errInterrupted = errors.New("the process ended while it was handled")
 
-// takeUp makes what dead processes had in hand pending again. A process is dead when two looks in a row, a second apart, do not find its lock: one that
-// has lost its session comes back sooner. The first interruption costs no wait, since it says nothing about the event.
+// takeUp makes deliveries pending again that nobody has in hand: those of dead processes, and those that this one claimed by a commit of
+// which it lost the answer. A process is dead when two looks in a row, a second apart, do not find its lock: one that has lost its session comes back
+// sooner. The first interruption costs no wait, since it says nothing about the event.
 func (r *runner) takeUp(ctx context.Context) error {
 	if time.Since(r.lastTakeUp) < engine.Poll {
 		return nil
 	}
 	r.lastTakeUp = time.Now()
-	rows, err := r.pool.Query(ctx, `SELECT DISTINCT owner FROM inbox_deliveries d WHERE status = 'running' AND NOT EXISTS
+	r.mu.Lock()
+	inHand := maps.Clone(r.inHand) // before the look: what ends during it is not taken for lost
+	r.mu.Unlock()
+	mine := r.owner.Load()
+	rows, err := r.pool.Query(ctx, "SELECT "+briefDelivery+`, d.owner, d.owner <> $2 AND NOT EXISTS
 		(SELECT FROM pg_locks l JOIN pg_database db ON db.oid = l.database WHERE db.datname = current_database() AND l.locktype = 'advisory'
-		AND l.classid::bigint = $1 AND l.objid::bigint = d.owner AND l.objsubid = 2 AND l.granted)`, int64(lockOwner))
+		AND l.classid::bigint = $1 AND l.objid::bigint = d.owner AND l.objsubid = 2 AND l.granted) FROM inbox_deliveries d WHERE status = 'running' ORDER BY id`,
+		int64(lockOwner), mine)
 	if err != nil {
 		return err
 	}
-	absent, err := pgx.CollectRows(rows, pgx.RowTo[int32])
+	type running struct {
+		row
+		owner  int32
+		absent bool
+	}
+	all, err := pgx.CollectRows(rows, func(rows pgx.CollectableRow) (d running, err error) {
+		d.row, err = scan(rows, &d.owner, &d.absent)
+		return d, err
+	})
 	if err != nil {
 		return err
 	}
-	missed := map[int32]bool{}
-	for _, owner := range absent {
-		missed[owner] = true
-		if r.missed[owner] {
-			if err := r.takeUpOf(ctx, owner); err != nil {
-				return err
-			}
+	before := r.missed
+	r.missed = map[int32]bool{}
+	for _, d := range all {
+		if d.absent {
+			r.missed[d.owner] = true
 		}
-	}
-	r.missed = missed
-	return nil
-}
-
-// takeUpOf makes what one owner had in hand pending again.
-func (r *runner) takeUpOf(ctx context.Context, owner int32) error {
-	rows, err := r.pool.Query(ctx, "SELECT "+briefDelivery+" FROM inbox_deliveries d WHERE status = 'running' AND owner = $1 ORDER BY id", owner)
-	if err != nil {
-		return err
-	}
-	running, err := pgx.CollectRows(rows, scanBrief)
-	if err != nil {
-		return err
-	}
-	for _, d := range running {
+		if inHand[d.ID] || d.absent && !before[d.owner] || !d.absent && d.owner != mine {
+			continue
+		}
 		wait, dead := r.config.NextAttempt(d.tries, errInterrupted)
 		if d.tries == 1 {
 			wait = 0
 		}
 		history := attempt{number: d.Attempts, at: time.Now(), result: inbox.Interrupted, error: errInterrupted.Error()}
-		if err := r.settleFailure(ctx, d, wait, dead, history); err != nil {
+		if err := r.settleFailure(ctx, d.row, wait, dead, history); err != nil {
 			return err
 		}
 	}

@@ -7,10 +7,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/gatehouse-go/gatehouse/webhook/inbox"
 	"github.com/gatehouse-go/gatehouse/webhook/inbox/engine"
+	"github.com/jackc/pgx/v5"
 )
 
 // Run implements [inbox.Inbox]. Any number of processes may run the same ledger at once. While the database cannot be reached, Run waits for it.
@@ -19,7 +18,7 @@ func (b *Inbox) Run(ctx context.Context) error {
 		return errors.New("postgres inbox: Run is under way already")
 	}
 	defer b.running.Store(false)
-	r := &runner{Inbox: b, freed: make(chan struct{}, 1), heard: make(chan struct{}, 1), missed: map[int32]bool{}}
+	r := &runner{Inbox: b, freed: make(chan struct{}, 1), heard: make(chan struct{}, 1), missed: map[int32]bool{}, inHand: map[int64]bool{}}
 	r.work, r.interrupt = context.WithCancel(context.WithoutCancel(ctx))
 	defer r.interrupt()
 	present, leave := context.WithCancel(r.work)
@@ -40,15 +39,16 @@ type runner struct {
 	interrupt context.CancelFunc
 	freed     chan struct{} // has a token when a worker is done
 	owner     atomic.Int32  // what this run's deliveries are marked with; zero while its presence is not known to others
+	number    int32         // owner's value when it has one; of bePresent alone
 	told      atomic.Bool   // another process has stored something, or the session is new
 	heard     chan struct{} // has a token when told was set
 
 	missed     map[int32]bool // owners that the last look found absent; of the dispatcher alone, as the next
 	lastTakeUp time.Time
 
-	mu    sync.Mutex
-	busy  int
-	hands sync.WaitGroup
+	mu     sync.Mutex
+	inHand map[int64]bool // deliveries that workers have
+	hands  sync.WaitGroup
 }
 
 // claimHold is how long claiming waits for more workers to be free while fewer than half are: a claim is a commit, which costs
@@ -104,7 +104,7 @@ func (r *runner) free() int {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.config.Workers - r.busy
+	return r.config.Workers - len(r.inHand)
 }
 
 // counters has each counter with its changes.
@@ -206,19 +206,19 @@ func (r *runner) claim(ctx context.Context, shares []engine.Share) error {
 	}
 	for _, d := range claimed {
 		r.mu.Lock()
-		r.busy++
+		r.inHand[d.ID] = true
 		r.mu.Unlock()
 		r.hands.Go(func() {
-			defer r.done()
+			defer r.done(d.ID)
 			r.handle(r.work, d)
 		})
 	}
 	return nil
 }
 
-func (r *runner) done() {
+func (r *runner) done(id int64) {
 	r.mu.Lock()
-	r.busy--
+	delete(r.inHand, id)
 	r.mu.Unlock()
 	select {
 	case r.freed <- struct{}{}:

@@ -18,12 +18,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gatehouse-go/gatehouse/webhook/inbox"
+	"github.com/gatehouse-go/gatehouse/webhook/inbox/inboxtest"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/gatehouse-go/gatehouse/engines/postgres"
-	"github.com/gatehouse-go/gatehouse/webhook/inbox"
-	"github.com/gatehouse-go/gatehouse/webhook/inbox/inboxtest"
 )
 
 func TestMain(m *testing.M) {
@@ -52,7 +52,7 @@ var (
 )
 
 // running returns the server that all tests use, or skips where PostgreSQL is not installed.
-func running(t testing.TB) *server {
+func running(t *testing.T) *server {
 	t.Helper()
 	sharedOnce.Do(func() { shared, errServer = newServer() })
 	if errors.Is(errServer, exec.ErrNotFound) && os.Getenv("GATEHOUSE_REQUIRE_ENGINES") != "1" {
@@ -146,7 +146,7 @@ type ledger struct {
 	dsn  string
 }
 
-func newLedger(t testing.TB) *ledger {
+func newLedger(t *testing.T) *ledger {
 	t.Helper()
 	s := running(t)
 	schema := fmt.Sprintf("ledger%d", schemas.Add(1))
@@ -156,7 +156,7 @@ func newLedger(t testing.TB) *ledger {
 	return l
 }
 
-func connect(t testing.TB, dsn string) *pgxpool.Pool {
+func connect(t *testing.T, dsn string) *pgxpool.Pool {
 	t.Helper()
 	pool, err := pgxpool.New(t.Context(), dsn)
 	if err != nil {
@@ -166,7 +166,7 @@ func connect(t testing.TB, dsn string) *pgxpool.Pool {
 	return pool
 }
 
-func (l *ledger) exec(t testing.TB, statement string, args ...any) {
+func (l *ledger) exec(t *testing.T, statement string, args ...any) {
 	t.Helper()
 	if _, err := l.pool.Exec(t.Context(), statement, args...); err != nil {
 		t.Fatal(err)
@@ -178,7 +178,7 @@ func (l *ledger) Open(t *testing.T, c inbox.Config) inboxtest.Inbox[pgx.Tx] {
 	return l.open(t, c)
 }
 
-func (l *ledger) open(t testing.TB, c inbox.Config) *postgres.Inbox {
+func (l *ledger) open(t *testing.T, c inbox.Config) *postgres.Inbox {
 	t.Helper()
 	box, err := postgres.Open(t.Context(), l.pool, c)
 	if err != nil {
