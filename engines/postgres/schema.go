@@ -72,7 +72,9 @@ type querier interface {
 
 func versionOf(ctx context.Context, db querier) (version int, err error) {
 	var there bool
-	if err := db.QueryRow(ctx, "SELECT to_regclass('inbox_schema') IS NOT NULL").Scan(&there); err != nil || !there {
+	// Not to_regclass, which does not hear of what another transaction has made while this one waited for an advisory lock.
+	const look = "SELECT EXISTS (SELECT FROM pg_catalog.pg_class WHERE relname = 'inbox_schema' AND relkind IN ('r', 'v') AND pg_table_is_visible(oid))"
+	if err := db.QueryRow(ctx, look).Scan(&there); err != nil || !there {
 		return 0, err
 	}
 	if err := db.QueryRow(ctx, "SELECT version FROM inbox_schema").Scan(&version); err != nil {

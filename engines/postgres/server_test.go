@@ -3,6 +3,7 @@ package postgres_test
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"net"
 	"os"
@@ -12,7 +13,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -31,6 +31,13 @@ func TestMain(m *testing.M) {
 		victim(args)
 		return
 	}
+	shared, errServer = newServer()
+	if errServer == nil {
+		_ = os.Setenv("DATABASE_URL", shared.dsn("public")) // for the Example
+	} else if os.Getenv("GATEHOUSE_REQUIRE_ENGINES") != "1" {
+		flag.Parse()
+		_ = flag.Set("test.skip", "^Example") // it cannot skip itself
+	}
 	code := m.Run()
 	if shared != nil {
 		shared.stop()
@@ -46,15 +53,13 @@ type server struct {
 }
 
 var (
-	shared     *server
-	sharedOnce sync.Once
-	errServer  error
+	shared    *server
+	errServer error
 )
 
 // running returns the server that all tests use, or skips where PostgreSQL is not installed.
 func running(t *testing.T) *server {
 	t.Helper()
-	sharedOnce.Do(func() { shared, errServer = newServer() })
 	if errors.Is(errServer, exec.ErrNotFound) && os.Getenv("GATEHOUSE_REQUIRE_ENGINES") != "1" {
 		t.Skip("PostgreSQL's server is not installed")
 	}
