@@ -204,7 +204,7 @@ func (b *Inbox) Stats(ctx context.Context) (inbox.Stats, error) {
 	}); err != nil {
 		return inbox.Stats{}, err
 	}
-	due, err := firstDue(ctx, b.pool, pending)
+	due, err := b.firstDue(ctx, pending)
 	if err != nil {
 		return inbox.Stats{}, err
 	}

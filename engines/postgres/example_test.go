@@ -5,11 +5,12 @@ import (
 	"fmt"
 	"os"
 
-	"github.com/gatehouse-go/gatehouse/engines/postgres"
 	"github.com/gatehouse-go/gatehouse/webhook/inbox"
 	"github.com/gatehouse-go/gatehouse/webhook/inbox/inboxtest"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/gatehouse-go/gatehouse/engines/postgres"
 )
 
 func Example() {

@@ -66,6 +66,7 @@ func (c *faultyConn) Read(p []byte) (int, error) {
 // TestAnyOneConnectionMayBreak runs a busy scenario again and again, with a connection breaking at another moment each time: each event
 // that was acknowledged has its effect once, and the counters tell the truth.
 func TestAnyOneConnectionMayBreak(t *testing.T) {
+	t.Parallel() // which is after the test that crashes the server
 	whole := &faults{}
 	scenario(t, whole)
 	if whole.seen < 100 {

@@ -10,11 +10,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gatehouse-go/gatehouse/engines/postgres"
 	"github.com/gatehouse-go/gatehouse/webhook"
 	"github.com/gatehouse-go/gatehouse/webhook/inbox"
 	"github.com/gatehouse-go/gatehouse/webhook/inbox/inboxtest"
 	"github.com/jackc/pgx/v5"
+
+	"github.com/gatehouse-go/gatehouse/engines/postgres"
 )
 
 func TestOpenRefuses(t *testing.T) {

@@ -1,0 +1,7 @@
+package postgres
+
+// What tests look at.
+var (
+	Stored   = stored
+	Original = original
+)
