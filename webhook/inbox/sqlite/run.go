@@ -190,7 +190,9 @@ func (r *runner) claim(ctx context.Context, shares []engine.Share) error {
 			of[share.Lane] = true
 		}
 		var err error
-		due, err = firstDue(of, func(l engine.Lane, due *sql.NullInt64) error { return s.queryRow(ctx, []any{due}, minDue, l.Provider, l.Type) })
+		due, err = firstDue(of, func(l engine.Lane, due *sql.NullInt64) error {
+			return s.queryRow(ctx, []any{due}, minDue, l.Provider, l.Type)
+		})
 		return err
 	})
 	if err != nil {
