@@ -53,18 +53,19 @@ func (e Encoding) encode(dst, src []byte) []byte {
 
 // plausible reports whether text could be a hash of n bytes in e. It tells a malformed signature from a wrong one, for the log.
 func (e Encoding) plausible(text string, n int) bool {
-	if len(text) != e.encodedLen(n) {
+	var written, decoded [128]byte // of which a conversion and DecodeString would allocate
+	if len(text) != e.encodedLen(n) || len(text) > len(written) {
 		return false
 	}
 	var err error
-	switch e {
+	switch src := written[:copy(written[:], text)]; e {
 	case Base64:
-		_, err = base64.StdEncoding.Strict().DecodeString(text)
+		_, err = base64.StdEncoding.Strict().Decode(decoded[:], src)
 	case Base64URL:
-		_, err = base64.RawURLEncoding.Strict().DecodeString(text)
+		_, err = base64.RawURLEncoding.Strict().Decode(decoded[:], src)
 	default:
-		for i := range len(text) {
-			if c := text[i]; (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+		for _, c := range src {
+			if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
 				return false
 			}
 		}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 
@@ -43,12 +42,12 @@ func (Twilio) Provider() string { return "twilio" }
 func (s Twilio) Prepare(setup webhook.Setup) (webhook.Verifier, error) {
 	c := invalid.Config{Package: "provider"}
 	v := &twilioVerifier{}
-	v.url = requirePublicURL(setup, &c)
+	v.urls[0] = requirePublicURL(setup, &c)
 	v.keys = rawKeys(setup, s.Secrets, crypto.SHA1, &c)
 	if err := c.Err(); err != nil {
 		return nil, err
 	}
-	v.other = otherPort(setup.PublicURL)
+	v.urls[1] = otherPort(setup.PublicURL)
 	return v, nil
 }
 
@@ -79,8 +78,8 @@ func otherPort(u *url.URL) publicURL {
 // twilioVerifier is Twilio made ready.
 type twilioVerifier struct {
 	keys  []*keyed
-	url   publicURL // as configured
-	other publicURL // with the port that it lacks, or without that which it has
+	urls  [2]publicURL // as configured, and with the port that it lacks or without that which it has
+	forms formPool
 }
 
 // Contract returns what Twilio promises and expects.
@@ -97,13 +96,17 @@ func (v *twilioVerifier) Verify(r *http.Request, body []byte, _ time.Time) (webh
 	if !Base64.plausible(signature, crypto.SHA1.Size()) {
 		return webhook.Proof{}, fmt.Errorf("%w: X-Twilio-Signature is not base64 of 20 bytes", webhook.ErrSignatureFormat)
 	}
-	params, err := twilioParams(r, body)
-	if err != nil {
+	params := v.forms.begin()
+	defer v.forms.end(params)
+	if err := twilioParams(params, r, body); err != nil {
 		return webhook.Proof{}, err
 	}
 	for _, key := range v.keys {
-		for _, u := range []publicURL{v.url, v.other} {
-			if same(signature, twilioSignature(key, u, r, params)) {
+		for i := range v.urls {
+			s := key.begin()
+			matched := same(signature, twilioSignature(s, &v.urls[i], r, params))
+			key.end(s)
+			if matched {
 				return webhook.Proof{Secret: key.index, KeyID: key.id}, nil
 			}
 		}
@@ -111,77 +114,54 @@ func (v *twilioVerifier) Verify(r *http.Request, body []byte, _ time.Time) (webh
 	return webhook.Proof{}, webhook.ErrSignature
 }
 
-// twilioSignature returns the signature of r at u.
-func twilioSignature(key *keyed, u publicURL, r *http.Request, params []byte) string {
-	s := key.begin()
-	defer key.end(s)
+// twilioSignature returns the signature of r at u, valid until s is given back.
+func twilioSignature(s *state, u *publicURL, r *http.Request, params *form) []byte {
 	s.buf = u.appendTarget(s.buf, r)
 	s.flush()
-	s.hash.Write(params)
-	return string(s.encoded(Base64))
+	s.hash.Write(params.joined)
+	return s.encoded(Base64)
 }
 
-// twilioParams returns what is signed beside the URL. A body that the query has a digest of is checked against it, and is not signed again.
-func twilioParams(r *http.Request, body []byte) ([]byte, error) {
-	query, err := url.ParseQuery(r.URL.RawQuery)
-	if err != nil {
-		return nil, fmt.Errorf("%w: the query cannot be read", webhook.ErrSignatureFormat)
+// twilioParams joins in params what is signed beside the URL. A body that the query has a digest of is checked against it, and is not
+// signed again.
+func twilioParams(params *form, r *http.Request, body []byte) error {
+	if !readForm(params, r.URL.RawQuery) {
+		return fmt.Errorf("%w: the query cannot be read", webhook.ErrSignatureFormat)
 	}
-	if digests := query["bodySHA256"]; len(digests) > 0 {
+	if digest, n := params.values("bodySHA256"); n > 0 {
 		sum := sha256.Sum256(body)
-		if len(digests) > 1 || !same(digests[0], hex.EncodeToString(sum[:])) {
-			return nil, fmt.Errorf("%w: bodySHA256 is not that of the body", webhook.ErrSignature)
+		var text [2 * sha256.Size]byte
+		if n > 1 || !same(digest, Hex.encode(text[:], sum[:])) {
+			return fmt.Errorf("%w: bodySHA256 is not that of the body", webhook.ErrSignature)
 		}
-		return nil, nil
+		return nil
 	}
-	form, err := parseForm(body)
-	if err != nil {
-		return nil, fmt.Errorf("%w: not a form, and the query has no bodySHA256", webhook.ErrPayload)
+	if !readForm(params, body) {
+		return fmt.Errorf("%w: not a form, and the query has no bodySHA256", webhook.ErrPayload)
 	}
-	return joinParams(form), nil
-}
-
-// joinParams joins names and values, sorted, each pair once.
-func joinParams(form url.Values) []byte {
-	var b []byte
-	names := make([]string, 0, len(form))
-	for name := range form {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	for _, name := range names {
-		values := slices.Clone(form[name])
-		slices.Sort(values)
-		for _, value := range slices.Compact(values) {
-			b = append(append(b, name...), value...)
-		}
-	}
-	return b
+	params.join()
+	return nil
 }
 
 // Describe fills in what e says of itself.
 func (v *twilioVerifier) Describe(r *http.Request, e *webhook.Event) {
-	form, err := parseForm(e.Body)
-	if err != nil || r.URL.Query().Has("bodySHA256") {
+	params := v.forms.begin()
+	defer v.forms.end(params)
+	if !readForm(params, e.Body) || r.URL.Query().Has("bodySHA256") {
 		e.Key = webhook.NewKey("twilio", []byte("body"), []byte(r.URL.RawQuery), e.Body)
 		return
 	}
-	e.Key = webhook.NewKey("twilio", []byte("form"), []byte(r.URL.RawQuery), joinParams(form))
-	if len(e.Body) == 0 {
-		form = r.URL.Query() // of a GET, signed as part of the URL
+	params.join()
+	e.Key = webhook.NewKey("twilio", []byte("form"), []byte(r.URL.RawQuery), params.joined)
+	text := e.Body
+	if len(text) == 0 {
+		text = []byte(r.URL.RawQuery) // of a GET, signed as part of the URL
 	}
-	for _, name := range []string{"MessageSid", "SmsSid", "CallSid"} {
-		if sid := form.Get(name); sid != "" && len(sid) <= maxText {
-			e.ID, e.IDSigned = sid, true
-			break
-		}
+	if !readForm(params, text) {
+		return
 	}
-	for _, name := range []string{"EventType", "MessageStatus", "SmsStatus", "CallStatus"} {
-		if status := form.Get(name); status != "" && len(status) <= maxText {
-			e.Type, e.TypeSigned = status, true
-			break
-		}
-	}
+	e.ID, e.IDSigned = params.firstOf("MessageSid", "SmsSid", "CallSid")
+	e.Type, e.TypeSigned = params.firstOf("EventType", "MessageStatus", "SmsStatus", "CallStatus")
 }
 
 // Sign signs r as Twilio does. A body that is not marked as a form is signed through bodySHA256, which enters the query.
@@ -194,14 +174,16 @@ func (s Twilio) Sign(r *http.Request, body []byte, _ time.Time, key webhook.Secr
 		return nil, err
 	}
 	setMethod(r, (*twilioVerifier)(nil).Contract())
-	var params []byte
-	if form, err := parseForm(body); err == nil && strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded") {
-		params = joinParams(form)
+	var params form
+	if strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded") && readForm(&params, body) {
+		params.join()
 	} else if len(body) > 0 {
 		sum := sha256.Sum256(body)
 		setQuery(r, "bodySHA256", hex.EncodeToString(sum[:]))
 	}
-	r.Header.Set("X-Twilio-Signature", twilioSignature(keys[0], u, r, params))
+	st := keys[0].begin()
+	defer keys[0].end(st)
+	r.Header.Set("X-Twilio-Signature", string(twilioSignature(st, &u, r, &params)))
 	return body, nil
 }
 
