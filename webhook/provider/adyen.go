@@ -4,7 +4,6 @@ import (
 	"crypto"
 	"fmt"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/gatehouse-go/gatehouse/internal/invalid"
@@ -64,48 +63,6 @@ func adyenKeys(setup webhook.Setup, own []webhook.Secret, c *invalid.Config) []*
 	return keys
 }
 
-// adyenItem is a notification, as far as it is signed.
-type adyenItem struct {
-	PSPReference      string `json:"pspReference"`
-	OriginalReference string `json:"originalReference"`
-	MerchantAccount   string `json:"merchantAccountCode"`
-	MerchantReference string `json:"merchantReference"`
-	Amount            struct {
-		Value    stringOrNumber `json:"value"`
-		Currency string         `json:"currency"`
-	} `json:"amount"`
-	EventCode      string         `json:"eventCode"`
-	Success        stringOrNumber `json:"success"`
-	AdditionalData struct {
-		Signature string `json:"hmacSignature"`
-	} `json:"additionalData"`
-}
-
-// signed returns what Adyen signs.
-func (i *adyenItem) signed() string {
-	return strings.Join([]string{
-		i.PSPReference, i.OriginalReference, i.MerchantAccount, i.MerchantReference,
-		string(i.Amount.Value), i.Amount.Currency, i.EventCode, string(i.Success),
-	}, ":")
-}
-
-// adyenItems reads the notifications of a standard delivery.
-func adyenItems(body []byte) ([]adyenItem, error) {
-	var payload struct {
-		Items []struct {
-			Item adyenItem `json:"NotificationRequestItem"`
-		} `json:"notificationItems"`
-	}
-	if err := decodeStrict(body, &payload); err != nil {
-		return nil, err
-	}
-	items := make([]adyenItem, len(payload.Items))
-	for i := range payload.Items {
-		items[i] = payload.Items[i].Item
-	}
-	return items, nil
-}
-
 // adyenVerifier is Adyen made ready.
 type adyenVerifier struct{ keys []*keyed }
 
@@ -125,45 +82,59 @@ func (v *adyenVerifier) Verify(r *http.Request, body []byte, _ time.Time) (webho
 		if err != nil {
 			return webhook.Proof{}, err
 		}
-		return v.match([]string{signature}, []string{string(body)})
+		return v.accept(func(key *keyed) bool { return adyenBody(key, signature, body) }, plausible(Base64, signature, crypto.SHA256.Size()))
 	}
-	items, err := adyenItems(body)
+	list, err := adyenList(body)
 	if err != nil {
 		return webhook.Proof{}, err
 	}
-	var signatures, signed []string
-	for i := range items {
-		if items[i].AdditionalData.Signature == "" {
-			return webhook.Proof{}, fmt.Errorf("%w: notification %d has no hmacSignature", webhook.ErrNoSignature, i)
+	n, wellFormed := 0, true
+	for element := range elementsIn(list) {
+		var item adyenItem
+		if !item.read(element) {
+			return webhook.Proof{}, fmt.Errorf("%w: notification %d is none of Adyen's", webhook.ErrPayload, n)
 		}
-		signatures = append(signatures, items[i].AdditionalData.Signature)
-		signed = append(signed, items[i].signed())
+		if len(unquoted(item.signature)) == 0 {
+			return webhook.Proof{}, fmt.Errorf("%w: notification %d has no hmacSignature", webhook.ErrNoSignature, n)
+		}
+		wellFormed = wellFormed && plausible(Base64, unquoted(item.signature), crypto.SHA256.Size())
+		n++
 	}
-	if len(signatures) == 0 {
+	if n == 0 {
 		return webhook.Proof{}, fmt.Errorf("%w: no HmacSignature and no notificationItems", webhook.ErrNoSignature)
 	}
-	return v.match(signatures, signed)
+	return v.accept(func(key *keyed) bool { return adyenAll(key, list) }, wellFormed)
 }
 
-// match accepts when one key gives all signatures.
-func (v *adyenVerifier) match(signatures, signed []string) (webhook.Proof, error) {
-	for _, signature := range signatures {
-		if !Base64.plausible(signature, crypto.SHA256.Size()) {
-			return webhook.Proof{}, fmt.Errorf("%w: not base64 of 32 bytes", webhook.ErrSignatureFormat)
-		}
+// accept accepts when one key matches. Nothing does when a signature is not well formed.
+func (v *adyenVerifier) accept(matches func(*keyed) bool, wellFormed bool) (webhook.Proof, error) {
+	if !wellFormed {
+		return webhook.Proof{}, fmt.Errorf("%w: not base64 of 32 bytes", webhook.ErrSignatureFormat)
 	}
 	for _, key := range v.keys {
-		matched := true
-		for i, signature := range signatures {
-			if !same(signature, key.mac(Base64, signed[i])) {
-				matched = false
-			}
-		}
-		if matched {
+		if matches(key) {
 			return webhook.Proof{Secret: key.index, KeyID: key.id}, nil
 		}
 	}
 	return webhook.Proof{}, webhook.ErrSignature
+}
+
+// adyenBody reports whether signature is that of body.
+func adyenBody(key *keyed, signature string, body []byte) bool {
+	s := key.begin()
+	defer key.end(s)
+	s.hash.Write(body)
+	return same(signature, s.encoded(Base64))
+}
+
+// adyenAll reports whether all notifications in list are signed by key.
+func adyenAll(key *keyed, list []byte) bool {
+	matched := true
+	for element := range elementsIn(list) {
+		var item adyenItem
+		matched = item.read(element) && item.isSignedBy(key) && matched
+	}
+	return matched
 }
 
 // Describe fills in what e says of itself.
@@ -178,11 +149,11 @@ func (*adyenVerifier) Describe(r *http.Request, e *webhook.Event) {
 		return
 	}
 	parts := [][]byte{[]byte("items")}
-	e.Type, e.TypeSigned = items[0].EventCode, true
+	e.Type, e.TypeSigned = items[0].text(adyenEventCode), true
 	for i := range items {
-		id := items[i].PSPReference + ":" + items[i].EventCode + ":" + string(items[i].Success)
-		parts = append(parts, []byte(id))
-		if items[i].EventCode != e.Type {
+		item := &items[i]
+		parts = append(parts, []byte(item.text(adyenReference)+":"+item.text(adyenEventCode)+":"+item.text(adyenSuccess)))
+		if item.text(adyenEventCode) != e.Type {
 			e.Type, e.TypeSigned = "", false
 		}
 	}
@@ -227,7 +198,7 @@ func (Adyen) Sign(r *http.Request, body []byte, _ time.Time, key webhook.Secret)
 				data = map[string]any{}
 				item["additionalData"] = data
 			}
-			data["hmacSignature"] = keys[0].mac(Base64, items[i].signed())
+			data["hmacSignature"] = items[i].sign(keys[0])
 		}
 	})
 }

@@ -51,7 +51,7 @@ func (s Contentful) Prepare(setup webhook.Setup) (webhook.Verifier, error) {
 	if err := c.Err(); err != nil {
 		return nil, err
 	}
-	v.path = setup.PublicURL.EscapedPath()
+	v.path = newContentfulPath(setup.PublicURL.EscapedPath())
 	return v, nil
 }
 
@@ -72,8 +72,9 @@ const alphanumeric = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUV
 // contentfulVerifier is Contentful made ready.
 type contentfulVerifier struct {
 	keys   []*keyed
-	path   string
+	path   contentfulPath
 	window window
+	fields fieldsPool
 }
 
 // Contract returns what Contentful promises and expects.
@@ -92,122 +93,55 @@ func (v *contentfulVerifier) Verify(r *http.Request, body []byte, now time.Time)
 	if err != nil {
 		return webhook.Proof{}, err
 	}
-	names, err := contentfulNames(r.Header)
-	if err != nil {
+	fields := v.fields.begin()
+	defer v.fields.end(fields)
+	if err := fields.read(r); err != nil {
 		return webhook.Proof{}, err
 	}
-	fields, err := contentfulFields(r, names)
-	if err != nil {
-		return webhook.Proof{}, err
-	}
-	if !Hex.plausible(signature, crypto.SHA256.Size()) {
+	if !plausible(Hex, signature, crypto.SHA256.Size()) {
 		return webhook.Proof{}, fmt.Errorf("%w: x-contentful-signature is not 64 hexadecimal digits", webhook.ErrSignatureFormat)
 	}
-	for _, key := range v.keys {
-		for _, path := range contentfulPaths(v.path, r.URL.RawQuery) {
-			if !same(signature, contentfulMAC(key, r.Method, path, fields, body)) {
-				continue
-			}
-			proof := webhook.Proof{Secret: key.index, KeyID: key.id}
-			if proof.SentAt, err = UnixMillis.parse(r.Header.Get(contentfulTimestamp)); err == nil {
-				err = v.window.check(proof.SentAt, now)
-			}
-			if err != nil {
-				return webhook.Proof{}, err
-			}
-			return proof, nil
-		}
+	key := v.match(signature, r, fields.line, body)
+	if key == nil {
+		return webhook.Proof{}, webhook.ErrSignature
 	}
-	return webhook.Proof{}, webhook.ErrSignature
-}
-
-// contentfulNames returns the names in x-contentful-signed-headers, sorted. What would be trusted must be among them.
-func contentfulNames(h http.Header) ([]string, error) {
-	list, err := only(h, contentfulSigned)
+	sent, err := UnixMillis.parse(r.Header.Get(contentfulTimestamp))
+	if err == nil {
+		err = v.window.check(sent, now)
+	}
 	if err != nil {
-		return nil, err
+		return webhook.Proof{}, err
 	}
-	names := strings.Split(list, ",")
-	slices.Sort(names)
-	for i, name := range names {
-		if !validField(name) || strings.ToLower(name) != name || i > 0 && name == names[i-1] {
-			return nil, fmt.Errorf("%w: x-contentful-signed-headers has a name that is none, or twice", webhook.ErrSignatureFormat)
-		}
-	}
-	for _, required := range []string{contentfulSigned, contentfulTimestamp, contentfulTopic} {
-		if len(h[required]) > 0 && !slices.Contains(names, strings.ToLower(required)) {
-			return nil, fmt.Errorf("%w: %s is not signed", webhook.ErrSignatureFormat, required)
-		}
-	}
-	if len(h[contentfulTimestamp]) == 0 {
-		return nil, fmt.Errorf("%w: no x-contentful-timestamp", webhook.ErrTimestamp)
-	}
-	return names, nil
+	return webhook.Proof{Secret: key.index, KeyID: key.id, SentAt: sent}, nil
 }
 
-// contentfulFields returns the line of header fields.
-func contentfulFields(r *http.Request, names []string) (string, error) {
-	var b strings.Builder
-	for i, name := range names {
-		if i > 0 {
-			b.WriteByte(';')
-		}
-		var value string
-		switch key := textproto.CanonicalMIMEHeaderKey(name); key {
-		case contentfulSigned:
-			value = strings.Join(names, ",")
-		case "Host":
-			value = r.Host
-		default:
-			var err error
-			if value, err = only(r.Header, key); err != nil {
-				return "", err
+// match returns the first key that gives signature for either form of the path and query, nil where none does.
+func (v *contentfulVerifier) match(signature string, r *http.Request, fields, body []byte) *keyed {
+	plain := v.path.isPlain(r.URL.RawQuery)
+	for _, key := range v.keys {
+		for _, encoded := range [...]bool{true, false} {
+			if !encoded && plain {
+				continue // the same as encoded
+			}
+			s := key.begin()
+			matched := same(signature, contentfulMAC(s, r, &v.path, encoded, fields, body))
+			key.end(s)
+			if matched {
+				return key
 			}
 		}
-		b.WriteString(name + ":" + strings.TrimSpace(value))
 	}
-	return b.String(), nil
+	return nil
 }
 
-// contentfulPaths returns the forms in which a path and query may be signed: as node-apps-toolkit encodes them, and as they are.
-func contentfulPaths(path, query string) []string {
-	plain, encoded := path, path
-	if query != "" {
-		plain, encoded = path+"?"+query, path+"?"+encodeComponent(query)
-	}
-	if encoded = encodeURI(encoded); encoded == plain {
-		return []string{plain}
-	}
-	return []string{encoded, plain}
-}
-
-// encodeURI is ECMAScript's (ECMA-262, section 19.2.6.4). A percent sign is encoded too.
-func encodeURI(text string) string { return percentEncode(text, alphanumeric+"-_.!~*'();/?:@&=+$,#") }
-
-// encodeComponent is ECMAScript's encodeURIComponent, which Node's querystring.escape is as well.
-func encodeComponent(text string) string { return percentEncode(text, alphanumeric+"-_.!~*'()") }
-
-func percentEncode(text, keep string) string {
-	const digits = "0123456789ABCDEF"
-	var b strings.Builder
-	for i := range len(text) {
-		if c := text[i]; strings.IndexByte(keep, c) >= 0 {
-			b.WriteByte(c)
-		} else {
-			b.Write([]byte{'%', digits[c>>4], digits[c&15]})
-		}
-	}
-	return b.String()
-}
-
-// contentfulMAC returns the signature.
-func contentfulMAC(key *keyed, method, path, fields string, body []byte) string {
-	s := key.begin()
-	defer key.end(s)
-	s.buf = fmt.Appendf(s.buf, "%s\n%s\n%s\n", method, path, fields)
+// contentfulMAC returns the signature, valid until s is given back.
+func contentfulMAC(s *state, r *http.Request, path *contentfulPath, encoded bool, fields, body []byte) []byte {
+	s.buf = append(append(s.buf, r.Method...), '\n')
+	s.buf = append(path.append(s.buf, r.URL.RawQuery, encoded), '\n')
+	s.buf = append(append(s.buf, fields...), '\n')
 	s.flush()
 	s.hash.Write(body)
-	return string(s.encoded(Hex))
+	return s.encoded(Hex)
 }
 
 // Describe fills in what e says of itself.
@@ -216,8 +150,9 @@ func (*contentfulVerifier) Describe(r *http.Request, e *webhook.Event) {
 		provider: "contentful", bodySigned: true,
 		typ: Source{Header: contentfulTopic}, id: Source{Header: contentfulKey},
 	}
-	if names, err := contentfulNames(e.Header); err == nil {
-		for _, name := range names {
+	var signed signedFields
+	if signed.readNames(e.Header) == nil {
+		for _, name := range signed.names {
 			i.signedHeaders = append(i.signedHeaders, textproto.CanonicalMIMEHeaderKey(name))
 		}
 	}
@@ -243,12 +178,14 @@ func (s Contentful) Sign(r *http.Request, body []byte, now time.Time, key webhoo
 	}
 	slices.Sort(names)
 	r.Header.Set(contentfulSigned, strings.Join(names, ","))
-	fields, err := contentfulFields(r, names)
-	if err != nil {
+	var fields signedFields
+	if err := fields.read(r); err != nil {
 		return nil, err
 	}
-	path := contentfulPaths(r.URL.EscapedPath(), r.URL.RawQuery)[0]
-	r.Header.Set(contentfulSignature, contentfulMAC(keys[0], r.Method, path, fields, body))
+	path := newContentfulPath(r.URL.EscapedPath())
+	st := keys[0].begin()
+	defer keys[0].end(st)
+	r.Header.Set(contentfulSignature, string(contentfulMAC(st, r, &path, true, fields.line, body)))
 	return body, nil
 }
 

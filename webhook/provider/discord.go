@@ -116,7 +116,7 @@ func (v *discordVerifier) Verify(r *http.Request, body []byte, now time.Time) (w
 	if err != nil {
 		return webhook.Proof{}, err
 	}
-	if !Hex.plausible(text, ed25519.SignatureSize) {
+	if !plausible(Hex, text, ed25519.SignatureSize) {
 		return webhook.Proof{}, fmt.Errorf("%w: %s is not 128 hexadecimal digits", webhook.ErrSignatureFormat, discordSignature)
 	}
 	signature, _ := hex.DecodeString(text) // plausible says that it can

@@ -12,8 +12,10 @@ import (
 
 // only returns the value of the header field name, in canonical form, that a delivery has exactly once and not empty. A field given
 // twice is refused: two readers may choose differently.
-func only(h http.Header, name string) (string, error) {
-	values := h[name]
+func only(h http.Header, name string) (string, error) { return single(h[name], name) }
+
+// single is only for the values of the field name.
+func single(values []string, name string) (string, error) {
 	switch {
 	case len(values) > 1:
 		return "", fmt.Errorf("%w: %s is given %d times", webhook.ErrSignatureFormat, name, len(values))
@@ -25,6 +27,20 @@ func only(h http.Header, name string) (string, error) {
 
 // canonical returns the key under which net/http keeps a header field.
 func canonical(name string) string { return textproto.CanonicalMIMEHeaderKey(name) }
+
+// appendCanonical appends what canonical returns for name, which is a valid field in lower case.
+func appendCanonical(b []byte, name string) []byte {
+	start := true
+	for i := range len(name) {
+		c := name[i]
+		if start && c >= 'a' && c <= 'z' {
+			c -= 'a' - 'A'
+		}
+		b = append(b, c)
+		start = c == '-'
+	}
+	return b
+}
 
 // validField reports whether name can be a header field (RFC 9110, section 5.1).
 func validField(name string) bool {

@@ -150,7 +150,7 @@ func (v *hmacVerifier) match(in *values, field string) (*keyed, error) {
 func (v *hmacVerifier) mismatch(field string) error {
 	for rest := field; rest != ""; {
 		text, remaining, ok := v.candidate(rest)
-		if ok && v.Encoding.plausible(text, v.size) {
+		if ok && plausible(v.Encoding, text, v.size) {
 			return webhook.ErrSignature
 		}
 		rest = remaining

@@ -155,7 +155,7 @@ func (v *hubspotVerifier) Verify(r *http.Request, body []byte, now time.Time) (w
 	default:
 		return webhook.Proof{}, fmt.Errorf("%w: version %.20q", webhook.ErrSignatureFormat, version)
 	}
-	if !Hex.plausible(signature, sha256.Size) {
+	if !plausible(Hex, signature, sha256.Size) {
 		return webhook.Proof{}, webhook.ErrSignatureFormat
 	}
 	for _, t := range v.tokens {

@@ -52,7 +52,7 @@ func (e Encoding) encode(dst, src []byte) []byte {
 }
 
 // plausible reports whether text could be a hash of n bytes in e. It tells a malformed signature from a wrong one, for the log.
-func (e Encoding) plausible(text string, n int) bool {
+func plausible[T ~string | ~[]byte](e Encoding, text T, n int) bool {
 	var written, decoded [128]byte // of which a conversion and DecodeString would allocate
 	if len(text) != e.encodedLen(n) || len(text) > len(written) {
 		return false

@@ -49,18 +49,14 @@ func (s Mailgun) Prepare(setup webhook.Setup) (webhook.Verifier, error) {
 	return v, nil
 }
 
-// mailgunSignature is what proves a delivery.
-type mailgunSignature struct {
-	Timestamp stringOrNumber `json:"timestamp"`
-	Token     string         `json:"token"`
-	Signature string         `json:"signature"`
-	Parent    string         `json:"parent-signature"`
-}
+// mailgunSignature is what proves a delivery, and its event where a form says it.
+type mailgunSignature struct{ timestamp, token, signature, parent, event []byte }
 
 // mailgunVerifier is Mailgun made ready.
 type mailgunVerifier struct {
 	keys   []*keyed
 	window window
+	forms  formPool
 }
 
 // Contract returns what Mailgun promises and expects.
@@ -70,26 +66,27 @@ func (*mailgunVerifier) Contract() webhook.Contract {
 
 // Verify checks the signature and then the time it covers.
 func (v *mailgunVerifier) Verify(r *http.Request, body []byte, now time.Time) (webhook.Proof, error) {
-	s, _, err := mailgunOf(r.Header, body)
+	f := v.forms.begin()
+	defer v.forms.end(f)
+	s, err := mailgunOf(f, r.Header, body)
 	if err != nil {
 		return webhook.Proof{}, err
 	}
-	if s.Signature == "" && s.Parent == "" || s.Token == "" {
+	if len(s.signature) == 0 && len(s.parent) == 0 || len(s.token) == 0 {
 		return webhook.Proof{}, webhook.ErrNoSignature
 	}
-	sent, err := UnixSeconds.parse(string(s.Timestamp))
+	sent, err := parseUnix(UnixSeconds, s.timestamp)
 	if err != nil {
 		return webhook.Proof{}, err
 	}
-	if strings.Trim(s.Token, alphanumeric) != "" {
+	if len(bytes.Trim(s.token, alphanumeric)) > 0 {
 		return webhook.Proof{}, fmt.Errorf("%w: the token has other characters than letters and digits", webhook.ErrSignatureFormat)
 	}
-	if !Hex.plausible(s.Signature, crypto.SHA256.Size()) && !Hex.plausible(s.Parent, crypto.SHA256.Size()) {
+	if !plausible(Hex, s.signature, crypto.SHA256.Size()) && !plausible(Hex, s.parent, crypto.SHA256.Size()) {
 		return webhook.Proof{}, fmt.Errorf("%w: not 64 hexadecimal digits", webhook.ErrSignatureFormat)
 	}
 	for _, key := range v.keys {
-		mac := key.mac(Hex, string(s.Timestamp)+s.Token)
-		if !same(mac, s.Signature) && !same(mac, s.Parent) {
+		if !s.isOf(key) {
 			continue
 		}
 		if err := v.window.check(sent, now); err != nil {
@@ -100,79 +97,127 @@ func (v *mailgunVerifier) Verify(r *http.Request, body []byte, now time.Time) (w
 	return webhook.Proof{}, webhook.ErrSignature
 }
 
-// mailgunOf reads the signature and the event's name from a JSON or form body.
-func mailgunOf(h http.Header, body []byte) (s mailgunSignature, event string, err error) {
-	if mediaType, params, err := mime.ParseMediaType(h.Get("Content-Type")); err == nil && mediaType == "multipart/form-data" {
-		return mailgunMultipart(multipart.NewReader(bytes.NewReader(body), params["boundary"]))
+// isOf reports whether key made one of the signatures.
+func (s *mailgunSignature) isOf(key *keyed) bool {
+	st := key.begin()
+	defer key.end(st)
+	st.buf = append(append(st.buf, s.timestamp...), s.token...)
+	mac := st.encoded(Hex)
+	return same(mac, s.signature) || same(mac, s.parent)
+}
+
+// mailgunOf reads the signature from a JSON or form body. Its texts are those of f and body.
+func mailgunOf(f *form, h http.Header, body []byte) (s mailgunSignature, err error) {
+	mediaType, _, _ := strings.Cut(h.Get("Content-Type"), ";")
+	switch {
+	case strings.EqualFold(strings.TrimSpace(mediaType), "multipart/form-data"):
+		err = readMultipart(f, h.Get("Content-Type"), body)
+	case bytes.HasPrefix(bytes.TrimLeft(body, " \t\r\n"), []byte("{")):
+		return mailgunJSON(body)
+	case !readForm(f, body):
+		err = fmt.Errorf("%w: neither JSON nor a form", webhook.ErrPayload)
 	}
-	if bytes.HasPrefix(bytes.TrimLeft(body, " \t\r\n"), []byte("{")) {
-		var payload struct {
-			Signature mailgunSignature `json:"signature"`
-		}
-		err = decodeStrict(body, &payload)
-		return payload.Signature, member(body, "event-data.event"), err
-	}
-	form, err := parseForm(body)
 	if err != nil {
-		return s, "", fmt.Errorf("%w: neither JSON nor a form", webhook.ErrPayload)
+		return s, err
 	}
-	return mailgunForm(form)
+	return mailgunForm(f)
+}
+
+// mailgunJSON reads the signature from a JSON body.
+func mailgunJSON(body []byte) (s mailgunSignature, err error) {
+	object, err := strictObject(body)
+	if err != nil {
+		return s, err
+	}
+	ok := true
+	for name, value := range pairsIn(object) {
+		if string(name) == "signature" {
+			ok = isObject(value)
+			for name, value := range pairsIn(value) {
+				ok = ok && s.set(string(name), value)
+			}
+		}
+	}
+	if !ok {
+		return s, fmt.Errorf("%w: not the signature that Mailgun sends", webhook.ErrPayload)
+	}
+	return s, nil
+}
+
+// set takes the raw value of a member of signature. It reports whether the member may have such a value.
+func (s *mailgunSignature) set(name string, value []byte) bool {
+	switch name {
+	case "timestamp":
+		s.timestamp = unquoted(value)
+		return isScalar(value)
+	case "token":
+		s.token = unquoted(value)
+	case "signature":
+		s.signature = unquoted(value)
+	case "parent-signature":
+		s.parent = unquoted(value)
+	default:
+		return true
+	}
+	return isString(value)
 }
 
 // maxParts is how many parts of a multipart form are looked at.
 const maxParts = 1000
 
-// mailgunMultipart reads the same from the fields of a multipart form. Files are passed over: nothing is kept of a body that is not
-// verified yet.
-func mailgunMultipart(parts *multipart.Reader) (s mailgunSignature, event string, err error) {
-	form := map[string][]string{}
+// readMultipart adds the fields of a multipart form to f, and allocates for each. Files are passed over: nothing is kept of a body that
+// is not verified yet.
+func readMultipart(f *form, contentType string, body []byte) error {
+	_, params, err := mime.ParseMediaType(contentType)
+	if err != nil {
+		return fmt.Errorf("%w: not a multipart form", webhook.ErrPayload)
+	}
+	parts := multipart.NewReader(bytes.NewReader(body), params["boundary"])
 	for range maxParts {
 		part, err := parts.NextPart()
 		if errors.Is(err, io.EOF) {
-			return mailgunForm(form)
+			return nil
 		}
 		if err != nil {
-			return s, "", fmt.Errorf("%w: not a multipart form", webhook.ErrPayload)
+			return fmt.Errorf("%w: not a multipart form", webhook.ErrPayload)
 		}
 		if part.FileName() != "" {
 			continue
 		}
 		value, err := io.ReadAll(io.LimitReader(part, maxText))
 		if err != nil {
-			return s, "", fmt.Errorf("%w: not a multipart form", webhook.ErrPayload)
+			return fmt.Errorf("%w: not a multipart form", webhook.ErrPayload)
 		}
-		form[part.FormName()] = append(form[part.FormName()], string(value))
+		f.pairs = append(f.pairs, formPair{[]byte(part.FormName()), value})
 	}
-	return s, "", fmt.Errorf("%w: more than %d parts", webhook.ErrPayload, maxParts)
+	return fmt.Errorf("%w: more than %d parts", webhook.ErrPayload, maxParts)
 }
 
-// mailgunForm reads the same from the fields of a form, each given at most once.
-func mailgunForm(form map[string][]string) (s mailgunSignature, event string, err error) {
-	get := func(name string) string {
-		switch values := form[name]; len(values) {
-		case 0:
-			return ""
-		case 1:
-			return values[0]
-		default:
+// mailgunForm reads the signature from the fields of a form, each given at most once.
+func mailgunForm(f *form) (s mailgunSignature, err error) {
+	get := func(name string) []byte {
+		value, n := f.values(name)
+		if n > 1 {
 			err = fmt.Errorf("%w: the field %s is given twice", webhook.ErrSignatureFormat, name)
-			return ""
 		}
+		return value
 	}
-	s = mailgunSignature{stringOrNumber(get("timestamp")), get("token"), get("signature"), get("parent-signature")}
-	event = get("event")
-	return s, event, err
+	s = mailgunSignature{get("timestamp"), get("token"), get("signature"), get("parent-signature"), get("event")}
+	return s, err
 }
 
 // Describe fills in what e says of itself.
 func (*mailgunVerifier) Describe(_ *http.Request, e *webhook.Event) {
-	s, event, err := mailgunOf(e.Header, e.Body)
+	s, err := mailgunOf(&form{}, e.Header, e.Body)
 	if err != nil {
 		return
 	}
-	e.Type = event
-	e.ID, e.IDSigned = s.Token, true
-	e.Key = webhook.NewKey("mailgun", []byte("token"), []byte(s.Token))
+	e.Type = string(s.event)
+	if e.Type == "" {
+		e.Type = member(e.Body, "event-data.event")
+	}
+	e.ID, e.IDSigned = string(s.token), true
+	e.Key = webhook.NewKey("mailgun", []byte("token"), s.token)
 }
 
 // Sign puts a signature with a new token into body, which is a JSON object.

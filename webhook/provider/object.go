@@ -63,15 +63,3 @@ func objectsIn(object map[string]any, name string) []map[string]any {
 	}
 	return objects
 }
-
-// stringOrNumber is a member that a provider writes as a string or as a number or boolean: its text.
-type stringOrNumber string
-
-// UnmarshalJSON takes a string's content, or any other scalar as it is written; null is "".
-func (s *stringOrNumber) UnmarshalJSON(raw []byte) error {
-	*s = stringOrNumber(text(raw))
-	if *s == "" && len(raw) > 0 && (raw[0] == '{' || raw[0] == '[') {
-		return errors.New("neither a string nor a number")
-	}
-	return nil
-}

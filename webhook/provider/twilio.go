@@ -93,7 +93,7 @@ func (v *twilioVerifier) Verify(r *http.Request, body []byte, _ time.Time) (webh
 	if err != nil {
 		return webhook.Proof{}, err
 	}
-	if !Base64.plausible(signature, crypto.SHA1.Size()) {
+	if !plausible(Base64, signature, crypto.SHA1.Size()) {
 		return webhook.Proof{}, fmt.Errorf("%w: X-Twilio-Signature is not base64 of 20 bytes", webhook.ErrSignatureFormat)
 	}
 	params := v.forms.begin()
