@@ -1,9 +1,12 @@
 package provider_test
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -28,6 +31,18 @@ func TestAdyenForPlatforms(t *testing.T) {
 		{"a standard delivery that is not signed", "", item, webhook.ErrNoSignature},
 		{"an empty delivery", "", `{"notificationItems":[]}`, webhook.ErrNoSignature},
 		{"no JSON", "", `x`, webhook.ErrPayload},
+		{"JSON that is no object", "", `[]`, webhook.ErrPayload},
+		{"an empty object", "", `{}`, webhook.ErrNoSignature},
+		{"a list that is none", "", `{"notificationItems":{}}`, webhook.ErrPayload},
+		{"a list that is given twice", "", `{"notificationItems":[],"notificationItems":[]}`, webhook.ErrPayload},
+		{"a notification that is none", "", `{"notificationItems":[1]}`, webhook.ErrPayload},
+		{"an item that is none", "", `{"notificationItems":[{"NotificationRequestItem":[]}]}`, webhook.ErrPayload},
+		{"an amount that is none", "", `{"notificationItems":[{"NotificationRequestItem":{"amount":1}}]}`, webhook.ErrPayload},
+		{"a value that is an object", "", `{"notificationItems":[{"NotificationRequestItem":{"amount":{"value":{}}}}]}`, webhook.ErrPayload},
+		{"a currency that is a number", "", `{"notificationItems":[{"NotificationRequestItem":{"amount":{"currency":1}}}]}`, webhook.ErrPayload},
+		{"a success beyond the bound", "", `{"notificationItems":[{"NotificationRequestItem":{"success":"` + strings.Repeat("x", 1023) + `"}}]}`, webhook.ErrPayload},
+		{"a signature that is a number", "", `{"notificationItems":[{"NotificationRequestItem":{"additionalData":{"hmacSignature":1}}}]}`, webhook.ErrPayload},
+		{"a signature that is null", "", `{"notificationItems":[{"NotificationRequestItem":{"additionalData":{"hmacSignature":null}}}]}`, webhook.ErrNoSignature},
 	} {
 		d := delivery{scheme: provider.Adyen{Secrets: secret(key)}, body: row.body, header: map[string]string{"HmacSignature": row.signature}}
 		if row.signature == "" {
@@ -57,7 +72,54 @@ func TestAdyenForPlatforms(t *testing.T) {
 	check(t, "two that are signed", d, nil)
 	d.body = strings.Replace(string(two), `"pspReference":"b"`, `"pspReference":"c"`, 1)
 	check(t, "two of which one is changed", d, webhook.ErrSignature)
+	d.body = strings.Replace(string(two), `"pspReference":"b"`, `"\u0070spReference":"\u0062"`, 1)
+	check(t, "two of which one is escaped", d, nil)
+	d.body = strings.Replace(string(two), `"pspReference":"b"`, `"pspReference":"b","original\u0052eference":"c"`, 1)
+	check(t, "two of which one has a field more, under a name that is escaped", d, webhook.ErrSignature)
 	if _, err := (provider.Adyen{}).Sign(d.request(t), []byte(`{"pspReference":1}`), now, webhook.NewSecret(key)); err == nil {
 		t.Error("a reference that is a number is signed")
 	}
+}
+
+// What is signed of a notification is what encoding/json reads there.
+func FuzzAdyenNotification(f *testing.F) {
+	f.Add(`{"pspReference":"7914073381342284","merchantReference":"é\"\/","amount":{"value":1130,"currency":"EUR"},"success":"true"}`)
+	f.Add(`{"original\u0052eference":"a","amount":{"value":"1"},"success":true,"additionalData":{"x":null}}`)
+	f.Add(`{"amount":null,"eventCode":null}`)
+	f.Fuzz(func(t *testing.T, notification string) {
+		key := strings.Repeat("ab", 32)
+		raw, _ := hex.DecodeString(key)
+		d := delivery{scheme: provider.Adyen{Secrets: secret(key)}}
+		sent, err := provider.Adyen{}.Sign(d.request(t), []byte(notification), now, webhook.NewSecret(key))
+		if err != nil {
+			return
+		}
+		d.body = string(sent)
+		check(t, "as it was signed", d, nil)
+		decoder := json.NewDecoder(bytes.NewReader(sent))
+		decoder.UseNumber()
+		var delivered map[string]any
+		if err := decoder.Decode(&delivered); err != nil {
+			t.Fatal(err)
+		}
+		for _, element := range delivered["notificationItems"].([]any) {
+			item := element.(map[string]any)["NotificationRequestItem"].(map[string]any)
+			amount, _ := item["amount"].(map[string]any)
+			var fields []string
+			for _, value := range []any{
+				item["pspReference"], item["originalReference"], item["merchantAccountCode"], item["merchantReference"],
+				amount["value"], amount["currency"], item["eventCode"], item["success"],
+			} {
+				text := ""
+				if value != nil {
+					text = fmt.Sprint(value)
+				}
+				fields = append(fields, text)
+			}
+			want := base64.StdEncoding.EncodeToString(hmacSHA256(raw, strings.Join(fields, ":")))
+			if got := item["additionalData"].(map[string]any)["hmacSignature"]; got != want {
+				t.Fatalf("%s is signed %v, want %s of %q", sent, got, want, fields)
+			}
+		}
+	})
 }

@@ -4,6 +4,8 @@ import (
 	"crypto"
 	"encoding/hex"
 	"errors"
+	"fmt"
+	"maps"
 	"strings"
 	"testing"
 
@@ -21,6 +23,14 @@ func TestContentfulMustSignWhatIsTrusted(t *testing.T) {
 	const topic = "x-contentful-signed-headers:x-contentful-signed-headers,x-contentful-timestamp,x-contentful-topic;x-contentful-timestamp:" + ts + ";x-contentful-topic:T"
 	type h = map[string]string
 	names := "x-contentful-signed-headers,x-contentful-timestamp"
+	manyFields := h{}
+	var many, manyNames string
+	for i := range 100 {
+		name := fmt.Sprintf("x-a-%02d", i)
+		manyFields[name] = " v "
+		many += name + ":v;"
+		manyNames += name + ","
+	}
 	for _, row := range []struct {
 		name   string
 		url    string
@@ -44,11 +54,17 @@ func TestContentfulMustSignWhatIsTrusted(t *testing.T) {
 		{"the host", "", h{"x-contentful-signature": sign("POST", "/hook", "host:example.com;"+strings.ReplaceAll(least, "-headers:", "-headers:host,"), "{}"), "x-contentful-signed-headers": "host," + names, "x-contentful-timestamp": ts}, nil},
 		{"a query as it is", "https://example.com/hook?a=b c&d=é", h{"x-contentful-signature": sign("POST", "/hook?a=b c&d=é", least, "{}"), "x-contentful-signed-headers": names, "x-contentful-timestamp": ts}, nil},
 		{"a query as the library encodes it", "https://example.com/hook?a=b%20c", h{"x-contentful-signature": sign("POST", "/hook?a%253Db%252520c", least, "{}"), "x-contentful-signed-headers": names, "x-contentful-timestamp": ts}, nil},
+		{"a path as the library encodes it", "https://example.com/h%20k", h{"x-contentful-signature": sign("POST", "/h%2520k", least, "{}"), "x-contentful-signed-headers": names, "x-contentful-timestamp": ts}, nil},
+		{"a path as it is", "https://example.com/h%20k", h{"x-contentful-signature": sign("POST", "/h%20k", least, "{}"), "x-contentful-signed-headers": names, "x-contentful-timestamp": ts}, nil},
+		{"100 names", "", merged(h{"x-contentful-signature": sign("POST", "/hook", many+least[:len("x-contentful-signed-headers:")]+manyNames+names+least[len("x-contentful-signed-headers:"+names):], "{}"), "x-contentful-signed-headers": manyNames + names, "x-contentful-timestamp": ts}, manyFields), nil},
 		{"another query", "https://example.com/hook?a=b", h{"x-contentful-signature": sign("POST", "/hook?a=c", least, "{}"), "x-contentful-signed-headers": names, "x-contentful-timestamp": ts}, webhook.ErrSignature},
 		{"another method", "", h{"x-contentful-signature": sign("PUT", "/hook", least, "{}"), "x-contentful-signed-headers": names, "x-contentful-timestamp": ts}, webhook.ErrSignature},
 	} {
 		d := delivery{scheme: provider.Contentful{Secrets: secret(key)}, header: row.header, body: "{}"}
 		d.url = "https://example.com/hook"
+		if strings.HasPrefix(row.name, "a path") {
+			d.url = row.url
+		}
 		v := d.prepared(t)
 		if row.url != "" {
 			d.url = row.url
@@ -65,4 +81,10 @@ func TestContentfulMustSignWhatIsTrusted(t *testing.T) {
 	if e := describe(d.prepared(t), d.request(t), nil, webhook.Proof{}); e.Type != "T" || e.TypeSigned {
 		t.Errorf("a topic that is not signed is said to be: %+v", e)
 	}
+}
+
+// merged returns a with all of b.
+func merged(a, b map[string]string) map[string]string {
+	maps.Copy(a, b)
+	return a
 }

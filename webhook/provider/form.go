@@ -21,8 +21,8 @@ type formPair struct{ name, value []byte }
 // Bounds of a form.
 const (
 	maxPairs  = 10000    // that are read, as with [url.ParseQuery]
-	keptPairs = 512      // that a form has room for between deliveries
-	keptForm  = 32 << 10 // bytes of text that a form has room for between deliveries
+	keptPairs = 1024     // room that is kept between deliveries; a form with more allocates
+	keptForm  = 32 << 10 // the same for bytes of text
 )
 
 // readForm reads text into f and reports whether it is a form. The rules are those of [url.ParseQuery]: what cannot be read whole is none.

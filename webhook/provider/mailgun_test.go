@@ -45,6 +45,13 @@ func TestMailgun(t *testing.T) {
 		{"a digit moved from time to token", "", block(`"176400000"`, "0tok", mac), webhook.ErrTooOld},
 		{"a time that is none", "", block(`"NaN"`, "tok", mac), webhook.ErrTimestamp},
 		{"a time that is an object", "", block(`{}`, "tok", mac), webhook.ErrPayload},
+		{"a time beyond the bound", "", block(`"`+strings.Repeat("0", 1023)+`"`, "tok", mac), webhook.ErrPayload},
+		{"a token that is a number", "", `{"signature":{"timestamp":1764000000,"token":1,"signature":"` + mac + `"}}`, webhook.ErrPayload},
+		{"a signature that is no object", "", `{"signature":[]}`, webhook.ErrPayload},
+		{"a signature that is null", "", `{"signature":null}`, webhook.ErrNoSignature},
+		{"a member whose name is escaped", "", strings.Replace(block(`"1764000000"`, "tok", mac), `"token"`, `"\u0074oken"`, 1), nil},
+		{"two tokens, one under a name that is escaped", "", strings.Replace(block(`"1764000000"`, "tok", mac), `"token"`, `"\u0074oken":"tok","token"`, 1), webhook.ErrPayload},
+		{"a multipart form whose boundary is none", "multipart/form-data; boundary", multipart, webhook.ErrPayload},
 		{"a signature in capitals", "", block(`"1764000000"`, "tok", strings.ToUpper(mac)), webhook.ErrSignatureFormat},
 	} {
 		d := delivery{scheme: provider.Mailgun{Secrets: secret("key")}, body: row.body, header: map[string]string{"Content-Type": row.mediaType}}
