@@ -152,18 +152,19 @@ func TestAnExpiryReachesTheWholeFleet(t *testing.T) {
 	for i := range fleet {
 		fleet[i] = newInstance(t, s.engine(), &db, redis.InvalidationsConfig{})
 	}
+	var slowest time.Duration
 	for range 10 {
 		for _, i := range fleet {
 			i.wantFresh("before")
 		}
 		fleet[rand.N(len(fleet))].change()
-		time.Sleep(250 * time.Millisecond)
-		for n, i := range fleet {
-			if got, want := i.read(), db.Load(); got != want {
-				t.Fatalf("250 ms after the expiry instance %d serves %d, not %d", n, got, want)
-			}
+		changed := time.Now()
+		for _, i := range fleet {
+			i.wantFresh("after the expiry")
 		}
+		slowest = max(slowest, time.Since(changed))
 	}
+	t.Logf("within %v of the change all five had been seen to serve the new value, and to keep it for 50 ms each", slowest)
 }
 
 // What is announced names tags, prefixes and paths, and says how stale a read may be.
