@@ -198,7 +198,7 @@ func TestAFullQueueRefusesAndRecovers(t *testing.T) {
 			var wait sync.WaitGroup
 			var mu sync.Mutex
 			full, stored := 0, 0
-			for i := range 40 {
+			offer := func(i int) {
 				wait.Go(func() {
 					e := inboxtest.Event("p", "t", fmt.Sprint(i))
 					e.Body = make([]byte, row.bytes)
@@ -215,13 +215,21 @@ func TestAFullQueueRefusesAndRecovers(t *testing.T) {
 					}
 				})
 			}
-			for range 200 {
-				mu.Lock()
-				n := full
-				mu.Unlock()
-				if n > 0 {
-					break
+			// The writer takes a first group out of the queue and waits with it; what comes after fills the queue.
+			queued := func() int {
+				stats, err := box.Stats(t.Context())
+				if err != nil {
+					t.Fatal(err)
 				}
+				mu.Lock()
+				defer mu.Unlock()
+				if full == 0 {
+					return 0
+				}
+				return stats.Queued
+			}
+			for i := 0; i < 1000 && queued() < max(row.config.MaxQueue, 1); i++ {
+				offer(i)
 				time.Sleep(time.Millisecond)
 			}
 			if row.config.MaxQueue > 0 {
