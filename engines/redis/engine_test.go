@@ -243,9 +243,6 @@ func TestAnACLUserOfOnePrefix(t *testing.T) {
 // sentinel starts a Sentinel that watches s under the name main, and returns its address.
 func sentinel(t *testing.T, s *server) string {
 	t.Helper()
-	if _, err := exec.LookPath("redis-server"); err != nil {
-		t.Skip("redis-server is not installed")
-	}
 	host, port, _ := net.SplitHostPort(s.address)
 	address := freeAddress(t)
 	_, own, _ := net.SplitHostPort(address)

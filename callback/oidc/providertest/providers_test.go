@@ -58,24 +58,33 @@ var panva = target{
 	},
 }
 
+// absent skips the test for want of what it names, or fails it where GATEHOUSE_REQUIRE_ENGINES is set.
+func absent(t *testing.T, what string) {
+	t.Helper()
+	if os.Getenv("GATEHOUSE_REQUIRE_ENGINES") != "" {
+		t.Fatal(what + ", and is required")
+	}
+	t.Skip(what)
+}
+
 // install installs oidc-provider from the lock file beside this test, once, and returns its folder.
 func install(t *testing.T) string {
 	t.Helper()
 	for _, tool := range []string{"node", "npm"} {
 		if _, err := exec.LookPath(tool); err != nil {
-			t.Skipf("%s is not installed", tool)
+			absent(t, tool+" is not installed")
 		}
 	}
 	cache, err := os.UserCacheDir()
 	if err != nil {
-		t.Skip(err)
+		absent(t, err.Error())
 	}
 	folder := filepath.Join(cache, "gatehouse-providertest", "oidc-provider-8.8.1")
 	if err := os.CopyFS(t.TempDir(), os.DirFS(filepath.Join("testdata", "panva"))); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.MkdirAll(folder, 0o755); err != nil {
-		t.Skip(err)
+		absent(t, err.Error())
 	}
 	for _, name := range []string{"package.json", "package-lock.json", "provider.js"} {
 		text, err := os.ReadFile(filepath.Join("testdata", "panva", name))
@@ -92,7 +101,7 @@ func install(t *testing.T) string {
 	npm := exec.CommandContext(t.Context(), "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
 	npm.Dir = folder
 	if out, err := npm.CombinedOutput(); err != nil {
-		t.Skipf("npm ci: %v\n%s", err, out)
+		absent(t, "npm ci: "+err.Error()+": "+string(out))
 	}
 	return folder
 }
