@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -50,13 +51,45 @@ func evaluate[T any](ctx context.Context, t *testing.T, script string) T {
 	return v
 }
 
-// until waits until a condition holds in the page.
+// until waits until a condition holds in the page. A question that a navigation cut off is asked again.
 func until(ctx context.Context, t *testing.T, condition string) {
 	t.Helper()
-	for end := time.Now().Add(patience); !evaluate[bool](ctx, t, "!!("+condition+")"); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("%s does not hold; the page says %q", condition, evaluate[string](ctx, t, "document.body.innerText"))
+	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+		holds, err := chromedp.Run(ctx, chromedp.Evaluate[bool]("!!("+condition+")"))
+		if holds && err == nil {
+			return
 		}
+		if time.Now().After(end) {
+			t.Fatalf("%s does not hold (%v); the page says %q", condition, err, evaluate[string](ctx, t, "document.body.innerText"))
+		}
+	}
+}
+
+// act does something to an element, again if the page was exchanging it just then, as a reader would.
+func act(ctx context.Context, t *testing.T, what string, action chromedp.Action[chromedp.Void]) {
+	t.Helper()
+	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+		err := chromedp.Do(ctx, action)
+		if err == nil {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%s: %v", what, err)
+		}
+	}
+}
+
+func click(ctx context.Context, t *testing.T, selector string) {
+	t.Helper()
+	act(ctx, t, "click "+selector, chromedp.Click(chromedp.CSS(selector)))
+}
+
+// fillIn types into a field; a text that ends in "\r" submits its form.
+func fillIn(ctx context.Context, t *testing.T, selector, text string) {
+	t.Helper()
+	act(ctx, t, "focus "+selector, chromedp.Focus(chromedp.CSS(selector)))
+	if err := chromedp.Do(ctx, chromedp.KeyEvent(text)); err != nil && !strings.HasSuffix(text, "\r") { // the key may be let go on the next page
+		t.Fatalf("fill in %s: %v", selector, err)
 	}
 }
 

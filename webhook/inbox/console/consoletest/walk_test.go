@@ -36,9 +36,7 @@ func TestAnOperatorInABrowser(t *testing.T) {
 	until(ctx, t, `document.title.startsWith("Deliveries") && document.querySelectorAll("tbody tr").length == 50`)
 	picture(ctx, t, "list")
 	fillIn(ctx, t, `input[name=provider]`, "stripe")
-	if err := chromedp.Do(ctx, chromedp.SetValue(chromedp.CSS(`select[name=status]`), "dead")); err != nil {
-		t.Fatal(err)
-	}
+	act(ctx, t, "choose a status", chromedp.SetValue(chromedp.CSS(`select[name=status]`), "dead"))
 	fillIn(ctx, t, `input[name=id]`, "evt_9Dis00\r")
 	until(ctx, t, `document.querySelectorAll("tbody tr").length == 4`)
 
@@ -150,19 +148,5 @@ func emulate(ctx context.Context, t *testing.T, scheme string, width, height int
 	})
 	if err != nil {
 		t.Fatal(err)
-	}
-}
-
-func click(ctx context.Context, t *testing.T, selector string) {
-	t.Helper()
-	if err := chromedp.Do(ctx, chromedp.Click(chromedp.CSS(selector))); err != nil {
-		t.Fatalf("click %s: %v", selector, err)
-	}
-}
-
-func fillIn(ctx context.Context, t *testing.T, selector, text string) {
-	t.Helper()
-	if err := chromedp.Do(ctx, chromedp.SendKeys(chromedp.CSS(selector), text)); err != nil {
-		t.Fatalf("fill in %s: %v", selector, err)
 	}
 }
