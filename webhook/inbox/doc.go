@@ -24,5 +24,5 @@
 // Writes made through the transaction that the handler is given happen once: a crash at any moment leaves both them and the mark, or
 // neither. Everything else a handler does, such as sending a mail or calling another service, happens at least once: the process may
 // die after it and before the commit. Give such a call [Delivery.IdempotencyKey], which is the same in each attempt and each replay, and write
-to another database through [Once].
+// to another database through [Once].
 package inbox

@@ -6,7 +6,7 @@ import (
 	"github.com/gatehouse-go/gatehouse/webhook"
 )
 
-// Inbox is a ledger with the workers over it. T is the transaction that handlers are given, such as *sql.Tx.
+// Inbox is a ledger with the workers over it. T is the transaction that handlers are given, such as [*sql.Tx].
 type Inbox[T any] interface {
 	Accepter
 	Browser

@@ -50,7 +50,7 @@ const insertEffect = "INSERT INTO inbox_effects (delivery_key, effect) VALUES ($
 // and not change from version to version of a program. A replay has the same identity, so it does not repeat the effect: give another name to what a
 // replay is to do again.
 //
-// tx is a [*sql.Tx]; an [*sql.Conn] in a transaction will do. Once is for use by one goroutine at a time with the same tx, as tx is.
+// tx is a [*sql.Tx]; a [*sql.Conn] in a transaction will do. Once is for use by one goroutine at a time with the same tx, as tx is.
 func Once(ctx context.Context, tx interface {
 	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
 }, d *Delivery, name string, effect func(ctx context.Context) error,
