@@ -44,6 +44,10 @@ type Config struct {
 	// RefreshTimeout bounds one refresh in the background. Zero means a minute.
 	RefreshTimeout time.Duration
 
+	// LeaseLife is how long one process that fills a key keeps the others from it, and how long they wait for it at most, where
+	// Store is a [Leaser]. A fill that takes longer may be begun again by another. Zero means 10 s; from 10 ms to 1 h.
+	LeaseLife time.Duration
+
 	// OnInvalidate, if not nil, is told of each invalidation after it took effect here: to announce it to other instances,
 	// which pass it to [Cache.Receive], or to purge a CDN. Its error is returned by the call that invalidated.
 	OnInvalidate func(context.Context, Invalidation) error
@@ -63,6 +67,7 @@ type Cache struct {
 	profiles       map[string]Life
 	window         time.Duration
 	refreshTimeout time.Duration
+	leaseLife      time.Duration
 	responses      responses
 	onInvalidate   func(context.Context, Invalidation) error
 	log            *slog.Logger
@@ -102,6 +107,9 @@ func New(c Config) (*Cache, error) {
 	if c.RevalidateWindow > Forever {
 		mistakes.Field("RevalidateWindow", c.RevalidateWindow, "must not be longer than Forever")
 	}
+	if c.LeaseLife != 0 && (c.LeaseLife < shortestLease || c.LeaseLife > longestLease) {
+		mistakes.Field("LeaseLife", c.LeaseLife, "must be zero, or from 10ms to 1h")
+	}
 	if c.Store != nil && c.MaxBytes != 0 {
 		mistakes.Field("MaxBytes", c.MaxBytes, "must be zero where Store is set")
 	}
@@ -140,6 +148,7 @@ func New(c Config) (*Cache, error) {
 		profiles:       profiles,
 		window:         or(c.RevalidateWindow, defaultWindow),
 		refreshTimeout: or(c.RefreshTimeout, defaultRefreshTimeout),
+		leaseLife:      or(c.LeaseLife, defaultLeaseLife),
 		responses:      responses,
 		onInvalidate:   c.OnInvalidate,
 		log:            log,
@@ -202,16 +211,26 @@ func (c *Cache) load(ctx context.Context, key string) *Entry {
 }
 
 // save stores e, unless an invalidation since its generation already killed it.
-func (c *Cache) save(ctx context.Context, key string, e *Entry) {
+func (c *Cache) save(ctx context.Context, key string, e *Entry) { c.saveLeased(ctx, nil, key, e) }
+
+// saveLeased is save by the holder of a lease, or without one. It returns the lease where it did not end it.
+func (c *Cache) saveLeased(ctx context.Context, lease Lease, key string, e *Entry) Lease {
 	now := time.Now().UnixNano()
 	c.generations.granted(e.keep - e.stamp)
 	if c.generations.judge(e, now) == dead {
-		return
+		return lease
 	}
-	if err := c.store.Save(ctx, key, e); err != nil {
+	var err error
+	if lease == nil {
+		err = c.store.Save(ctx, key, e)
+	} else if err = lease.Save(ctx, e); err == nil || errors.Is(err, ErrLeaseLost) {
+		return nil
+	}
+	if err != nil {
 		c.counters.storeErrors.Add(1)
 		c.log.LogAttrs(ctx, slog.LevelWarn, "cache store did not save an entry", slog.Any("error", err))
 	}
+	return lease
 }
 
 // remove deletes the responses of a primary key and keeps a handler that is under way from storing what it began before.

@@ -86,7 +86,8 @@ func decode[T any](e *Entry) (*data[T], bool) {
 // refresh runs in the background. A value past its Expire time, or whose tag was given to [Cache.ExpireTag], is never
 // returned: Get waits for fetch. After ExpireTag has returned, no Get in this process returns what was fetched before.
 //
-// Whatever number of callers wait for a key, fetch runs once, in a goroutine of its own. Its context carries the values of
+// Whatever number of callers wait for a key, fetch runs once, in a goroutine of its own; on a [Leaser], once for the callers of all
+// processes that share the store, as long as Config.LeaseLife lets one fill it. Its context carries the values of
 // the first caller's and ends only when every caller has left, so one that gives up does not fail the others; each
 // caller waits until its own ctx ends. An error of fetch goes to all who wait and is not kept, unless Options.Negative
 // says so. A panic in fetch is an error that wraps [ErrPanic].
@@ -201,6 +202,13 @@ func fill[T any](ctx context.Context, c *Cache, key string, p plan, fl *flight, 
 		c.flights.land(key, fl)
 		close(fl.done)
 	}()
+	lease, other := c.lease(ctx, key, fl.stamp, func(e *Entry) bool { _, ok := decode[T](e); return ok })
+	if other != nil {
+		fl.entry, fl.err = other, nil
+		return
+	}
+	fl.lease = lease
+	defer func() { c.endLease(ctx, fl.lease) }() // before those who wait are told
 	c.counters.fills.Add(1)
 	value, err := fetch(context.WithValue(ctx, collectorKey{}, col))
 	fl.entry, fl.err = c.finish(ctx, key, p, fl, col, &data[T]{value: value, err: err}, err)
@@ -225,7 +233,7 @@ func (c *Cache) finish(ctx context.Context, key string, p plan, fl *flight, col 
 		c.log.LogAttrs(ctx, slog.LevelError, "cached data has a tag that breaks a rule and is not stored", slog.String("key", key), slog.Any("error", violation))
 		return e, nil
 	}
-	fl.store(func() { c.save(ctx, key, e) })
+	fl.store(func() { fl.lease = c.saveLeased(ctx, fl.lease, key, e) })
 	return e, nil
 }
 

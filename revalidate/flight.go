@@ -16,6 +16,7 @@ type flight struct {
 	alone   bool // a refresh in the background: it runs on without waiters
 	entry   *Entry
 	err     error
+	lease   Lease // of the fill, which alone uses it; or nil
 
 	saving   sync.Mutex // held while the result is stored
 	disowned bool       // guarded by saving: the result must not be stored

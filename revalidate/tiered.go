@@ -10,10 +10,57 @@ import (
 // ask near and then far, and put what far has into near; changes go to both.
 //
 // Near of one process does not see what another process changes in far: tags must be invalidated in each, by
-// Config.OnInvalidate there and [Cache.Receive] here. An entry that cannot be encoded stays in near alone.
-func NewTiered(near, far Store) Store { return &tiered{near: near, far: far} }
+// Config.OnInvalidate there and [Cache.Receive] here. An entry that cannot be encoded stays in near alone. The store is a [Leaser]
+// where far is one.
+func NewTiered(near, far Store) Store {
+	t := &tiered{near: near, far: far}
+	if leaser, ok := far.(Leaser); ok {
+		return &leasedTiers{tiered: t, leaser: leaser}
+	}
+	return t
+}
 
 type tiered struct{ near, far Store }
+
+// leasedTiers are tiers of which the far one has leases.
+type leasedTiers struct {
+	*tiered
+	leaser Leaser
+}
+
+// Lease is far's. Whoever asks for it has no use for what near has, which would hide from him what others have put into far since.
+func (t *leasedTiers) Lease(ctx context.Context, key string, q LeaseQuestion) (Lease, error) {
+	lease, err := t.leaser.Lease(ctx, key, q)
+	if err != nil {
+		return nil, err
+	}
+	if e, _ := t.far.Load(ctx, key); e != nil {
+		_ = t.near.Save(ctx, key, e) // it is only a copy
+	}
+	if lease == nil {
+		return nil, nil
+	}
+	return &tieredLease{Lease: lease, tiers: t.tiered, key: key}, nil
+}
+
+// tieredLease saves in both tiers.
+type tieredLease struct {
+	Lease
+	tiers *tiered
+	key   string
+}
+
+func (l *tieredLease) Save(ctx context.Context, e *Entry) error {
+	err := l.Lease.Save(ctx, e)
+	switch {
+	case errors.Is(err, ErrLeaseLost):
+		// Near may have what was before the one who took the lease.
+		return errors.Join(err, l.tiers.near.Delete(ctx, l.key))
+	case errors.Is(err, ErrNotEncodable):
+		err = l.tiers.far.Delete(ctx, l.key)
+	}
+	return errors.Join(err, l.tiers.near.Save(ctx, l.key, e))
+}
 
 func (t *tiered) Load(ctx context.Context, key string) (*Entry, error) {
 	e, err := t.near.Load(ctx, key)

@@ -33,10 +33,15 @@ func promises() []promise {
 		{"what is listed is what is there", lists},
 		{"many use it at once", together},
 		{"a cache works on it", cache},
+		{"a lease is one's alone, until it ends", leaseIsOnes},
+		{"a lease ends by itself", leaseEnds},
+		{"who lost a lease saves nothing", leaseLost},
+		{"a save, a deletion and a clearing take leases away", leaseTaken},
+		{"a newer fill takes over", leaseTakenOver},
 	}
 }
 
-// Run checks the stores that open returns, each promise in a subtest with a store of its own, empty, with room for at least
+// Run checks the stores that open returns, and their leases where they are a revalidate.Leaser, each promise in a subtest with a store of its own, empty, with room for at least
 // 1 MiB; open registers its cleanup with t. Run takes a few seconds, for it waits for entries to end.
 func Run(t *testing.T, open func(t *testing.T) revalidate.Store) {
 	t.Helper()

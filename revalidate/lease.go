@@ -1,0 +1,98 @@
+package revalidate
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"time"
+)
+
+// A Leaser is a [Store] shared by many processes that can let one of them fill a key while the others wait for what it makes. A
+// cache on one fetches what [Get] misses once in all of them. Package storetest checks a store's leases where it has them.
+type Leaser interface {
+	Store
+	// Lease returns the right to fill key, or nil, nil while another has it. An error means that nobody knows: the caller fills
+	// the key without a lease.
+	Lease(ctx context.Context, key string, q LeaseQuestion) (Lease, error)
+}
+
+// LeaseQuestion says which lease is wanted.
+type LeaseQuestion struct {
+	// Began is when the fill began that the lease is for: what it finds may be as old as that.
+	Began time.Time
+	// Since is the time of the last invalidation whose readers must see fresh data. A lease whose fill began before is taken
+	// from its holder: it makes nothing that may be used.
+	Since time.Time
+	// Life is when the lease ends if its holder does not end it, from now; at least 1 ms.
+	Life time.Duration
+}
+
+// A Lease is the right to fill one key. It ends by Save, End, or when its life is over; it is lost when the key is saved or
+// deleted by anybody who does not hold it, or taken over.
+type Lease interface {
+	// Save is the store's Save and ends the lease. Where the lease is over or lost it saves nothing and the error is
+	// [ErrLeaseLost]: another has filled the key since, or does.
+	Save(ctx context.Context, e *Entry) error
+	// End gives the lease back. It does nothing where it is over.
+	End(ctx context.Context) error
+}
+
+// ErrLeaseLost is the error of [Lease.Save] where the lease was over before.
+var ErrLeaseLost = errors.New("revalidate: the lease was over before its entry was saved")
+
+const (
+	defaultLeaseLife = 10 * time.Second
+	shortestLease    = 10 * time.Millisecond
+	longestLease     = time.Hour
+	// The pauses between two looks at a key that another process fills.
+	shortestLook = 5 * time.Millisecond
+	longestLook  = 100 * time.Millisecond
+)
+
+// lease waits until this process may fill key, or another has done so: the entry is then what it made. Both are nil where the store
+// has no leases, does not answer, or the others take too long: the key is filled all the same. good reports whether an entry answers
+// the caller's question; stamp is the generation of the fill.
+func (c *Cache) lease(ctx context.Context, key string, stamp int64, good func(*Entry) bool) (Lease, *Entry) {
+	store, ok := c.store.(Leaser)
+	if !ok {
+		return nil, nil
+	}
+	giveUp := time.Now().Add(c.leaseLife)
+	for look := shortestLook; ; look = min(2*look, longestLook) {
+		lease, err := store.Lease(ctx, key, LeaseQuestion{
+			Began: time.Unix(0, stamp), Since: time.Unix(0, c.generations.fresh.Load()), Life: c.leaseLife,
+		})
+		if err != nil {
+			c.counters.storeErrors.Add(1)
+			c.log.LogAttrs(ctx, slog.LevelWarn, "cache store gave no lease", slog.Any("error", err))
+			return nil, nil
+		}
+		// The key may have been filled since it was looked for, whoever has the lease.
+		if e := c.load(ctx, key); e != nil && c.usable(e, time.Now().UnixNano()) == valid && good(e) {
+			c.endLease(ctx, lease)
+			c.counters.shared.Add(1)
+			return nil, e
+		}
+		if lease != nil || time.Now().After(giveUp) {
+			return lease, nil
+		}
+		pause := time.NewTimer(look/2 + rand.N(look/2)) //nolint:gosec // spreads load, guards nothing
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			pause.Stop()
+			return nil, nil
+		}
+	}
+}
+
+// endLease gives a lease back, if there is one.
+func (c *Cache) endLease(ctx context.Context, lease Lease) {
+	if lease == nil {
+		return
+	}
+	if err := lease.End(context.WithoutCancel(ctx)); err != nil {
+		c.log.LogAttrs(ctx, slog.LevelWarn, "cache store did not take a lease back, which ends in a while", slog.Any("error", err))
+	}
+}
