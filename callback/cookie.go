@@ -153,7 +153,7 @@ func checkName(c *invalid.Config, field, name string) {
 func (k *Cookie) Name() string { return k.name }
 
 // Set seals value and sets the cookie in w's header, in place of one set before in the same answer. Value plus overhead must stay
-// below 3800 bytes in all (about 2750 of value), else the error is [ErrCookieTooLarge] and nothing is set.
+// below 3800 bytes in all (about 2780 of value), else the error is [ErrCookieTooLarge] and nothing is set.
 //
 // An answer that sets a cookie must not be cached: send "Cache-Control: no-store" with it.
 func (k *Cookie) Set(w http.ResponseWriter, value []byte) error {

@@ -87,7 +87,7 @@ func NewFlows(c FlowsConfig) (*Flows, error) {
 }
 
 // Begin starts a flow in r's browser that remembers data, and returns its state: 22 URL-safe characters to send along and get back.
-// The error is [ErrCookieTooLarge] when data exceeds about 2450 bytes.
+// The error is [ErrCookieTooLarge] when data exceeds about 2540 bytes.
 //
 // Flows that this browser began and did not finish are kept, six or 3500 bytes of them; the oldest go.
 func (f *Flows) Begin(w http.ResponseWriter, r *http.Request, data []byte) (state string, err error) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -100,6 +101,90 @@ func TestRotatedKeysStillOpen(t *testing.T) {
 	if got, _, err := keyring(t, secret(2)).Open("p", "n", after); string(got) != "v" || err != nil {
 		t.Errorf("the new key alone: %q, %v", got, err)
 	}
+}
+
+// TestKeysWithOneIDBothOpen finds two keys whose id, the first byte of what they seal, is the same.
+func TestKeysWithOneIDBothOpen(t *testing.T) {
+	idOf := func(key []byte) byte {
+		raw, err := base64.RawURLEncoding.DecodeString(keyring(t, key).Seal("p", "n", nil, time.Now()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return raw[0]
+	}
+	seen := map[byte][]byte{}
+	for n := range 257 {
+		key := append(secret(1), byte(n), byte(n>>8))
+		other := seen[idOf(key)]
+		seen[idOf(key)] = key
+		if other == nil {
+			continue
+		}
+		sealed := keyring(t, other).Seal("p", "n", []byte("v"), time.Now().Add(time.Hour))
+		for _, k := range []*callback.Keyring{keyring(t, key, other), keyring(t, other, key), keyring(t, secret(9), key, other)} {
+			if got, _, err := k.Open("p", "n", sealed); string(got) != "v" || err != nil {
+				t.Errorf("%q, %v", got, err)
+			}
+		}
+		return
+	}
+	t.Error("257 keys have 257 ids of one byte")
+}
+
+func TestWhatIsSealedIsShort(t *testing.T) {
+	k := keyring(t, secret(1))
+	for size, want := range map[int]int{0: 44, 500: 711, 2750: 3711} {
+		if got := len(k.Seal("p", "n", make([]byte, size), time.Now())); got != want {
+			t.Errorf("%d bytes become %d characters, want %d", size, got, want)
+		}
+	}
+}
+
+func TestSealAllocatesOnlyItsResult(t *testing.T) {
+	if raceDetector {
+		t.Skip("the race detector makes sync.Pool drop what it holds")
+	}
+	k := keyring(t, secret(1))
+	value, expires := make([]byte, 500), time.Now().Add(time.Hour)
+	sealed := k.Seal("session", "__Host-session", value, expires)
+	seal := testing.AllocsPerRun(100, func() { k.Seal("session", "__Host-session", value, expires) })
+	open := testing.AllocsPerRun(100, func() { _, _, _ = k.Open("session", "__Host-session", sealed) })
+	if seal > 1 || open > 1 {
+		t.Errorf("Seal allocates %v times, Open %v", seal, open)
+	}
+}
+
+func TestSealTakesAnyTime(t *testing.T) {
+	k := keyring(t, secret(1))
+	for name, tt := range map[string]struct {
+		expires time.Time
+		want    int64
+	}{
+		"the zero time":    {time.Time{}, 0},
+		"before 1970":      {time.Unix(-1, 0), 0},
+		"beyond year 2106": {time.Unix(1<<40, 0), 1<<32 - 1},
+	} {
+		_, got, err := k.Open("p", "n", k.Seal("p", "n", nil, tt.expires))
+		if got.Unix() != tt.want || errors.Is(err, callback.ErrSealExpired) != (tt.want == 0) {
+			t.Errorf("%s: %v, %v", name, got, err)
+		}
+	}
+}
+
+func TestSealersDoNotDisturbEachOther(t *testing.T) {
+	k := keyring(t, secret(1))
+	var all sync.WaitGroup
+	for n := range 8 {
+		all.Go(func() {
+			for i := range 200 {
+				value := bytes.Repeat([]byte{byte(n)}, 100+i)
+				if got, _, err := k.Open("p", "n", k.Seal("p", "n", value, time.Now().Add(time.Hour))); !bytes.Equal(got, value) || err != nil {
+					t.Errorf("%d: %v", n, err)
+				}
+			}
+		})
+	}
+	all.Wait()
 }
 
 func TestSealExpires(t *testing.T) {

@@ -26,7 +26,6 @@ var dependencies = map[string][]string{
 	".":                       {"golang.org/x/net/html"},
 	"webhook":                 {"github.com/go-json-experiment/json", "golang.org/x/time/rate"},
 	"webhook/inbox/inboxtest": {"github.com/google/go-cmp"},
-	"callback":                {"golang.org/x/crypto/chacha20poly1305"},
 	"callback/callbacktest":   {"github.com/go-jose/go-jose/v4"},
 	"callback/oidc":           {"golang.org/x/oauth2", "github.com/coreos/go-oidc/v3", "github.com/go-jose/go-jose/v4", "golang.org/x/sync", "golang.org/x/time/rate"},
 	"proxy":                   {"golang.org/x/net/http/httpguts", "github.com/go-json-experiment/json"},
