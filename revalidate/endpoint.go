@@ -44,8 +44,8 @@ type EndpointConfig struct {
 	// one is refused. None at all means that GET is answered 405.
 	Tokens []string
 	// Signed checks the signature of a POST, given the request and the exact bytes of its body; nil error means that it
-	// is good. The Verify method of a webhook scheme fits in a line. Nil means that POST is answered 405. The error goes to
-	// the log and nothing of it to the client.
+	// is good. The Check method of a webhook handler is such a func; the request's Body reads the same bytes, for a func that
+	// wants them there. Nil means that POST is answered 405. The error goes to the log and nothing of it to the client.
 	Signed func(r *http.Request, body []byte) error
 
 	// Decode reads the body of a POST whose signature is good, such as the delivery of a CMS (package cms). What it names is
@@ -228,6 +228,7 @@ func (e *Endpoint) post(w http.ResponseWriter, r *http.Request) ([]byte, error) 
 	if err != nil {
 		return nil, err
 	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
 	if err := e.signed(r, body); err != nil {
 		return nil, &causeError{reason: ErrSignature, cause: err}
 	}

@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -363,5 +364,24 @@ func TestNextJSBehaviour(t *testing.T) {
 	}
 	if rows == 0 {
 		t.Error("no rows")
+	}
+}
+
+// A func that reads the signed bytes from the request, and not from its second argument, reads the same.
+func TestSignedMayReadTheBodyFromTheRequest(t *testing.T) {
+	cache, _ := tagged(t, "posts")
+	h := newEndpoint(t, revalidate.EndpointConfig{
+		Cache: cache, Logger: silent(),
+		Signed: func(r *http.Request, body []byte) error {
+			if again, err := io.ReadAll(r.Body); err != nil || string(again) != string(body) || len(body) == 0 {
+				t.Errorf("%q %v, and the body is %q", again, err, body)
+			}
+			return nil
+		},
+	})
+	rec := httptest.NewRecorder()
+	h.ServeHTTP(rec, httptest.NewRequest("POST", "/webhook", strings.NewReader(`{"tags":["posts"]}`)))
+	if rec.Code != 200 {
+		t.Errorf("%d %s", rec.Code, rec.Body)
 	}
 }
