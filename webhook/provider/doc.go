@@ -18,5 +18,5 @@
 // Such figures change; they are bounds for a receiver's own settings, not promises.
 //
 // All schemes refuse: no secret, an empty secret, one with white space around it; a signature field given twice, cut short or spelled
-// another way; a time that is not plain digits (or RFC 3339), overflows, or lies outside the tolerance before or after.
+// another way; a time that is not plain digits without a zero before them (or RFC 3339), overflows, or lies outside the tolerance before or after.
 package provider

@@ -10,8 +10,9 @@ import (
 // Linear is the scheme of Linear's webhooks.
 //
 // Signed is the body alone, with HMAC-SHA256, as plain hex in Linear-Signature. The signed time is the body's member
-// webhookTimestamp, in milliseconds. The field Linear-Timestamp has the same, but unsigned: it is not read. (Linear's library
-// falls back on it when the body has no time; a delivery without a signed time is refused here.)
+// webhookTimestamp, in milliseconds, which Linear's document has among the members of every payload. The field Linear-Timestamp has the
+// same, but unsigned: it is not read. A delivery without the member is refused, since a captured one would stay valid for ever; Linear's
+// library accepts it, and checks no time then.
 //
 // Type is "<type>.<action>", such as "Issue.create". The delivery id (Linear-Delivery) is NOT signed. A new attempt has a new
 // webhookTimestamp, so deduplication goes by the rest that says what happened: action, type, createdAt, webhookId and data.

@@ -94,6 +94,12 @@ func TestAMalformedTimeIsRefused(t *testing.T) {
 			{"hexadecimal", "0x69250000"},
 			{"an underscore", "1_764_000_000"},
 			{"a space behind", "1764000000 "},
+			{"a space before", " 1764000000"},
+			{"a tab behind", "1764000000\t"},
+			{"a zero before", "01764000000"},
+			{"a zero before milliseconds", "01764000000000"},
+			{"many zeros before", "00000000000000001764000000"},
+			{"zeros alone", "00"},
 			{"other digits", "١٧٦٤٠٠٠٠٠٠"},
 			{"more than 63 bits", "9223372036854775808"},
 			{"more than 64 bits", "18446744073709551617"},
@@ -103,6 +109,9 @@ func TestAMalformedTimeIsRefused(t *testing.T) {
 			{"a date without zone", "2025-11-24T16:00:00"},
 			{"a date with a space", "2025-11-24 16:00:00Z"},
 			{"a day that is none", "2025-02-30T16:00:00Z"},
+			{"an hour of one digit", "2025-11-24T6:00:00Z"},
+			{"a comma before the fraction", "2025-11-24T16:00:00,5Z"},
+			{"an offset of a day", "2025-11-24T16:00:00+24:00"},
 		} {
 			t.Run(fmt.Sprint(format, row.name), func(t *testing.T) {
 				s := timed

@@ -3,6 +3,7 @@ package provider
 import (
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/gatehouse-go/gatehouse/webhook"
@@ -22,16 +23,24 @@ const (
 // maxSeconds is the end of the year 9999, the last that RFC 3339 can write.
 const maxSeconds = 253402300799
 
-// parse reads text. A sign, a space, a fraction of a Unix time, an overflow and every other text are errors.
+// parse reads text. A sign, a space, a fraction of a Unix time, a zero before it, an overflow and every other text are errors.
 func (f TimeFormat) parse(text string) (time.Time, error) {
 	if f == RFC3339 {
-		t, err := time.Parse(time.RFC3339, text)
-		if err != nil {
-			return time.Time{}, webhook.ErrTimestamp // not err: it has the text
-		}
-		return t, nil
+		return parseDate(text)
 	}
 	return parseUnix(f, text)
+}
+
+// parseDate reads a date-time of RFC 3339, section 5.6, to the letter: [time.Parse] also takes an hour of one digit, a comma before the
+// fraction, and an offset of a day or more.
+func parseDate(text string) (time.Time, error) {
+	const zone = len("+00:00")
+	t, err := time.Parse(time.RFC3339, text)
+	if err != nil || text[len("2026-11-24T06")] != ':' || strings.Contains(text, ",") ||
+		!strings.HasSuffix(text, "Z") && (text[len(text)-zone+1:] > "23:59" || text[len(text)-2:] > "59") {
+		return time.Time{}, webhook.ErrTimestamp // not the cause: it has the text
+	}
+	return t, nil
 }
 
 // parseRaw reads a JSON string or number as it is written. It allocates nothing for a Unix time.
@@ -45,13 +54,14 @@ func (f TimeFormat) parseRaw(raw []byte) (time.Time, error) {
 	return parseUnix(f, raw)
 }
 
-// parseUnix reads plain digits.
+// parseUnix reads plain digits, as every language writes a number: without a zero before them. (Two spellings of one time would be two
+// signatures of one event.)
 func parseUnix[T string | []byte](f TimeFormat, text T) (time.Time, error) {
 	limit := int64(maxSeconds)
 	if f == UnixMillis {
 		limit = maxSeconds*1000 + 999
 	}
-	if len(text) == 0 {
+	if len(text) == 0 || len(text) > 1 && text[0] == '0' {
 		return time.Time{}, webhook.ErrTimestamp
 	}
 	var n int64
