@@ -71,7 +71,7 @@ func parseEd25519(text string) (key ed25519.PublicKey, rule string) {
 	if raw, err := hex.DecodeString(text); err == nil && len(raw) == ed25519.PublicKeySize {
 		return raw, ""
 	}
-	if !strings.Contains(text, "-----BEGIN") && len(text) < 80 && text != "" {
+	if !strings.Contains(text, pemBegin) && len(text) < 80 && text != "" {
 		if der, err := decodeBase64(text); err != nil || len(der) < ed25519.PublicKeySize {
 			return nil, "must be 64 hexadecimal digits"
 		}

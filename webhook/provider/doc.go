@@ -17,6 +17,8 @@
 //
 // Such figures change; they are bounds for a receiver's own settings, not promises.
 //
+// A key as PEM may have its line breaks as they are, or written as \n, as environment files keep it on one line.
+//
 // All schemes refuse: no secret, an empty secret, one with white space around it; a signature field given twice, cut short or spelled
 // another way; a time that is not plain digits without a zero before them (or RFC 3339), overflows, or lies outside the tolerance before or after.
 package provider

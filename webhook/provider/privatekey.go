@@ -18,7 +18,7 @@ import (
 func parsePrivateKey(secret webhook.Secret) (crypto.PrivateKey, error) {
 	text := secret.Reveal()
 	var der []byte
-	if block, _ := pem.Decode([]byte(text)); block != nil {
+	if block, _ := pem.Decode([]byte(unescapePEM(text))); block != nil {
 		der = block.Bytes
 	} else if b, err := base64.StdEncoding.DecodeString(strings.TrimSpace(text)); err == nil {
 		der = b

@@ -28,7 +28,7 @@ func (k publicKey) validAt(t time.Time) bool {
 }
 
 // parsePublicKey reads a public key (PKIX, or PKCS #1 for RSA) or an X.509 certificate, as PEM or as base64 of its DER. The rule is
-// what text breaks. Of several PEM blocks the first is taken: in a chain, the leaf.
+// what text breaks. Of several PEM blocks the first is taken: in a chain, the leaf. Line breaks of a PEM may be written as \n.
 func parsePublicKey(text string) (k publicKey, rule string) {
 	if text == "" {
 		return k, "must not be empty"
@@ -51,8 +51,8 @@ func parsePublicKey(text string) (k publicKey, rule string) {
 
 // derOf returns the DER in text.
 func derOf(text string) (der []byte, rule string) {
-	if strings.Contains(text, "-----BEGIN") {
-		block, _ := pem.Decode([]byte(text))
+	if strings.Contains(text, pemBegin) {
+		block, _ := pem.Decode([]byte(unescapePEM(text)))
 		if block == nil {
 			return nil, "must be well-formed PEM"
 		}
@@ -89,9 +89,21 @@ func checkPublicKey(key crypto.PublicKey) (rule string) {
 	return ""
 }
 
+const pemBegin = "-----BEGIN"
+
+// unescapePEM returns a text that has a PEM with its line breaks as such: environment files and consoles of hosters keep them as the two
+// characters \n, and a backslash has no other meaning in a PEM.
+func unescapePEM(text string) string {
+	if !strings.Contains(text, pemBegin) {
+		return text
+	}
+	return strings.NewReplacer(`\r`, "", `\n`, "\n").Replace(text)
+}
+
 // splitPEM splits text into what stands before its PEM and the PEM; all of it is label where it has none.
 func splitPEM(text string) (label, block string) {
-	begin := strings.Index(text, "-----BEGIN")
+	text = unescapePEM(text)
+	begin := strings.Index(text, pemBegin)
 	if begin < 0 {
 		return text, ""
 	}

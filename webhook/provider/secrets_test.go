@@ -216,6 +216,44 @@ func pkcs1(tb testing.TB, text string) []byte {
 	return x509.MarshalPKCS1PublicKey(key.(*rsa.PublicKey))
 }
 
+// Environment files hold a PEM on one line.
+func TestAPEMOnOneLineIsAKey(t *testing.T) {
+	oneLine := func(s webhook.Secret, lineBreak string) webhook.Secret {
+		return webhook.NewSecret(strings.ReplaceAll(s.Reveal(), "\n", lineBreak))
+	}
+	for _, row := range []struct {
+		id                 string
+		signing, verifying string
+	}{
+		{"aws-sns", rsaPrivate(t), "arn:aws:sns:us-east-1:123456789012:sample\n" + publicPEM(t, rsaKey(t).Public())},
+		{"paypal", "4JH86294D6297924G\n" + rsaPrivate(t), "4JH86294D6297924G\n" + publicPEM(t, rsaKey(t).Public())},
+		{"rfc9421", rsaPrivate(t), publicPEM(t, rsaKey(t).Public())},
+	} {
+		for _, lineBreak := range []string{`\n`, `\r\n`} {
+			scheme, err := provider.New(row.id, oneLine(webhook.NewSecret(row.verifying), lineBreak))
+			if err != nil {
+				t.Fatal(err)
+			}
+			d := delivery{scheme: scheme}
+			r := d.request(t)
+			body, err := scheme.(webhook.Signer).Sign(r, []byte("{}"), now, oneLine(webhook.NewSecret(row.signing), lineBreak))
+			if err != nil {
+				t.Errorf("%s: %v", row.id, err)
+				continue
+			}
+			if _, err := d.prepared(t).Verify(r, body, now); err != nil {
+				t.Errorf("%s, line breaks as %s: %v", row.id, lineBreak, err)
+			}
+		}
+	}
+	for _, text := range []string{`-----BEGIN PUBLIC KEY-----\nAA\\nAA\n-----END PUBLIC KEY-----`, `-----BEGIN PUBLIC KEY-----\n`} {
+		d := delivery{scheme: provider.SendGrid{Secrets: secret(text)}}
+		if _, err := d.scheme.Prepare(d.completeSetup(t)); err == nil {
+			t.Errorf("%s: accepted", text)
+		}
+	}
+}
+
 func TestSigningNeedsTheSendersKey(t *testing.T) {
 	for _, row := range []struct{ id, text, want string }{
 		{"sendgrid", "x", "must be a private key"},

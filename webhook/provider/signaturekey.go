@@ -33,7 +33,7 @@ func (s RFC9421) key(text string) (k signatureKey, rule string) {
 	if public, rule := parsePublicKey(text); rule == "" {
 		k.public = public
 		return k, ""
-	} else if strings.Contains(text, "-----BEGIN") {
+	} else if strings.Contains(text, pemBegin) {
 		return k, rule
 	}
 	key, rule := Base64Secret.decode(text, "")
