@@ -39,6 +39,7 @@ func webhookCase(name string, size int, bar float64) measure.Case {
 	body := jsonBody(size)
 	github := sign(provider.GitHub{Secrets: secrets(plainText)}, body, plainText)
 	stripe := sign(provider.Stripe{Secrets: secrets(plainText)}, body, plainText)
+	ofSlack := sign(provider.Slack{Secrets: secrets(plainText)}, body, plainText)
 	standard := sign(provider.StandardWebhooks{Secrets: secrets(whsecText)}, body, whsecText)
 	return measure.Case{
 		Name: "check of a signed " + name + " body in memory",
@@ -47,6 +48,7 @@ func webhookCase(name string, size int, bar float64) measure.Case {
 			{Name: "HMAC-SHA256 with reused state", Kind: measure.Limit, Do: bareHMAC(body)},
 			{Name: "gatehouse GitHub", Kind: measure.Ours, Do: check(provider.GitHub{Secrets: secrets(plainText)}, github, body)},
 			{Name: "gatehouse Stripe", Kind: measure.Ours, Do: check(provider.Stripe{Secrets: secrets(plainText)}, stripe, body)},
+			{Name: "gatehouse Slack", Kind: measure.Ours, Do: check(provider.Slack{Secrets: secrets(plainText)}, ofSlack, body)},
 			{Name: "gatehouse Standard Webhooks", Kind: measure.Ours, Do: check(provider.StandardWebhooks{Secrets: secrets(whsecText)}, standard, body)},
 			{Name: "slack-go SecretsVerifier", Kind: measure.Peer, Do: slackGo(body)},
 			{Name: "stripe-go ValidatePayload", Kind: measure.Peer, Do: func(n int) {

@@ -49,7 +49,7 @@ type Verifier interface {
 	// Verify decides whether the provider sent r with exactly these body bytes, at the receiver's time now. It reads
 	// no more of the body than the signature covers or carries, and parses nothing that it can verify first; r.Body is not touched.
 	// The error is, or wraps, one of the package's reasons. Schemes with a keyed hash allocate nothing when they accept a
-	// delivery of usual size; a multipart form is the exception.
+	// delivery, of whatever size and shape; HTTP message signatures are the exception.
 	Verify(r *http.Request, body []byte, now time.Time) (Proof, error)
 
 	// Describe fills in what a verified delivery says of itself: Type, TypeSigned, ID, IDSigned, SignedHeaders, Key, and SentAt where

@@ -17,7 +17,7 @@ import (
 // Check decides whether the provider sent r with exactly these body bytes, now. The error is, or wraps, one of the
 // package's reasons. It reads no body, looks at neither method nor media type, and knows no duplicates: it is for
 // callers that hold the body and have bounds of their own. Schemes with a keyed hash allocate nothing when they accept a
-// delivery of usual size; a multipart form is the exception.
+// delivery, of whatever size and shape; HTTP message signatures are the exception.
 func (h *Handler) Check(r *http.Request, body []byte) error {
 	_, err := h.ready.Load().verifier.Verify(addressed(r), body, h.config.Now())
 	return err

@@ -64,7 +64,10 @@ func adyenKeys(setup webhook.Setup, own []webhook.Secret, c *invalid.Config) []*
 }
 
 // adyenVerifier is Adyen made ready.
-type adyenVerifier struct{ keys []*keyed }
+type adyenVerifier struct {
+	keys  []*keyed
+	rooms room[strictReader]
+}
 
 // Contract returns what Adyen promises and expects.
 func (*adyenVerifier) Contract() webhook.Contract {
@@ -84,26 +87,29 @@ func (v *adyenVerifier) Verify(r *http.Request, body []byte, _ time.Time) (webho
 		}
 		return v.accept(func(key *keyed) bool { return adyenBody(key, signature, body) }, plausible(Base64, signature, crypto.SHA256.Size()))
 	}
-	list, err := adyenList(body)
+	read := v.rooms.begin()
+	defer v.rooms.end(read)
+	defer read.forget()
+	list, err := adyenList(read, body)
 	if err != nil {
 		return webhook.Proof{}, err
 	}
 	n, wellFormed := 0, true
 	for element := range elementsIn(list) {
 		var item adyenItem
-		if !item.read(element) {
+		if !item.read(read, element) {
 			return webhook.Proof{}, fmt.Errorf("%w: notification %d is none of Adyen's", webhook.ErrPayload, n)
 		}
-		if len(unquoted(item.signature)) == 0 {
+		if len(item.signature) == 0 {
 			return webhook.Proof{}, fmt.Errorf("%w: notification %d has no hmacSignature", webhook.ErrNoSignature, n)
 		}
-		wellFormed = wellFormed && plausible(Base64, unquoted(item.signature), crypto.SHA256.Size())
+		wellFormed = wellFormed && plausible(Base64, item.signature, crypto.SHA256.Size())
 		n++
 	}
 	if n == 0 {
 		return webhook.Proof{}, fmt.Errorf("%w: no HmacSignature and no notificationItems", webhook.ErrNoSignature)
 	}
-	return v.accept(func(key *keyed) bool { return adyenAll(key, list) }, wellFormed)
+	return v.accept(func(key *keyed) bool { return adyenAll(read, key, list) }, wellFormed)
 }
 
 // accept accepts when one key matches. Nothing does when a signature is not well formed.
@@ -128,11 +134,11 @@ func adyenBody(key *keyed, signature string, body []byte) bool {
 }
 
 // adyenAll reports whether all notifications in list are signed by key.
-func adyenAll(key *keyed, list []byte) bool {
+func adyenAll(read *strictReader, key *keyed, list []byte) bool {
 	matched := true
 	for element := range elementsIn(list) {
 		var item adyenItem
-		matched = item.read(element) && item.isSignedBy(key) && matched
+		matched = item.read(read, element) && item.isSignedBy(key) && matched
 	}
 	return matched
 }

@@ -23,16 +23,16 @@ const (
 // is needed, and not kept: a body may have any number.
 type adyenItem struct {
 	signed    [adyenFields][]byte
-	signature []byte
+	signature []byte // its text
 }
 
 // adyenList returns the raw notifications of a standard delivery.
-func adyenList(body []byte) (list []byte, err error) {
-	object, err := strictObject(body)
+func adyenList(read *strictReader, body []byte) (list []byte, err error) {
+	object, err := read.object(body)
 	if err != nil {
 		return nil, err
 	}
-	for name, value := range pairsIn(object) {
+	for name, value := range read.pairs(object) {
 		if string(name) == "notificationItems" {
 			list = value
 		}
@@ -45,13 +45,14 @@ func adyenList(body []byte) (list []byte, err error) {
 
 // adyenItems returns the notifications of a standard delivery.
 func adyenItems(body []byte) (items []adyenItem, err error) {
-	list, err := adyenList(body)
+	var read strictReader
+	list, err := adyenList(&read, body)
 	if err != nil {
 		return nil, err
 	}
 	for element := range elementsIn(list) {
 		var item adyenItem
-		if !item.read(element) {
+		if !item.read(&read, element) {
 			return nil, fmt.Errorf("%w: notification %d is none of Adyen's", webhook.ErrPayload, len(items))
 		}
 		items = append(items, item)
@@ -60,13 +61,13 @@ func adyenItems(body []byte) (items []adyenItem, err error) {
 }
 
 // read reads an element of the list. It reports whether all that is signed in it is of the right kind.
-func (i *adyenItem) read(element []byte) bool {
+func (i *adyenItem) read(read *strictReader, element []byte) bool {
 	ok := isObject(element)
-	for name, value := range pairsIn(element) {
+	for name, value := range read.pairs(element) {
 		if string(name) == "NotificationRequestItem" {
 			ok = ok && isObject(value)
-			for name, value := range pairsIn(value) {
-				ok = ok && i.set(string(name), value)
+			for name, value := range read.pairs(value) {
+				ok = ok && i.set(read, string(name), value)
 			}
 		}
 	}
@@ -74,7 +75,7 @@ func (i *adyenItem) read(element []byte) bool {
 }
 
 // set takes the raw value of a member of the notification. It reports whether the member may have such a value.
-func (i *adyenItem) set(name string, value []byte) bool {
+func (i *adyenItem) set(read *strictReader, name string, value []byte) bool {
 	switch name {
 	case "pspReference":
 		i.signed[adyenReference] = value
@@ -90,18 +91,18 @@ func (i *adyenItem) set(name string, value []byte) bool {
 		i.signed[adyenSuccess] = value
 		return isScalar(value)
 	case "amount":
-		return isObject(value) && i.setAmount(value)
+		return isObject(value) && i.setAmount(read, value)
 	case "additionalData":
-		return isObject(value) && i.setSignature(value)
+		return isObject(value) && i.setSignature(read, value)
 	default:
 		return true
 	}
 	return isString(value)
 }
 
-func (i *adyenItem) setAmount(amount []byte) bool {
+func (i *adyenItem) setAmount(read *strictReader, amount []byte) bool {
 	ok := true
-	for name, value := range pairsIn(amount) {
+	for name, value := range read.pairs(amount) {
 		switch string(name) {
 		case "value":
 			i.signed[adyenValue] = value
@@ -114,11 +115,11 @@ func (i *adyenItem) setAmount(amount []byte) bool {
 	return ok
 }
 
-func (i *adyenItem) setSignature(data []byte) bool {
+func (i *adyenItem) setSignature(read *strictReader, data []byte) bool {
 	ok := true
-	for name, value := range pairsIn(data) {
+	for name, value := range read.pairs(data) {
 		if string(name) == "hmacSignature" {
-			i.signature = value
+			i.signature = read.unquoted(value)
 			ok = isString(value)
 		}
 	}
@@ -126,7 +127,7 @@ func (i *adyenItem) setSignature(data []byte) bool {
 }
 
 // text returns the text of a signed field.
-func (i *adyenItem) text(field int) string { return string(unquoted(i.signed[field])) }
+func (i *adyenItem) text(field int) string { return string(appendUnquoted(nil, i.signed[field])) }
 
 // mac returns the signature that key makes, valid until s is given back.
 func (i *adyenItem) mac(s *state) []byte {
@@ -143,7 +144,7 @@ func (i *adyenItem) mac(s *state) []byte {
 func (i *adyenItem) isSignedBy(key *keyed) bool {
 	s := key.begin()
 	defer key.end(s)
-	return same(unquoted(i.signature), i.mac(s))
+	return same(i.signature, i.mac(s))
 }
 
 // sign returns the signature that key makes.

@@ -25,7 +25,7 @@ func BenchmarkVerify(b *testing.B) {
 				h.Sum(sum[:0])
 			}
 		})
-		for _, id := range []string{"github", "stripe", "standardwebhooks"} {
+		for _, id := range []string{"github", "stripe", "slack", "standardwebhooks"} {
 			b.Run(fmt.Sprintf("%s/%d", id, size), func(b *testing.B) {
 				scheme, r, sent, verifying := signed(b, id, string(body))
 				v, err := scheme.Prepare(webhook.Setup{Secrets: []webhook.Secret{verifying}})

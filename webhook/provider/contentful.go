@@ -74,7 +74,7 @@ type contentfulVerifier struct {
 	keys   []*keyed
 	path   contentfulPath
 	window window
-	fields fieldsPool
+	fields room[signedFields]
 }
 
 // Contract returns what Contentful promises and expects.
@@ -95,6 +95,7 @@ func (v *contentfulVerifier) Verify(r *http.Request, body []byte, now time.Time)
 	}
 	fields := v.fields.begin()
 	defer v.fields.end(fields)
+	defer fields.forget()
 	if err := fields.read(r); err != nil {
 		return webhook.Proof{}, err
 	}

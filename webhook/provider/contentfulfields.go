@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/gatehouse-go/gatehouse/webhook"
 )
@@ -17,6 +16,9 @@ type signedFields struct {
 	key   []byte   // a name as net/http keeps it
 }
 
+// maxSigned is how many header fields a request may sign: they are sorted before anything is verified.
+const maxSigned = 1000
+
 // read reads the names and the line of r.
 func (f *signedFields) read(r *http.Request) error {
 	if err := f.readNames(r.Header); err != nil {
@@ -27,9 +29,13 @@ func (f *signedFields) read(r *http.Request) error {
 
 // readNames reads the list of names, sorted. What would be trusted must be among them.
 func (f *signedFields) readNames(h http.Header) error {
+	f.names, f.line = f.names[:0], f.line[:0]
 	list, err := only(h, contentfulSigned)
 	if err != nil {
 		return err
+	}
+	if strings.Count(list, ",") >= maxSigned {
+		return fmt.Errorf("%w: x-contentful-signed-headers has more than %d names", webhook.ErrSignatureFormat, maxSigned)
 	}
 	for more := true; more; {
 		var name string
@@ -89,28 +95,8 @@ func (f *signedFields) readLine(r *http.Request) error {
 	return nil
 }
 
-// fieldsPool keeps signedFields between deliveries. Its zero value is ready.
-type fieldsPool struct{ fields sync.Pool }
-
-// keptNames is how many names a signedFields has room for between deliveries.
-const keptNames = 64
-
-// begin returns a signedFields that has read nothing. It is given back with end.
-func (p *fieldsPool) begin() *signedFields {
-	if f, ok := p.fields.Get().(*signedFields); ok {
-		return f
-	}
-	return &signedFields{}
-}
-
-func (p *fieldsPool) end(f *signedFields) {
-	if cap(f.names) > keptNames || cap(f.line) > scratch || cap(f.key) > scratch {
-		return
-	}
-	clear(f.names) // which would keep the header in memory
-	f.names, f.line = f.names[:0], f.line[:0]
-	p.fields.Put(f)
-}
+// forget lets go of the last request's header.
+func (f *signedFields) forget() { clear(f.names) }
 
 // contentfulPath is the path of the endpoint in the two forms in which it may be signed, with the query: as node-apps-toolkit
 // encodes them, and as they are.

@@ -4,13 +4,12 @@ import (
 	"bytes"
 	"encoding/hex"
 	"slices"
-	"sync"
 )
 
 // form is a form body or a query (application/x-www-form-urlencoded), read into room that is used again. Its texts are valid until
 // the next read.
 type form struct {
-	pairs  []formPair // in the order in which they are given, until join sorts them
+	pairs  []formPair // in the order in which they are given, until join sorts them; of a multipart form they are the body's
 	joined []byte     // see join
 	text   []byte     // what was read, each name and value decoded in place
 }
@@ -18,12 +17,8 @@ type form struct {
 // formPair is one name with its value.
 type formPair struct{ name, value []byte }
 
-// Bounds of a form.
-const (
-	maxPairs  = 10000    // that are read, as with [url.ParseQuery]
-	keptPairs = 1024     // room that is kept between deliveries; a form with more allocates
-	keptForm  = 32 << 10 // the same for bytes of text
-)
+// maxPairs is how many pairs of a form are read, as with [url.ParseQuery].
+const maxPairs = 10000
 
 // readForm reads text into f and reports whether it is a form. The rules are those of [url.ParseQuery]: what cannot be read whole is none.
 func readForm[T string | []byte](f *form, text T) bool {
@@ -119,21 +114,5 @@ func (p formPair) compare(other formPair) int {
 	return bytes.Compare(p.value, other.value)
 }
 
-// formPool keeps forms between deliveries. Its zero value is ready.
-type formPool struct{ forms sync.Pool }
-
-// begin returns a form without pairs. It is given back with end.
-func (p *formPool) begin() *form {
-	f, ok := p.forms.Get().(*form)
-	if !ok {
-		return &form{}
-	}
-	f.pairs, f.joined = f.pairs[:0], f.joined[:0]
-	return f
-}
-
-func (p *formPool) end(f *form) {
-	if cap(f.pairs) <= keptPairs && cap(f.joined) <= keptForm && cap(f.text) <= keptForm {
-		p.forms.Put(f)
-	}
-}
+// forget lets go of the last delivery's body.
+func (f *form) forget() { clear(f.pairs) }

@@ -74,7 +74,7 @@ func plausible[T ~string | ~[]byte](e Encoding, text T, n int) bool {
 }
 
 // keyed computes HMACs (RFC 2104) under one key. The states are keyed once and then reused, so that a delivery costs neither the
-// two blocks of the key nor an allocation.
+// two blocks of the key nor an allocation: they are kept as a room is.
 type keyed struct {
 	index  int    // of the secret in the configured list
 	id     string // name of the secret
@@ -89,7 +89,7 @@ type state struct {
 	text [128]byte // the longest encoding of the longest hash
 }
 
-// scratch is how much of buf a state keeps between deliveries.
+// scratch is how much of buf stringify fills before it is hashed.
 const scratch = 4 << 10
 
 func newKeyed(index int, id string, h crypto.Hash, key []byte) *keyed {
@@ -108,11 +108,7 @@ func (k *keyed) begin() *state {
 	return s
 }
 
-func (k *keyed) end(s *state) {
-	if cap(s.buf) <= scratch {
-		k.states.Put(s)
-	}
-}
+func (k *keyed) end(s *state) { k.states.Put(s) }
 
 // flush hashes what is collected in buf.
 func (s *state) flush() {

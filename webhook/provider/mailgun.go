@@ -3,11 +3,7 @@ package provider
 import (
 	"bytes"
 	"crypto"
-	"errors"
 	"fmt"
-	"io"
-	"mime"
-	"mime/multipart"
 	"net/http"
 	"strings"
 	"time"
@@ -27,7 +23,7 @@ import (
 //
 // ID is the token. Type is event-data.event, or a form's field event. Tolerance: 5 minutes both ways; Mailgun names none, and does
 // not say whether an attempt made again is signed anew, so widen it should such attempts be refused. Mailgun retries for 8 hours; an answer of
-// 406 stops it. Checking a multipart form allocates for each part; JSON and the other form cost no allocation.
+// 406 stops it. A multipart form must be written as libraries write it: with CR and LF, and nothing around its parts.
 //
 // Source: https://documentation.mailgun.com/docs/mailgun/user-manual/webhooks/securing-webhooks and mailgun-go webhooks.go. The
 // page's sample has no key, so it cannot be verified.
@@ -56,7 +52,13 @@ type mailgunSignature struct{ timestamp, token, signature, parent, event []byte 
 type mailgunVerifier struct {
 	keys   []*keyed
 	window window
-	forms  formPool
+	rooms  room[mailgunRoom]
+}
+
+// mailgunRoom is what a delivery is read into.
+type mailgunRoom struct {
+	form form
+	json strictReader
 }
 
 // Contract returns what Mailgun promises and expects.
@@ -66,9 +68,10 @@ func (*mailgunVerifier) Contract() webhook.Contract {
 
 // Verify checks the signature and then the time it covers.
 func (v *mailgunVerifier) Verify(r *http.Request, body []byte, now time.Time) (webhook.Proof, error) {
-	f := v.forms.begin()
-	defer v.forms.end(f)
-	s, err := mailgunOf(f, r.Header, body)
+	read := v.rooms.begin()
+	defer v.rooms.end(read)
+	defer read.forget()
+	s, err := mailgunOf(read, r.Header, body)
 	if err != nil {
 		return webhook.Proof{}, err
 	}
@@ -79,8 +82,8 @@ func (v *mailgunVerifier) Verify(r *http.Request, body []byte, now time.Time) (w
 	if err != nil {
 		return webhook.Proof{}, err
 	}
-	if len(bytes.Trim(s.token, alphanumeric)) > 0 {
-		return webhook.Proof{}, fmt.Errorf("%w: the token has other characters than letters and digits", webhook.ErrSignatureFormat)
+	if len(bytes.Trim(s.token, alphanumeric)) > 0 || len(s.token) > maxText {
+		return webhook.Proof{}, fmt.Errorf("%w: the token is too long, or has other characters than letters and digits", webhook.ErrSignatureFormat)
 	}
 	if !plausible(Hex, s.signature, crypto.SHA256.Size()) && !plausible(Hex, s.parent, crypto.SHA256.Size()) {
 		return webhook.Proof{}, fmt.Errorf("%w: not 64 hexadecimal digits", webhook.ErrSignatureFormat)
@@ -106,35 +109,41 @@ func (s *mailgunSignature) isOf(key *keyed) bool {
 	return same(mac, s.signature) || same(mac, s.parent)
 }
 
-// mailgunOf reads the signature from a JSON or form body. Its texts are those of f and body.
-func mailgunOf(f *form, h http.Header, body []byte) (s mailgunSignature, err error) {
+// forget lets go of the delivery.
+func (m *mailgunRoom) forget() {
+	m.form.forget()
+	m.json.forget()
+}
+
+// mailgunOf reads the signature from a JSON or form body. Its texts are those of m and body.
+func mailgunOf(m *mailgunRoom, h http.Header, body []byte) (s mailgunSignature, err error) {
 	mediaType, _, _ := strings.Cut(h.Get("Content-Type"), ";")
 	switch {
 	case strings.EqualFold(strings.TrimSpace(mediaType), "multipart/form-data"):
-		err = readMultipart(f, h.Get("Content-Type"), body)
+		err = readMultipart(&m.form, h.Get("Content-Type"), body)
 	case bytes.HasPrefix(bytes.TrimLeft(body, " \t\r\n"), []byte("{")):
-		return mailgunJSON(body)
-	case !readForm(f, body):
+		return mailgunJSON(&m.json, body)
+	case !readForm(&m.form, body):
 		err = fmt.Errorf("%w: neither JSON nor a form", webhook.ErrPayload)
 	}
 	if err != nil {
 		return s, err
 	}
-	return mailgunForm(f)
+	return mailgunForm(&m.form)
 }
 
 // mailgunJSON reads the signature from a JSON body.
-func mailgunJSON(body []byte) (s mailgunSignature, err error) {
-	object, err := strictObject(body)
+func mailgunJSON(read *strictReader, body []byte) (s mailgunSignature, err error) {
+	object, err := read.object(body)
 	if err != nil {
 		return s, err
 	}
 	ok := true
-	for name, value := range pairsIn(object) {
+	for name, value := range read.pairs(object) {
 		if string(name) == "signature" {
 			ok = isObject(value)
-			for name, value := range pairsIn(value) {
-				ok = ok && s.set(string(name), value)
+			for name, value := range read.pairs(value) {
+				ok = ok && s.set(string(name), read.unquoted(value), value)
 			}
 		}
 	}
@@ -144,53 +153,22 @@ func mailgunJSON(body []byte) (s mailgunSignature, err error) {
 	return s, nil
 }
 
-// set takes the raw value of a member of signature. It reports whether the member may have such a value.
-func (s *mailgunSignature) set(name string, value []byte) bool {
+// set takes the text of a member of signature. It reports whether the member may have such a raw value.
+func (s *mailgunSignature) set(name string, text, raw []byte) bool {
 	switch name {
 	case "timestamp":
-		s.timestamp = unquoted(value)
-		return isScalar(value)
+		s.timestamp = text
+		return isScalar(raw)
 	case "token":
-		s.token = unquoted(value)
+		s.token = text
 	case "signature":
-		s.signature = unquoted(value)
+		s.signature = text
 	case "parent-signature":
-		s.parent = unquoted(value)
+		s.parent = text
 	default:
 		return true
 	}
-	return isString(value)
-}
-
-// maxParts is how many parts of a multipart form are looked at.
-const maxParts = 1000
-
-// readMultipart adds the fields of a multipart form to f, and allocates for each. Files are passed over: nothing is kept of a body that
-// is not verified yet.
-func readMultipart(f *form, contentType string, body []byte) error {
-	_, params, err := mime.ParseMediaType(contentType)
-	if err != nil {
-		return fmt.Errorf("%w: not a multipart form", webhook.ErrPayload)
-	}
-	parts := multipart.NewReader(bytes.NewReader(body), params["boundary"])
-	for range maxParts {
-		part, err := parts.NextPart()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("%w: not a multipart form", webhook.ErrPayload)
-		}
-		if part.FileName() != "" {
-			continue
-		}
-		value, err := io.ReadAll(io.LimitReader(part, maxText))
-		if err != nil {
-			return fmt.Errorf("%w: not a multipart form", webhook.ErrPayload)
-		}
-		f.pairs = append(f.pairs, formPair{[]byte(part.FormName()), value})
-	}
-	return fmt.Errorf("%w: more than %d parts", webhook.ErrPayload, maxParts)
+	return isString(raw)
 }
 
 // mailgunForm reads the signature from the fields of a form, each given at most once.
@@ -208,7 +186,7 @@ func mailgunForm(f *form) (s mailgunSignature, err error) {
 
 // Describe fills in what e says of itself.
 func (*mailgunVerifier) Describe(_ *http.Request, e *webhook.Event) {
-	s, err := mailgunOf(&form{}, e.Header, e.Body)
+	s, err := mailgunOf(&mailgunRoom{}, e.Header, e.Body)
 	if err != nil {
 		return
 	}

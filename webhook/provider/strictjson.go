@@ -4,21 +4,77 @@ import (
 	"bytes"
 	"fmt"
 	"iter"
+	"slices"
 
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/gatehouse-go/gatehouse/webhook"
 )
 
-// strictObject is decodeStrict for readers that may not allocate: it returns the raw JSON object in body, to be read with pairsIn and
-// elementsIn. It refuses the same, at any depth.
-func strictObject(body []byte) (object []byte, err error) {
-	if jsontext.Value(body).IsValid() {
+// strictReader is decodeStrict for readers that may not allocate: it refuses the same, at any depth, and yields raw values. Its room is used
+// again: what it returned is valid until the next call of object.
+type strictReader struct {
+	names   [][]byte // of the objects that are open, decoded
+	most    int      // how many names there were at once
+	objects []int    // where in names each of them begins
+	text    []byte   // of decoded strings
+}
+
+// object returns the raw JSON object in body, to be read with pairs and elementsIn.
+func (s *strictReader) object(body []byte) (object []byte, err error) {
+	s.names, s.objects, s.text = s.names[:0], s.objects[:0], s.text[:0]
+	if jsontext.Value(body).IsValid(jsontext.AllowDuplicateNames(true)) && !s.duplicates(body) {
 		if object = bytes.TrimSpace(body); isObject(object) {
 			return object, nil
 		}
 	}
 	return nil, fmt.Errorf("%w: not the JSON that the provider sends", webhook.ErrPayload)
+}
+
+// duplicates reports whether an object in text, which is valid JSON, has a name twice. (jsontext would tell as well, and allocate for
+// each name of an object that has many.)
+func (s *strictReader) duplicates(text []byte) bool {
+	c := cursor{text: text}
+	for c.pos < len(text) {
+		switch text[c.pos] {
+		case '{':
+			s.objects = append(s.objects, len(s.names))
+		case '}':
+			last := len(s.objects) - 1
+			begin := s.objects[last]
+			if twice(s.names[begin:]) {
+				return true
+			}
+			s.names, s.objects = s.names[:begin], s.objects[:last]
+		case '"':
+			start := c.pos
+			c.str()
+			if end := c.pos; c.take(':') {
+				s.names = append(s.names, s.unquoted(text[start:end]))
+				s.most = max(s.most, len(s.names))
+			}
+			continue
+		}
+		c.pos++
+	}
+	return false
+}
+
+// twice sorts names and reports whether two are the same.
+func twice(names [][]byte) bool {
+	slices.SortFunc(names, bytes.Compare)
+	for i := 1; i < len(names); i++ {
+		if bytes.Equal(names[i], names[i-1]) {
+			return true
+		}
+	}
+	return false
+}
+
+// forget lets go of the last body.
+func (s *strictReader) forget() {
+	clear(s.names[:s.most])
+	s.most = 0
 }
 
 // isObject, isArray, isString and isScalar report whether a raw value may stand where the provider sends an object, an array, a string,
@@ -28,9 +84,8 @@ func isArray(raw []byte) bool  { return raw[0] == '[' || raw[0] == 'n' }
 func isString(raw []byte) bool { return raw[0] == '"' || raw[0] == 'n' }
 func isScalar(raw []byte) bool { return raw[0] != '{' && raw[0] != '[' && len(raw) <= maxText }
 
-// pairsIn yields the names, decoded, and the raw values of a JSON object. It is read as strictObject left it: valid, no name twice.
-// Where object is null or nothing, there are none.
-func pairsIn(object []byte) iter.Seq2[[]byte, []byte] {
+// pairs yields the names, decoded, and the raw values of a JSON object in what object returned. Where it is null or nothing, there are none.
+func (s *strictReader) pairs(object []byte) iter.Seq2[[]byte, []byte] {
 	return func(yield func(name, value []byte) bool) {
 		c := cursor{text: object}
 		for more := c.take('{'); more; more = c.take(',') {
@@ -39,7 +94,7 @@ func pairsIn(object []byte) iter.Seq2[[]byte, []byte] {
 			if !c.str() {
 				return // as in {}
 			}
-			name := unquoted(c.text[start:c.pos])
+			name := s.unquoted(c.text[start:c.pos])
 			c.take(':')
 			if value, ok := c.value(); !ok || !yield(name, value) {
 				return
@@ -60,13 +115,14 @@ func elementsIn(array []byte) iter.Seq[[]byte] {
 	}
 }
 
-// unquoted returns the text of a raw scalar: a string's content, or a number or boolean as written. Null and nothing are "". It allocates
-// only for a string with an escape.
-func unquoted(raw []byte) []byte {
+// unquoted returns the text of a raw scalar: a string's content, or a number or boolean as written. Null and nothing are "".
+func (s *strictReader) unquoted(raw []byte) []byte {
 	if len(raw) > 0 && raw[0] == '"' && bytes.IndexByte(raw, '\\') < 0 {
 		return raw[1 : len(raw)-1]
 	}
-	return appendUnquoted(nil, raw)
+	start := len(s.text)
+	s.text = appendUnquoted(s.text, raw)
+	return s.text[start:len(s.text):len(s.text)]
 }
 
 // appendUnquoted appends the text of a raw scalar.

@@ -79,7 +79,7 @@ func otherPort(u *url.URL) publicURL {
 type twilioVerifier struct {
 	keys  []*keyed
 	urls  [2]publicURL // as configured, and with the port that it lacks or without that which it has
-	forms formPool
+	forms room[form]
 }
 
 // Contract returns what Twilio promises and expects.
@@ -98,6 +98,7 @@ func (v *twilioVerifier) Verify(r *http.Request, body []byte, _ time.Time) (webh
 	}
 	params := v.forms.begin()
 	defer v.forms.end(params)
+	params.joined = params.joined[:0]
 	if err := twilioParams(params, r, body); err != nil {
 		return webhook.Proof{}, err
 	}

@@ -1,9 +1,9 @@
 package provider
 
 import (
+	"bytes"
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/gatehouse-go/gatehouse/webhook"
@@ -31,24 +31,15 @@ func (f TimeFormat) parse(text string) (time.Time, error) {
 	return parseUnix(f, text)
 }
 
-// parseDate reads a date-time of RFC 3339, section 5.6, to the letter: [time.Parse] also takes an hour of one digit, a comma before the
-// fraction, and an offset of a day or more.
-func parseDate(text string) (time.Time, error) {
-	const zone = len("+00:00")
-	t, err := time.Parse(time.RFC3339, text)
-	if err != nil || text[len("2026-11-24T06")] != ':' || strings.Contains(text, ",") ||
-		!strings.HasSuffix(text, "Z") && (text[len(text)-zone+1:] > "23:59" || text[len(text)-2:] > "59") {
-		return time.Time{}, webhook.ErrTimestamp // not the cause: it has the text
-	}
-	return t, nil
-}
-
-// parseRaw reads a JSON string or number as it is written. It allocates nothing for a Unix time.
+// parseRaw reads a JSON string or number as it is written.
 func (f TimeFormat) parseRaw(raw []byte) (time.Time, error) {
-	if f == RFC3339 {
+	quoted := len(raw) > 1 && raw[0] == '"' && raw[len(raw)-1] == '"'
+	switch {
+	case f == RFC3339 && (!quoted || bytes.IndexByte(raw, '\\') >= 0):
 		return f.parse(text(raw))
-	}
-	if len(raw) > 1 && raw[0] == '"' && raw[len(raw)-1] == '"' {
+	case f == RFC3339:
+		return parseDate(raw[1 : len(raw)-1])
+	case quoted:
 		raw = raw[1 : len(raw)-1]
 	}
 	return parseUnix(f, raw)
