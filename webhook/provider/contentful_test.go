@@ -49,6 +49,7 @@ func TestContentfulMustSignWhatIsTrusted(t *testing.T) {
 		{"a name in capitals", "", h{"x-contentful-signature": "x", "x-contentful-signed-headers": names + ",X-A", "x-contentful-timestamp": ts}, webhook.ErrSignatureFormat},
 		{"an empty name", "", h{"x-contentful-signature": "x", "x-contentful-signed-headers": names + ",", "x-contentful-timestamp": ts}, webhook.ErrSignatureFormat},
 		{"a field that is missing", "", h{"x-contentful-signature": "x", "x-contentful-signed-headers": names + ",x-a", "x-contentful-timestamp": ts}, webhook.ErrNoSignature},
+		{"1001 names", "", h{"x-contentful-signature": "x", "x-contentful-signed-headers": names + strings.Repeat(",x", 999), "x-contentful-timestamp": ts}, webhook.ErrSignatureFormat},
 		{"a signature in capitals", "", h{"x-contentful-signature": strings.ToUpper(sign("POST", "/hook", least, "{}")), "x-contentful-signed-headers": names, "x-contentful-timestamp": ts}, webhook.ErrSignatureFormat},
 		{"a time that is none", "", h{"x-contentful-signature": sign("POST", "/hook", strings.ReplaceAll(least, ts, "NaN"), "{}"), "x-contentful-signed-headers": names, "x-contentful-timestamp": "NaN"}, webhook.ErrTimestamp},
 		{"the host", "", h{"x-contentful-signature": sign("POST", "/hook", "host:example.com;"+strings.ReplaceAll(least, "-headers:", "-headers:host,"), "{}"), "x-contentful-signed-headers": "host," + names, "x-contentful-timestamp": ts}, nil},

@@ -44,6 +44,7 @@ func TestAcceptingAnUnusualDeliveryAllocatesNothing(t *testing.T) {
 			fmt.Sprintf("%x", mailgun[0]) + mailgun[1:] + `"},"event-data":` + deep + `}`
 	}
 	multi, multiType := mailgunMultipart(t, mailgun)
+	form := map[string]string{"Content-Type": "application/x-www-form-urlencoded"}
 	for _, row := range []struct {
 		name   string
 		scheme webhook.Scheme
@@ -53,8 +54,7 @@ func TestAcceptingAnUnusualDeliveryAllocatesNothing(t *testing.T) {
 		{"mailgun, every value and name escaped", provider.Mailgun{Secrets: secret("key")}, nil, mailgunJSON("")},
 		{"mailgun, an event of 2000 members", provider.Mailgun{Secrets: secret("key")}, nil, mailgunJSON(wide(2000))},
 		{"mailgun, a multipart form with a file", provider.Mailgun{Secrets: secret("key")}, map[string]string{"Content-Type": multiType}, multi},
-		{"mailgun, a form of 100 KiB", provider.Mailgun{Secrets: secret("key")}, map[string]string{"Content-Type": "application/x-www-form-urlencoded"},
-			"timestamp=1764000000&token=tok&signature=" + mailgun + "&body=" + strings.Repeat("%20+a", 20<<10)},
+		{"mailgun, a form of 100 KiB", provider.Mailgun{Secrets: secret("key")}, form, "timestamp=1764000000&token=tok&signature=" + mailgun + "&body=" + strings.Repeat("%20+a", 20<<10)},
 		{"adyen, a signature with an escape", provider.Adyen{Secrets: secret(key)}, nil, adyen("r", "r", "")},
 		{"adyen, a reference of 20 KiB", provider.Adyen{Secrets: secret(key)}, nil, adyen(strings.Repeat("r", 20<<10), strings.Repeat("r", 20<<10), "")},
 		{"adyen, a reference of 20 KiB with escapes", provider.Adyen{Secrets: secret(key)}, nil, adyen(strings.Repeat(`\u0041`, 4<<10), strings.Repeat("A", 4<<10), "")},
