@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"crypto/rand"
 	"fmt"
 	"time"
 
@@ -34,53 +33,38 @@ const (
 	longestType     = 1024
 )
 
-// rowOverhead is about what a row costs beside its body and meta, for the bound on waiting bytes.
-const rowOverhead = 256
-
 // storeTimeout bounds one commit of a group, so that a server that does not answer does not hold the writer for ever.
 const storeTimeout = 30 * time.Second
 
+// An arrival is one event that waits to be stored.
+type arrival struct {
+	engine.Arrival
+	orderKey string      // as it is stored
+	gone     func() bool // the caller has gone
+	stored   chan outcome
+}
+
+// outcome is what became of an arrival.
+type outcome struct {
+	fresh bool
+	err   error
+}
+
 // Accept implements [inbox.Accepter].
 func (b *Inbox) Accept(ctx context.Context, e webhook.Event) (fresh bool, err error) {
-	start := time.Now()
-	fresh, err = b.accept(ctx, e)
-	if b.config.Observe != nil {
-		o := inbox.Observation{Kind: inbox.ObserveAccepted, Provider: e.Provider, Type: e.Type, Duration: time.Since(start), Err: err}
-		switch {
-		case err != nil:
-			o.Kind = inbox.ObserveRefused
-		case !fresh:
-			o.Kind = inbox.ObserveDuplicate
-		}
-		b.config.Observe(o)
-	}
-	return fresh, err
+	return engine.Observed(b.config, e, func() (bool, error) { return b.accept(ctx, e) })
 }
 
 func (b *Inbox) accept(ctx context.Context, e webhook.Event) (fresh bool, err error) {
-	key := e.Key
-	if e.Repeatable || key == (webhook.Key{}) { // nothing tells a repeat: each is an event of its own
-		_, _ = rand.Read(key[:]) // never fails
-	}
 	if len(stored(e.Provider)) > longestProvider || len(stored(e.Type)) > longestType {
 		return false, inbox.Permanent(fmt.Errorf("postgres inbox: the provider or type of %d and %d bytes is too long", len(e.Provider), len(e.Type)))
 	}
-	encoded, err := engine.EncodeRequest(e)
+	plain, err := engine.NewArrival(b.config, e)
 	if err != nil {
-		return false, inbox.Permanent(err)
+		return false, err
 	}
-	orderKey := ""
-	if b.config.OrderBy != nil {
-		orderKey = stored(b.config.OrderBy(e))
-	}
-	if e.Body == nil {
-		e.Body = []byte{} // NULL means purged
-	}
-	a := &arrival{
-		event: e, key: key[:], orderKey: orderKey, meta: encoded, size: int64(len(e.Body)+len(encoded)) + rowOverhead,
-		gone: func() bool { return ctx.Err() != nil }, stored: make(chan outcome, 1),
-	}
-	if err := b.queue.add(a); err != nil {
+	a := &arrival{Arrival: plain, orderKey: stored(plain.OrderKey), gone: func() bool { return ctx.Err() != nil }, stored: make(chan outcome, 1)}
+	if err := b.queue.Add(a, a.Size); err != nil {
 		return false, err
 	}
 	select {
@@ -88,6 +72,17 @@ func (b *Inbox) accept(ctx context.Context, e webhook.Event) (fresh bool, err er
 		return out.fresh, unavailable(out.err)
 	case <-ctx.Done():
 		return false, unavailable(ctx.Err())
+	}
+}
+
+// write is the writer's goroutine: it stores group after group until the queue is closed and empty.
+func (b *Inbox) write(ctx context.Context) {
+	for {
+		group := b.queue.Take()
+		if len(group) == 0 {
+			return
+		}
+		b.store(ctx, group)
 	}
 }
 
@@ -117,7 +112,7 @@ func (b *Inbox) store(ctx context.Context, group []*arrival) {
 		out := outcome{err: err}
 		if err == nil && fresh[i] {
 			out.fresh = true
-			woken[engine.Lane{Provider: a.event.Provider, Type: a.event.Type}] = true
+			woken[a.Lane()] = true
 		}
 		a.stored <- out
 	}
@@ -142,7 +137,7 @@ func (b *Inbox) commit(ctx context.Context, group []*arrival) (fresh []bool, err
 		var tx pgx.Tx
 		if tx, err = b.writer.Begin(ctx); err == nil {
 			begun = true
-			t := newTally()
+			t := engine.NewTally()
 			if fresh, err = b.insert(ctx, tx, group, t); err == nil {
 				err = tx.Commit(ctx)
 			}
@@ -160,14 +155,14 @@ func (b *Inbox) commit(ctx context.Context, group []*arrival) (fresh []bool, err
 	return nil, err
 }
 
-func (b *Inbox) insert(ctx context.Context, tx pgx.Tx, group []*arrival, t *tally) (fresh []bool, err error) {
+func (b *Inbox) insert(ctx context.Context, tx pgx.Tx, group []*arrival, t *engine.Tally) (fresh []bool, err error) {
 	n := len(group)
 	keys, metas, bodies := make([][]byte, n), make([][]byte, n), make([][]byte, n)
 	providers, types, ids, orders := make([]string, n), make([]string, n), make([]string, n), make([]string, n)
 	var ordered []string
 	for i, a := range group {
-		keys[i], metas[i], bodies[i] = a.key, a.meta, a.event.Body
-		providers[i], types[i], ids[i], orders[i] = stored(a.event.Provider), stored(a.event.Type), stored(a.event.ID), a.orderKey
+		keys[i], metas[i], bodies[i] = a.Key[:], a.Request, a.Event.Body
+		providers[i], types[i], ids[i], orders[i] = stored(a.Event.Provider), stored(a.Event.Type), stored(a.Event.ID), a.orderKey
 		if a.orderKey != "" {
 			ordered = append(ordered, a.orderKey)
 		}
@@ -190,21 +185,20 @@ func (b *Inbox) insert(ctx context.Context, tx pgx.Tx, group []*arrival, t *tall
 	fresh = make([]bool, n)
 	repeats := map[string]int32{}
 	for i, a := range group {
-		l := engine.Lane{Provider: a.event.Provider, Type: a.event.Type}
-		if !there[string(a.key)] {
-			repeats[string(a.key)]++
-			t.add(l, duplicated, 1)
-			t.minute.Duplicates++
+		if !there[string(a.Key[:])] {
+			repeats[string(a.Key[:])]++
+			t.Add(a.Lane(), engine.Duplicated, 1)
+			t.Minute.Duplicates++
 			continue
 		}
 		fresh[i] = true
-		delete(there, string(a.key)) // another of the same group is a repeat
+		delete(there, string(a.Key[:])) // another of the same group is a repeat
 		status := inbox.Pending
 		if a.orderKey != "" {
 			status = inbox.Waiting
 		}
-		t.add(l, status, 1)
-		t.minute.Accepted++
+		t.Add(a.Lane(), status, 1)
+		t.Minute.Accepted++
 	}
 	var batch pgx.Batch
 	if len(repeats) > 0 {
@@ -220,6 +214,6 @@ func (b *Inbox) insert(ctx context.Context, tx pgx.Tx, group []*arrival, t *tall
 			return nil, err
 		}
 	}
-	t.queue(&batch)
+	queueTally(&batch, t)
 	return fresh, b.send(ctx, tx, &batch)
 }

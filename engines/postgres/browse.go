@@ -1,10 +1,7 @@
 package postgres
 
 import (
-	"cmp"
 	"context"
-	"encoding/json"
-	"fmt"
 	"io"
 	"slices"
 	"strconv"
@@ -16,42 +13,13 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Bounds of a page.
-const (
-	defaultPage = 50
-	longestPage = 500
-)
-
-// scanner reads one row.
-type scanner = func(pgx.CollectableRow) (row, error)
-
 // List implements [inbox.Browser].
 func (b *Inbox) List(ctx context.Context, f inbox.Filter) (inbox.Page, error) {
-	if f.Limit == 0 {
-		f.Limit = defaultPage
-	}
-	if f.Limit < 1 || f.Limit > longestPage {
-		return inbox.Page{}, fmt.Errorf("%w: Limit %d must be 1 to %d", inbox.ErrSelection, f.Limit, longestPage)
-	}
-	limit := f.Limit
-	f.Limit++ // one more tells whether there is a next page
-	found, err := b.find(ctx, f)
-	if err != nil {
-		return inbox.Page{}, err
-	}
-	var page inbox.Page
-	if len(found) > limit {
-		found = found[:limit]
-		page.Next = found[limit-1].ID
-	}
-	for _, r := range found {
-		page.Deliveries = append(page.Deliveries, *r.Delivery)
-	}
-	return page, nil
+	return engine.Page(f, func(f inbox.Filter) ([]engine.Row, error) { return b.find(ctx, f) })
 }
 
 // find returns up to f.Limit deliveries with smaller IDs than f.Before, newest first, without header and body.
-func (b *Inbox) find(ctx context.Context, f inbox.Filter) ([]row, error) {
+func (b *Inbox) find(ctx context.Context, f inbox.Filter) ([]engine.Row, error) {
 	w, err := conditions(f)
 	if err != nil {
 		return nil, err
@@ -67,7 +35,7 @@ func (b *Inbox) find(ctx context.Context, f inbox.Filter) ([]row, error) {
 	if err != nil {
 		return nil, err
 	}
-	var merged []row
+	var merged []engine.Row
 	for _, l := range types {
 		if l.Provider != f.Provider || f.Type != "" && l.Type != f.Type {
 			continue
@@ -78,11 +46,10 @@ func (b *Inbox) find(ctx context.Context, f inbox.Filter) ([]row, error) {
 		}
 		merged = append(merged, found...)
 	}
-	slices.SortFunc(merged, func(a, b row) int { return cmp.Compare(b.ID, a.ID) })
-	return merged[:min(len(merged), f.Limit)], nil
+	return engine.Merge(merged, f.Limit), nil
 }
 
-func (b *Inbox) newest(ctx context.Context, w where, limit int) ([]row, error) {
+func (b *Inbox) newest(ctx context.Context, w where, limit int) ([]engine.Row, error) {
 	rows, err := b.pool.Query(ctx, "SELECT "+briefDelivery+" FROM inbox_deliveries d WHERE "+w.String()+" ORDER BY d.id DESC LIMIT "+strconv.Itoa(limit), w.args...)
 	if err != nil {
 		return nil, err
@@ -119,13 +86,13 @@ const indexed = 256
 
 // conditions returns the conditions of f beside the provider's. A status is written out and not bound: the index is partial.
 func conditions(f inbox.Filter) (w where, err error) {
+	if err := engine.CheckStatus(f); err != nil {
+		return where{}, err
+	}
 	if f.Before > 0 {
 		w = w.and("d.id < $", f.Before)
 	}
 	if f.Status != "" {
-		if !slices.Contains(inbox.Statuses(), f.Status) {
-			return where{}, fmt.Errorf("%w: status %.20q is none", inbox.ErrSelection, f.Status)
-		}
 		w = w.and("d.status = '" + string(f.Status) + "'")
 	}
 	if f.Type != "" {
@@ -177,47 +144,24 @@ func (b *Inbox) Get(ctx context.Context, id int64) (inbox.Delivery, []inbox.Atte
 
 // Stats implements [inbox.Browser].
 func (b *Inbox) Stats(ctx context.Context) (inbox.Stats, error) {
-	stats := inbox.Stats{Queued: b.queue.len()}
 	rows, err := b.pool.Query(ctx, "SELECT provider, type, status, n FROM "+counters)
 	if err != nil {
 		return inbox.Stats{}, err
 	}
-	types := map[engine.Lane]*inbox.TypeStats{}
-	var pending []engine.Lane
+	counts := map[engine.Count]int64{}
 	var provider, typ, status string
 	var n int64
 	if _, err := pgx.ForEachRow(rows, []any{&provider, &typ, &status, &n}, func() error {
-		l := engine.Lane{Provider: original(provider), Type: original(typ)}
-		if types[l] == nil {
-			types[l] = &inbox.TypeStats{Provider: l.Provider, Type: l.Type, ByStatus: map[inbox.Status]int64{}}
-		}
-		switch status := inbox.Status(status); {
-		case status == duplicated:
-			types[l].Duplicates = n
-		case n != 0:
-			types[l].ByStatus[status] = n
-			if status == inbox.Pending {
-				pending = append(pending, l)
-			}
-		}
+		counts[engine.Count{Lane: engine.Lane{Provider: original(provider), Type: original(typ)}, Status: inbox.Status(status)}] = n
 		return nil
 	}); err != nil {
 		return inbox.Stats{}, err
 	}
-	due, err := b.firstDue(ctx, pending)
+	stats, err := engine.Stats(counts, func(pending []engine.Lane) (map[engine.Lane]time.Time, error) { return b.firstDue(ctx, pending) })
 	if err != nil {
 		return inbox.Stats{}, err
 	}
-	for l, t := range types {
-		if at, ok := due[l]; ok {
-			t.OldestPending = max(0, time.Since(at))
-			stats.OldestPending = max(stats.OldestPending, t.OldestPending)
-		}
-		stats.Types = append(stats.Types, *t)
-	}
-	slices.SortFunc(stats.Types, func(a, b inbox.TypeStats) int {
-		return cmp.Or(cmp.Compare(a.Provider, b.Provider), cmp.Compare(a.Type, b.Type))
-	})
+	stats.Queued = b.queue.Events()
 	stats.Paused, err = b.paused(ctx)
 	return stats, err
 }
@@ -252,26 +196,11 @@ func (b *Inbox) Activity(ctx context.Context, from time.Time) ([]inbox.Minute, e
 
 // Export implements [inbox.Browser].
 func (b *Inbox) Export(ctx context.Context, w io.Writer, f inbox.Filter) error {
-	lines := json.NewEncoder(w)
-	return b.ascend(ctx, f, wholeDelivery, scanWhole, func(rows []row) error {
-		for _, r := range rows {
-			line, err := engine.LineOf(r.Delivery)
-			if err != nil {
-				return err
-			}
-			if err := lines.Encode(line); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	return engine.Export(w, func(each func([]engine.Row) error) error { return b.ascend(ctx, f, wholeDelivery, scanWhole, each) })
 }
 
-// step is how many deliveries are looked at in one go where a filter selects any number.
-const step = 200
-
 // ascend calls each with what f selects, in steps, oldest first. Before and Limit do not count.
-func (b *Inbox) ascend(ctx context.Context, f inbox.Filter, columns string, scan scanner, each func([]row) error) error {
+func (b *Inbox) ascend(ctx context.Context, f inbox.Filter, columns string, scan scanner, each func([]engine.Row) error) error {
 	f.Before, f.Limit = 0, 0
 	w, err := conditions(f)
 	if err != nil {
@@ -282,7 +211,7 @@ func (b *Inbox) ascend(ctx context.Context, f inbox.Filter, columns string, scan
 	}
 	for last := int64(0); ; {
 		from := w.and("d.id > $", last)
-		rows, err := b.pool.Query(ctx, "SELECT "+columns+" FROM inbox_deliveries d WHERE "+from.String()+" ORDER BY d.id LIMIT "+strconv.Itoa(step), from.args...)
+		rows, err := b.pool.Query(ctx, "SELECT "+columns+" FROM inbox_deliveries d WHERE "+from.String()+" ORDER BY d.id LIMIT "+strconv.Itoa(engine.Step), from.args...)
 		if err != nil {
 			return err
 		}
@@ -299,10 +228,10 @@ func (b *Inbox) ascend(ctx context.Context, f inbox.Filter, columns string, scan
 
 // Health implements [inbox.Browser]: it commits a write that changes nothing.
 func (b *Inbox) Health(ctx context.Context) error {
-	if b.queue.len() >= b.config.MaxQueue {
+	if b.queue.Full() {
 		return inbox.ErrQueueFull
 	}
-	return unavailable(b.do(ctx, func(tx pgx.Tx, _ *tally) error {
+	return unavailable(b.do(ctx, func(tx pgx.Tx, _ *engine.Tally) error {
 		_, err := tx.Exec(ctx, "UPDATE inbox_schema SET version = version")
 		return err
 	}))

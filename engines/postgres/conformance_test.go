@@ -8,8 +8,23 @@ import (
 )
 
 func TestConformance(t *testing.T) {
-	inboxtest.Run(t, inboxtest.Engine[pgx.Tx]{New: func(t *testing.T) inboxtest.Ledger[pgx.Tx] {
-		t.Helper()
-		return newLedger(t)
-	}})
+	inboxtest.Run(t, inboxtest.Engine[pgx.Tx]{
+		New: func(t *testing.T) inboxtest.Ledger[pgx.Tx] {
+			t.Helper()
+			return newLedger(t)
+		},
+		Address: func(l inboxtest.Ledger[pgx.Tx]) string { return l.(*ledger).dsn },
+		At: func(t *testing.T, address string) inboxtest.Ledger[pgx.Tx] {
+			t.Helper()
+			return &ledger{connect(t, address), address}
+		},
+		Block: func(t *testing.T, l inboxtest.Ledger[pgx.Tx]) func() {
+			t.Helper()
+			return l.(*ledger).lock(t)
+		},
+		Faulty: func(t *testing.T, f *inboxtest.Faults) inboxtest.Ledger[pgx.Tx] {
+			t.Helper()
+			return newFaultyLedger(t, f)
+		},
+	})
 }

@@ -20,8 +20,9 @@ type Inbox struct {
 	pool   *pgxpool.Pool
 	config inbox.Config
 	routes engine.Routes[pgx.Tx]
-	queue  queue
+	queue  engine.Queue[*arrival]
 	lanes  engine.Lanes
+	work   engine.Work[pgx.Tx]
 
 	writer  *pgxpool.Conn // used by the writer's goroutine alone, and nil while it has none
 	changed atomic.Bool   // there may be changes of counters to add up
@@ -67,8 +68,9 @@ func Open(ctx context.Context, pool *pgxpool.Pool, c inbox.Config) (*Inbox, erro
 	}
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	b := &Inbox{pool: pool, config: c, stop: stop, writer: conn, news: make(chan struct{}, 1)}
-	b.queue.init(c)
+	b.queue.Init(c)
 	b.lanes.Init(c)
+	b.work = engine.Work[pgx.Tx]{Config: c, Routes: &b.routes, Effect: b.effect, Fail: b.fail}
 	b.changed.Store(true) // a process may have died before it added up
 	b.writing.Go(func() { b.write(background) })
 	b.tending.Go(func() { b.tend(background) })
@@ -77,7 +79,7 @@ func Open(ctx context.Context, pool *pgxpool.Pool, c inbox.Config) (*Inbox, erro
 
 // Close ends the Inbox after it has stored what waits. It returns when nothing of it uses the pool any more. End Run first.
 func (b *Inbox) Close() error {
-	b.queue.close()
+	b.queue.Close()
 	b.writing.Wait()
 	b.stop()
 	b.tending.Wait()
@@ -118,7 +120,7 @@ func (b *Inbox) tend(ctx context.Context) {
 			if _, err := b.pool.Exec(ctx, "SELECT pg_notify('inbox_deliveries', '')"); err != nil && ctx.Err() == nil {
 				b.config.Logger.DebugContext(ctx, "inbox cannot tell other processes", "error", err)
 			}
-			if !sleep(ctx, tellEvery) {
+			if !engine.Sleep(ctx, tellEvery) {
 				return
 			}
 		case <-ticker.C:
@@ -143,15 +145,4 @@ func (b *Inbox) tell() {
 func (b *Inbox) wake(l engine.Lane) {
 	b.lanes.Wake(l)
 	b.tell()
-}
-
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
 }

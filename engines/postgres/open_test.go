@@ -127,23 +127,6 @@ func TestManyOpenAtOnceMigrateOnce(t *testing.T) {
 	wait.Wait()
 }
 
-func TestRunTwiceIsAnError(t *testing.T) {
-	box := newLedger(t).open(t, inbox.Config{})
-	defer box.Close()
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 2)
-	for range 2 {
-		go func() { done <- box.Run(ctx) }()
-	}
-	if err := <-done; err == nil { // one ends at once, the other with ctx
-		t.Error("two at once")
-	}
-	cancel()
-	if err := <-done; err != nil {
-		t.Error(err)
-	}
-}
-
 // A handler cannot end the transaction whose end is the mark, and its savepoints are its own.
 func TestAHandlerCannotEndItsTransaction(t *testing.T) {
 	l := newLedger(t)
@@ -180,78 +163,6 @@ func TestAHandlerCannotEndItsTransaction(t *testing.T) {
 	}
 }
 
-// The queue is bounded by count and bytes while the database does not take anything.
-func TestAFullQueueRefusesAndRecovers(t *testing.T) {
-	for _, row := range []struct {
-		name   string
-		config inbox.Config
-		bytes  int
-	}{
-		{"by count", inbox.Config{MaxQueue: 4}, 1},
-		{"by bytes", inbox.Config{MaxQueueBytes: 100_000}, 40_000},
-	} {
-		t.Run(row.name, func(t *testing.T) {
-			l := newLedger(t)
-			box := l.open(t, row.config)
-			defer box.Close()
-			unlock := l.lock(t)
-			var wait sync.WaitGroup
-			var mu sync.Mutex
-			full, stored := 0, 0
-			offer := func(i int) {
-				wait.Go(func() {
-					e := inboxtest.Event("p", "t", fmt.Sprint(i))
-					e.Body = make([]byte, row.bytes)
-					_, err := box.Accept(t.Context(), e)
-					mu.Lock()
-					defer mu.Unlock()
-					switch {
-					case errors.Is(err, inbox.ErrQueueFull):
-						full++
-					case err == nil:
-						stored++
-					default:
-						t.Errorf("Accept: %v", err)
-					}
-				})
-			}
-			// The writer takes a first group out of the queue and waits with it; what comes after fills the queue.
-			queued := func() int {
-				stats, err := box.Stats(t.Context())
-				if err != nil {
-					t.Fatal(err)
-				}
-				mu.Lock()
-				defer mu.Unlock()
-				if full == 0 {
-					return 0
-				}
-				return stats.Queued
-			}
-			for i := 0; i < 1000 && queued() < max(row.config.MaxQueue, 1); i++ {
-				offer(i)
-				time.Sleep(time.Millisecond)
-			}
-			if row.config.MaxQueue > 0 {
-				if err := box.Health(t.Context()); !errors.Is(err, webhook.ErrUnavailable) {
-					t.Errorf("Health of a full queue: %v", err)
-				}
-			}
-			unlock()
-			wait.Wait()
-			if full == 0 || stored == 0 {
-				t.Errorf("%d refused, %d stored", full, stored)
-			}
-			if _, err := box.Accept(t.Context(), inboxtest.Event("p", "t", "after")); err != nil {
-				t.Errorf("after the lock: %v", err)
-			}
-			if stats, err := box.Stats(t.Context()); err != nil || stats.Total(inbox.Pending) != int64(stored)+1 {
-				t.Errorf("%d stored, %+v, %v", stored, stats, err)
-			}
-		})
-	}
-}
-
 // lock keeps everybody else from storing until unlock.
 func (l *ledger) lock(t *testing.T) (unlock func()) {
 	t.Helper()
@@ -266,24 +177,6 @@ func (l *ledger) lock(t *testing.T) (unlock func()) {
 		if err := tx.Rollback(t.Context()); err != nil {
 			t.Error(err)
 		}
-	}
-}
-
-func TestACallerThatGoesLeavesNothingHalf(t *testing.T) {
-	l := newLedger(t)
-	box := l.open(t, inbox.Config{})
-	defer box.Close()
-	unlock := l.lock(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
-	defer cancel()
-	for i := range 3 { // the first may be with the writer, the others still wait
-		if _, err := box.Accept(ctx, inboxtest.Event("p", "t", fmt.Sprint(i))); !errors.Is(err, webhook.ErrUnavailable) || !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("Accept %d: %v", i, err)
-		}
-	}
-	unlock()
-	if fresh, err := box.Accept(t.Context(), inboxtest.Event("p", "t", "2")); err != nil || !fresh {
-		t.Errorf("the provider sends again: fresh %v, %v", fresh, err)
 	}
 }
 
@@ -318,7 +211,7 @@ func TestTextOfEveryKind(t *testing.T) {
 	if err != nil || len(page.Deliveries) != 2 || page.Deliveries[0].Error != odd {
 		t.Errorf("%+v, %v", page, err)
 	}
-	l.honest(t)
+	inboxtest.Honest(t, box)
 }
 
 // An event that another process stored is handled without waiting for the look once a second.

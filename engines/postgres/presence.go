@@ -3,12 +3,10 @@ package postgres
 import (
 	"context"
 	"errors"
-	"maps"
 	"math"
 	"math/rand/v2"
 	"time"
 
-	"github.com/gatehouse-go/gatehouse/webhook/inbox"
 	"github.com/gatehouse-go/gatehouse/webhook/inbox/engine"
 	"github.com/jackc/pgx/v5"
 )
@@ -23,7 +21,7 @@ func (r *runner) bePresent(ctx context.Context) {
 			return
 		}
 		r.config.Logger.WarnContext(ctx, "inbox has lost its session", "error", err)
-		if !sleep(ctx, engine.Poll/4) {
+		if !engine.Sleep(ctx, engine.Poll/4) {
 			return
 		}
 	}
@@ -81,26 +79,21 @@ const presenceCheck = 10 * time.Second
 
 // hear has the dispatcher look at the tables.
 func (r *runner) hear() {
-	r.told.Store(true)
 	select {
 	case r.heard <- struct{}{}:
 	default:
 	}
 }
 
-var errInterrupted = errors.New("the process ended while it was handled")
-
 // takeUp makes deliveries pending again that nobody has in hand: those of dead processes, and those that this one claimed by a commit of
 // which it lost the answer. A process is dead when two looks in a row, a second apart, do not find its lock: one that has lost its session comes back
-// sooner. The first interruption costs no wait, since it says nothing about the event.
+// sooner.
 func (r *runner) takeUp(ctx context.Context) error {
 	if time.Since(r.lastTakeUp) < engine.Poll {
 		return nil
 	}
 	r.lastTakeUp = time.Now()
-	r.mu.Lock()
-	inHand := maps.Clone(r.inHand) // before the look: what ends during it is not taken for lost
-	r.mu.Unlock()
+	inHand := r.dispatcher.InHand() // before the look: what ends during it is not taken for lost
 	mine := r.owner.Load()
 	rows, err := r.pool.Query(ctx, "SELECT "+briefDelivery+`, d.owner, d.owner <> $2 AND NOT EXISTS
 		(SELECT FROM pg_locks l JOIN pg_database db ON db.oid = l.database WHERE db.datname = current_database() AND l.locktype = 'advisory'
@@ -110,12 +103,12 @@ func (r *runner) takeUp(ctx context.Context) error {
 		return err
 	}
 	type running struct {
-		row
+		engine.Row
 		owner  int32
 		absent bool
 	}
 	all, err := pgx.CollectRows(rows, func(rows pgx.CollectableRow) (d running, err error) {
-		d.row, err = scan(rows, &d.owner, &d.absent)
+		d.Row, err = scan(rows, &d.owner, &d.absent)
 		return d, err
 	})
 	if err != nil {
@@ -130,12 +123,7 @@ func (r *runner) takeUp(ctx context.Context) error {
 		if inHand[d.ID] || d.absent && !before[d.owner] || !d.absent && d.owner != mine {
 			continue
 		}
-		wait, dead := r.config.NextAttempt(d.tries, errInterrupted)
-		if d.tries == 1 {
-			wait = 0
-		}
-		history := attempt{number: d.Attempts, at: time.Now(), result: inbox.Interrupted, error: errInterrupted.Error()}
-		if err := r.settleFailure(ctx, d.row, wait, dead, history); err != nil {
+		if err := r.fail(ctx, d.Row, engine.Interrupted(r.config, d.Row)); err != nil {
 			return err
 		}
 	}

@@ -9,25 +9,12 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-const (
-	retainEvery = time.Minute
-	retainStep  = 500 // rows a commit
-)
+// retainStep is how many rows are removed in one commit.
+const retainStep = 500
 
-// retain removes bodies and, later, whole deliveries when their time is over, until ctx ends.
-func (b *Inbox) retain(ctx context.Context) {
-	for {
-		for b.purge(ctx) {
-		}
-		if !sleep(ctx, retainEvery) {
-			return
-		}
-	}
-}
-
-// purge does one small step and reports whether there may be more to do.
-func (b *Inbox) purge(ctx context.Context) (more bool) {
-	err := b.do(ctx, func(tx pgx.Tx, t *tally) error {
+// purge does one small step of removing what is past its time, bodies first, and reports whether there may be more to do.
+func (b *Inbox) purge(ctx context.Context) (more bool, err error) {
+	err = b.do(ctx, func(tx pgx.Tx, t *engine.Tally) error {
 		tag, err := tx.Exec(ctx, `WITH old AS MATERIALIZED (SELECT id FROM inbox_deliveries WHERE ended_at < now() - $1::bigint * interval '1 microsecond' AND meta IS NOT NULL
 				LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED)
 			UPDATE inbox_deliveries d SET meta = NULL, body = NULL FROM old WHERE d.id = old.id`, b.config.KeepBodies.Microseconds(), retainStep)
@@ -38,22 +25,15 @@ func (b *Inbox) purge(ctx context.Context) (more bool) {
 		if err != nil {
 			return err
 		}
-		more = tag.RowsAffected() > 0 || keys > 0
-		if !more {
+		if more = tag.RowsAffected() > 0 || keys > 0; !more {
 			_, err = tx.Exec(ctx, "DELETE FROM inbox_minutes WHERE minute < extract(epoch FROM now()) / 60 - $1::bigint", int64(inbox.ActivityKept/time.Minute))
 		}
 		return err
 	})
-	if err != nil {
-		if ctx.Err() == nil {
-			b.config.Logger.ErrorContext(ctx, "inbox cannot remove what is past its time", "error", err)
-		}
-		return false
-	}
-	return more
+	return more, err
 }
 
-func purgeKeys(ctx context.Context, tx pgx.Tx, t *tally, keep time.Duration) (int, error) {
+func purgeKeys(ctx context.Context, tx pgx.Tx, t *engine.Tally, keep time.Duration) (int, error) {
 	rows, err := tx.Query(ctx, `WITH old AS MATERIALIZED (SELECT id FROM inbox_deliveries WHERE ended_at < now() - $1::bigint * interval '1 microsecond' LIMIT $2
 			FOR UPDATE SKIP LOCKED)
 		DELETE FROM inbox_deliveries d USING old WHERE d.id = old.id RETURNING d.id, d.provider, d.type, d.status`, keep.Microseconds(), retainStep)
@@ -65,7 +45,7 @@ func purgeKeys(ctx context.Context, tx pgx.Tx, t *tally, keep time.Duration) (in
 	var provider, typ, status string
 	if _, err := pgx.ForEachRow(rows, []any{&id, &provider, &typ, &status}, func() error {
 		ids = append(ids, id)
-		t.add(engine.Lane{Provider: original(provider), Type: original(typ)}, inbox.Status(status), -1)
+		t.Add(engine.Lane{Provider: original(provider), Type: original(typ)}, inbox.Status(status), -1)
 		return nil
 	}); err != nil {
 		return 0, err

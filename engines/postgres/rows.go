@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"time"
 
 	"github.com/gatehouse-go/gatehouse/webhook/inbox"
 	"github.com/gatehouse-go/gatehouse/webhook/inbox/engine"
@@ -12,47 +11,21 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// duplicated counts repeats among the counters, beside the statuses.
-const duplicated inbox.Status = "duplicated"
-
-// tally collects changes of the counters, to be written at the end of a transaction.
-type tally struct {
-	counters map[tallyKey]int64
-	minute   inbox.Minute // Start does not count: it is the minute of the write
-}
-
-type tallyKey struct {
-	engine.Lane
-	status inbox.Status
-}
-
-func newTally() *tally { return &tally{counters: map[tallyKey]int64{}} }
-
-func (t *tally) add(l engine.Lane, status inbox.Status, n int64) {
-	t.counters[tallyKey{l, status}] += n
-}
-
-// move notes that one delivery changed its status.
-func (t *tally) move(l engine.Lane, from, to inbox.Status) {
-	t.add(l, from, -1)
-	t.add(l, to, 1)
-}
-
-// queue adds the changes to a batch.
-func (t *tally) queue(batch *pgx.Batch) {
+// queueTally adds changes of the counters to a batch.
+func queueTally(batch *pgx.Batch, t *engine.Tally) {
 	var providers, types, statuses []string
 	var ns []int64
-	for key, n := range t.counters {
+	for key, n := range t.Counts {
 		if n != 0 {
 			providers, types = append(providers, stored(key.Provider)), append(types, stored(key.Type))
-			statuses, ns = append(statuses, string(key.status)), append(ns, n)
+			statuses, ns = append(statuses, string(key.Status)), append(ns, n)
 		}
 	}
 	if len(ns) > 0 {
 		batch.Queue("INSERT INTO inbox_counter_changes (provider, type, status, n) SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[])",
 			providers, types, statuses, ns)
 	}
-	if m := t.minute; m != (inbox.Minute{}) {
+	if m := t.Minute; m != (inbox.Minute{}) {
 		batch.Queue(`INSERT INTO inbox_minute_changes (minute, accepted, duplicates, done, failed, dead)
 			VALUES (floor(extract(epoch FROM clock_timestamp()) / 60), $1, $2, $3, $4, $5)`, m.Accepted, m.Duplicates, m.Done, m.Failed, m.Dead)
 	}
@@ -83,24 +56,15 @@ func addUp(ctx context.Context, pool *pgxpool.Pool) error {
 	})
 }
 
-// attempt is a row to be added to a delivery's history.
-type attempt struct {
-	number           int
-	at               time.Time
-	took             time.Duration
-	result           inbox.Result
-	error, stack, by string
-}
-
-// queue adds the row, for each of the deliveries, to a batch.
-func (a attempt) queue(batch *pgx.Batch, ids ...int64) {
+// queueAttempt adds an attempt, or a decision, to a batch, for the history of each of the deliveries.
+func queueAttempt(batch *pgx.Batch, a inbox.Attempt, ids ...int64) {
 	batch.Queue(`INSERT INTO inbox_attempts (delivery_id, number, at, took, result, error, stack, by)
 		SELECT id, $2, $3, $4, $5, $6, $7, $8 FROM unnest($1::bigint[]) AS id`,
-		ids, a.number, a.at, a.took.Microseconds(), string(a.result), stored(a.error), stored(a.stack), stored(a.by))
+		ids, a.Number, a.At, a.Took.Microseconds(), string(a.Result), stored(a.Error), stored(a.Stack), stored(a.By))
 }
 
 // promote makes the first of each order key pending, when it waits, and returns their lanes. The caller holds the keys' locks.
-func promote(ctx context.Context, tx pgx.Tx, t *tally, orderKeys []string) ([]engine.Lane, error) {
+func promote(ctx context.Context, tx pgx.Tx, t *engine.Tally, orderKeys []string) ([]engine.Lane, error) {
 	distinct := slices.Compact(slices.Sorted(slices.Values(orderKeys)))
 	if distinct[0] == "" {
 		distinct = distinct[1:]
@@ -117,7 +81,7 @@ func promote(ctx context.Context, tx pgx.Tx, t *tally, orderKeys []string) ([]en
 	}
 	lanes, err := pgx.CollectRows(rows, scanLane)
 	for _, l := range lanes {
-		t.move(l, inbox.Waiting, inbox.Pending)
+		t.Move(l, inbox.Waiting, inbox.Pending)
 	}
 	return lanes, err
 }

@@ -7,7 +7,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/gatehouse-go/gatehouse/webhook/inbox"
 	"github.com/gatehouse-go/gatehouse/webhook/inbox/engine"
 	"github.com/jackc/pgx/v5"
 )
@@ -18,15 +17,17 @@ func (b *Inbox) Run(ctx context.Context) error {
 		return errors.New("postgres inbox: Run is under way already")
 	}
 	defer b.running.Store(false)
-	r := &runner{Inbox: b, freed: make(chan struct{}, 1), heard: make(chan struct{}, 1), missed: map[int32]bool{}, inHand: map[int64]bool{}}
-	r.work, r.interrupt = context.WithCancel(context.WithoutCancel(ctx))
-	defer r.interrupt()
-	present, leave := context.WithCancel(r.work)
-	var presence sync.WaitGroup
+	r := &runner{Inbox: b, heard: make(chan struct{}, 1), missed: map[int32]bool{}}
+	r.dispatcher = engine.Dispatcher{
+		Config: b.config, Lanes: &b.lanes, Look: r.look, Claim: r.claim, Handle: b.work.Handle, Heard: r.heard,
+		Ready: func() bool { return r.owner.Load() != 0 }, // others would take this run for dead
+	}
+	present, leave := context.WithCancel(context.WithoutCancel(ctx))
+	var presence, retaining sync.WaitGroup
 	presence.Go(func() { r.bePresent(present) })
-	r.hands.Go(func() { b.retain(ctx) })
-	r.dispatch(ctx)
-	r.drain()
+	retaining.Go(func() { engine.Retain(ctx, b.config, b.purge) })
+	r.dispatcher.Run(ctx)
+	retaining.Wait()
 	leave() // after the last delivery in hand: nobody takes it up meanwhile
 	presence.Wait()
 	return nil
@@ -35,76 +36,18 @@ func (b *Inbox) Run(ctx context.Context) error {
 // runner is one call of Run.
 type runner struct {
 	*Inbox
-	work      context.Context //nolint:containedctx // of all attempts: it ends when the drain is over
-	interrupt context.CancelFunc
-	freed     chan struct{} // has a token when a worker is done
-	owner     atomic.Int32  // what this run's deliveries are marked with; zero while its presence is not known to others
-	number    int32         // owner's value when it has one; of bePresent alone
-	told      atomic.Bool   // another process has stored something, or the session is new
-	heard     chan struct{} // has a token when told was set
+	dispatcher engine.Dispatcher
+	owner      atomic.Int32  // what this run's deliveries are marked with; zero while its presence is not known to others
+	number     int32         // owner's value when it has one; of bePresent alone
+	heard      chan struct{} // has a token when another process has stored something, or the session is new
 
 	missed     map[int32]bool // owners that the last look found absent; of the dispatcher alone, as the next
 	lastTakeUp time.Time
-
-	mu     sync.Mutex
-	inHand map[int64]bool // deliveries that workers have
-	hands  sync.WaitGroup
 }
 
-// claimHold is how long claiming waits for more workers to be free while fewer than half are: a claim is a commit, which costs
-// the same for one delivery as for eight.
-const claimHold = time.Millisecond
-
-// dispatch claims what is due as workers are free, until ctx ends.
-func (r *runner) dispatch(ctx context.Context) {
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	var lastLook, held time.Time // held is since when few workers have been free
-	for ctx.Err() == nil {
-		now := time.Now()
-		if now.Sub(lastLook) >= engine.Poll || now.Before(lastLook) || r.told.Swap(false) {
-			if err := errors.Join(r.takeUp(ctx), r.look(ctx)); err != nil && ctx.Err() == nil {
-				r.config.Logger.ErrorContext(ctx, "inbox cannot be read", "error", err)
-			}
-			lastLook = now
-		}
-		free := r.free()
-		if free > r.config.Workers/2 || free == 0 {
-			held = time.Time{}
-		} else if held.IsZero() {
-			held = now
-		}
-		var shares []engine.Share
-		again := held.Add(claimHold)
-		if held.IsZero() || !now.Before(again) {
-			shares, again = r.lanes.Shares(now, free)
-		}
-		if len(shares) > 0 {
-			if err := r.claim(ctx, shares); err != nil && ctx.Err() == nil {
-				r.config.Logger.ErrorContext(ctx, "inbox cannot claim deliveries", "error", err)
-				sleep(ctx, engine.Poll)
-			}
-			continue
-		}
-		timer.Reset(time.Until(again))
-		select {
-		case <-ctx.Done():
-		case <-timer.C:
-		case <-r.freed:
-		case <-r.lanes.Signal():
-		case <-r.heard:
-		}
-	}
-}
-
-// free returns how many more deliveries may be claimed: none while others would take this run for dead.
-func (r *runner) free() int {
-	if r.owner.Load() == 0 {
-		return 0
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.config.Workers - len(r.inHand)
+// look takes up what nobody has in hand, and learns what is due.
+func (r *runner) look(ctx context.Context) error {
+	return errors.Join(r.takeUp(ctx), r.Inbox.look(ctx))
 }
 
 // counters has each counter with its changes.
@@ -125,11 +68,7 @@ func (b *Inbox) look(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	is := map[engine.Lane]bool{}
-	for _, l := range paused {
-		is[l] = true
-	}
-	b.lanes.Refresh(due, is)
+	b.lanes.Refresh(due, paused)
 	return nil
 }
 
@@ -189,14 +128,13 @@ func byIndex(ctx context.Context, tx pgx.Tx) error {
 // claimDue marks what is due of a type as running and counts the attempt before it begins: an event that kills the process is counted so.
 const claimDue = `WITH due AS MATERIALIZED (SELECT id FROM inbox_deliveries WHERE provider = $1 AND type = $2 AND status = 'pending' AND due_at <= clock_timestamp()
 		AND NOT EXISTS (SELECT FROM inbox_paused p WHERE p.provider = $1 AND p.type = $2) ORDER BY due_at, id LIMIT $3 FOR NO KEY UPDATE SKIP LOCKED)
-	UPDATE inbox_deliveries d SET status = 'running', attempts = attempts + 1, tries = tries + 1, owner = $4 FROM due WHERE d.id = due.id RETURNING ` + wholeDelivery
+	UPDATE inbox_deliveries d SET status = 'running', attempts = attempts + 1, tries = tries + 1, owner = $4 FROM due WHERE d.id = due.id
+	RETURNING ` + wholeDelivery + `, (extract(epoch FROM clock_timestamp() - greatest(d.accepted_at, d.due_at)) * 1000000)::bigint`
 
-// claim takes what is due in the shares and gives each to a worker.
-func (r *runner) claim(ctx context.Context, shares []engine.Share) error {
-	var claimed []row
-	var due map[engine.Lane]time.Time
+// claim takes what is due in the shares.
+func (r *runner) claim(ctx context.Context, shares []engine.Share) (claimed []engine.Row, due map[engine.Lane]time.Time, err error) {
 	owner := r.owner.Load()
-	err := r.do(ctx, func(tx pgx.Tx, t *tally) error {
+	err = r.do(ctx, func(tx pgx.Tx, t *engine.Tally) error {
 		claimed = nil
 		if err := byIndex(ctx, tx); err != nil {
 			return err
@@ -207,53 +145,16 @@ func (r *runner) claim(ctx context.Context, shares []engine.Share) error {
 			if err != nil {
 				return err
 			}
-			got, err := pgx.CollectRows(rows, scanWhole)
+			got, err := pgx.CollectRows(rows, scanClaimed)
 			if err != nil {
 				return err
 			}
-			t.add(share.Lane, inbox.Pending, -int64(len(got)))
-			t.add(share.Lane, inbox.Running, int64(len(got)))
+			t.Claimed(share.Lane, len(got))
 			claimed = append(claimed, got...)
 			of = append(of, share.Lane)
 		}
-		var err error
 		due, err = firstDue(ctx, tx, of)
 		return err
 	})
-	if err != nil {
-		for _, s := range shares {
-			r.lanes.Wake(s.Lane) // nothing is known about them any more
-		}
-		return err
-	}
-	for l, at := range due {
-		r.lanes.Settle(l, at)
-	}
-	for _, d := range claimed {
-		r.mu.Lock()
-		r.inHand[d.ID] = true
-		r.mu.Unlock()
-		r.hands.Go(func() {
-			defer r.done(d.ID)
-			r.handle(r.work, d)
-		})
-	}
-	return nil
-}
-
-func (r *runner) done(id int64) {
-	r.mu.Lock()
-	delete(r.inHand, id)
-	r.mu.Unlock()
-	select {
-	case r.freed <- struct{}{}:
-	default:
-	}
-}
-
-// drain waits for the attempts in hand, and interrupts those that take too long.
-func (r *runner) drain() {
-	timer := time.AfterFunc(r.config.DrainTimeout, r.interrupt)
-	defer timer.Stop()
-	r.hands.Wait()
+	return claimed, due, err
 }

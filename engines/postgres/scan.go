@@ -14,49 +14,51 @@ const (
 	wholeDelivery = briefDelivery + ", d.meta, d.body"
 )
 
-// A row is a delivery with what only the engine needs.
-type row struct {
-	*inbox.Delivery
-	tries    int    // since the last replay
-	orderKey string // as it is stored
-}
+// scanner reads one row.
+type scanner = func(pgx.CollectableRow) (engine.Row, error)
 
-func (r row) lane() engine.Lane {
-	return engine.Lane{Provider: r.Event.Provider, Type: r.Event.Type}
-}
-
-func scanBrief(rows pgx.CollectableRow) (row, error) { return scan(rows) }
+func scanBrief(rows pgx.CollectableRow) (engine.Row, error) { return scan(rows) }
 
 // scanWhole reads a delivery with header and body.
-func scanWhole(rows pgx.CollectableRow) (row, error) {
+func scanWhole(rows pgx.CollectableRow) (engine.Row, error) { return scanMore(rows) }
+
+// scanClaimed reads a delivery that was claimed, and for how long it was due.
+func scanClaimed(rows pgx.CollectableRow) (engine.Row, error) {
+	var late int64
+	r, err := scanMore(rows, &late)
+	r.Since = time.Now().Add(-time.Duration(late) * time.Microsecond)
+	return r, err
+}
+
+func scanMore(rows pgx.CollectableRow, more ...any) (engine.Row, error) {
 	var encoded, body []byte
-	r, err := scan(rows, &encoded, &body)
+	r, err := scan(rows, append([]any{&encoded, &body}, more...)...)
 	if err != nil || r.Purged {
 		return r, err
 	}
 	if err := engine.DecodeRequest(encoded, &r.Event); err != nil {
-		return row{}, err
+		return engine.Row{}, err
 	}
 	r.Event.Body = body
 	return r, nil
 }
 
-func scan(rows pgx.CollectableRow, more ...any) (row, error) {
+func scan(rows pgx.CollectableRow, more ...any) (engine.Row, error) {
 	d := &inbox.Delivery{}
-	r := row{Delivery: d}
+	r := engine.Row{Delivery: d}
 	var key []byte
 	var status string
 	var ended *time.Time
 	err := rows.Scan(append([]any{
-		&d.ID, &key, &d.Event.Provider, &d.Event.Type, &d.Event.ID, &r.orderKey, &status, &d.Attempts, &r.tries, &d.Duplicates,
+		&d.ID, &key, &d.Event.Provider, &d.Event.Type, &d.Event.ID, &d.OrderKey, &status, &d.Attempts, &r.Tries, &d.Duplicates,
 		&d.AcceptedAt, &d.DueAt, &ended, &d.Error, &d.Purged,
 	}, more...)...)
 	if err != nil {
-		return row{}, err
+		return engine.Row{}, err
 	}
 	copy(d.Event.Key[:], key)
 	d.Event.Provider, d.Event.Type, d.Event.ID = original(d.Event.Provider), original(d.Event.Type), original(d.Event.ID)
-	d.OrderKey, d.Error, d.Status = original(r.orderKey), original(d.Error), inbox.Status(status)
+	d.OrderKey, d.Error, d.Status = original(d.OrderKey), original(d.Error), inbox.Status(status)
 	if ended != nil {
 		d.EndedAt = *ended
 	}

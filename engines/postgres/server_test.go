@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -27,9 +26,8 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if args := os.Getenv(victimEnv); args != "" {
-		victim(args)
-		return
+	if inboxtest.Victim() {
+		os.Exit(m.Run()) // over the server of the one who kills it
 	}
 	shared, errServer = newServer()
 	if errServer == nil {
@@ -210,24 +208,6 @@ func (l *ledger) Credits(t *testing.T) map[string]int {
 		t.Fatal(err)
 	}
 	return credits
-}
-
-// honest compares the counters with the rows, and looks for orders in which more than one goes on, or none.
-func (l *ledger) honest(t *testing.T) {
-	t.Helper()
-	rows, err := l.pool.Query(t.Context(), `SELECT c.provider || ' ' || c.type || ' ' || c.status || ': counted ' || c.n || ', there are ' || coalesce(d.n, 0) FROM
-		(SELECT provider, type, status, sum(n) AS n FROM (SELECT * FROM inbox_counters UNION ALL SELECT * FROM inbox_counter_changes) u GROUP BY 1, 2, 3) c
-		FULL JOIN (SELECT provider, type, status, count(*) AS n FROM inbox_deliveries GROUP BY 1, 2, 3) d USING (provider, type, status)
-		WHERE coalesce(c.status, '') <> 'duplicated' AND coalesce(c.n, 0) <> coalesce(d.n, 0)
-		UNION ALL SELECT 'order ' || order_key || ': ' || count(*) FROM inbox_deliveries WHERE order_key <> '' AND status IN ('pending', 'waiting', 'running')
-		GROUP BY order_key HAVING count(*) FILTER (WHERE status <> 'waiting') <> 1`)
-	if err != nil {
-		t.Fatal(err)
-	}
-	wrong, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	if err != nil || len(wrong) > 0 {
-		t.Errorf("%s %v", strings.Join(wrong, "\n"), err)
-	}
 }
 
 // finish runs box until nothing is left to do.

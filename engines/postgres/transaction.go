@@ -7,6 +7,7 @@ import (
 
 	"github.com/gatehouse-go/gatehouse/webhook"
 	"github.com/gatehouse-go/gatehouse/webhook/inbox"
+	"github.com/gatehouse-go/gatehouse/webhook/inbox/engine"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 )
@@ -15,19 +16,19 @@ import (
 const tries = 5
 
 // do runs f in a transaction with the changes of the counters that it collects.
-func (b *Inbox) do(ctx context.Context, f func(tx pgx.Tx, t *tally) error) error {
-	if b.queue.isClosed() {
+func (b *Inbox) do(ctx context.Context, f func(tx pgx.Tx, t *engine.Tally) error) error {
+	if b.queue.Closed() {
 		return inbox.ErrClosed
 	}
 	var err error
 	for range tries {
 		err = pgx.BeginFunc(ctx, b.pool, func(tx pgx.Tx) error {
-			t := newTally()
+			t := engine.NewTally()
 			if err := f(tx, t); err != nil {
 				return err
 			}
 			var batch pgx.Batch
-			t.queue(&batch)
+			queueTally(&batch, t)
 			return b.send(ctx, tx, &batch)
 		})
 		if !again(err) {

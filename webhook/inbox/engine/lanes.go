@@ -80,7 +80,7 @@ func (s *Lanes) Settle(l Lane, next time.Time) {
 }
 
 // Refresh learns when each lane with pending deliveries has its first due, and which lanes are paused.
-func (s *Lanes) Refresh(pending map[Lane]time.Time, paused map[Lane]bool) {
+func (s *Lanes) Refresh(pending map[Lane]time.Time, paused []Lane) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for l, due := range pending {
@@ -88,11 +88,11 @@ func (s *Lanes) Refresh(pending map[Lane]time.Time, paused map[Lane]bool) {
 			state.idle, state.next = false, due
 		}
 	}
-	for l := range paused {
-		s.state(l)
+	for _, state := range s.known {
+		state.paused = false
 	}
-	for l, state := range s.known {
-		state.paused = paused[l]
+	for _, l := range paused {
+		s.state(l).paused = true
 	}
 }
 

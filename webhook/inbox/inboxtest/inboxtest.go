@@ -18,6 +18,18 @@ import (
 type Engine[T any] struct {
 	// New returns a Ledger that is empty and of this test alone. It cleans up after itself through t.
 	New func(t *testing.T) Ledger[T]
+
+	// Address says where l is, in one word, and At returns the Ledger there, in another process, which is killed. The test binary's
+	// TestMain must let [Victim] alone. Where they are nil, no process is killed.
+	Address func(l Ledger[T]) string
+	At      func(t *testing.T, address string) Ledger[T]
+
+	// Block keeps l from storing anything until unblock is called. Where it is nil, no queue is filled.
+	Block func(t *testing.T, l Ledger[T]) (unblock func())
+
+	// Faulty returns a Ledger as New does, of which the steps fail that f says. Its Open tries again, and its Credits does not fail. Where it is nil,
+	// no step fails.
+	Faulty func(t *testing.T, f *Faults) Ledger[T]
 }
 
 // A Ledger is one place where an engine keeps events, which outlives the inboxes that are opened over it.
@@ -64,6 +76,11 @@ func Run[T any](t *testing.T, e Engine[T]) {
 		{"one process at a time handles", takesTurns[T]},
 		{"what is past its time goes, bodies first", retention[T]},
 		{"a closed inbox refuses", closed[T]},
+		{"Run under way is not begun again", runsTwice[T]},
+		{"a full queue refuses and recovers", fullQueue[T]},
+		{"a caller that goes leaves nothing half", callerGone[T]},
+		{"killed five times under load, nothing is lost or doubled", killed[T]},
+		{"any one step may fail", anyStepMayFail[T]},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, e) })
 	}

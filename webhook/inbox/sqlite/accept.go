@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"crypto/rand"
 	"database/sql"
 	"errors"
 	"time"
@@ -19,67 +18,24 @@ const insertDelivery = `INSERT INTO inbox_deliveries (key, provider, type, event
 		THEN 'waiting' ELSE 'pending' END)
 	ON CONFLICT (key) DO NOTHING RETURNING id, status`
 
-// rowOverhead is about what a row costs beside its body and meta, for the bound on waiting bytes.
-const rowOverhead = 256
-
 // Accept implements [inbox.Accepter].
 func (b *Inbox) Accept(ctx context.Context, e webhook.Event) (fresh bool, err error) {
-	start := time.Now()
-	fresh, err = b.accept(ctx, e, start)
-	if b.config.Observe != nil {
-		o := inbox.Observation{Kind: inbox.ObserveAccepted, Provider: e.Provider, Type: e.Type, Duration: time.Since(start), Err: err}
-		switch {
-		case err != nil:
-			o.Kind = inbox.ObserveRefused
-		case !fresh:
-			o.Kind = inbox.ObserveDuplicate
-		}
-		b.config.Observe(o)
-	}
-	return fresh, err
+	return engine.Observed(b.config, e, func() (bool, error) { return b.accept(ctx, e, time.Now()) })
 }
 
 func (b *Inbox) accept(ctx context.Context, e webhook.Event, now time.Time) (fresh bool, err error) {
-	key := e.Key
-	if e.Repeatable || key == (webhook.Key{}) { // nothing tells a repeat: each is an event of its own
-		_, _ = rand.Read(key[:]) // never fails
-	}
-	encoded, err := engine.EncodeRequest(e)
+	a, err := engine.NewArrival(b.config, e)
 	if err != nil {
-		return false, inbox.Permanent(err)
+		return false, err
 	}
-	orderKey := ""
-	if b.config.OrderBy != nil {
-		orderKey = b.config.OrderBy(e)
-	}
-	body := e.Body
-	if body == nil {
-		body = []byte{} // NULL means purged
-	}
-	l := engine.Lane{Provider: e.Provider, Type: e.Type}
 	o := &op{
-		size: int64(len(body)+len(encoded)) + rowOverhead, stale: func() bool { return ctx.Err() != nil }, done: make(chan error, 1),
-		do: func(ctx context.Context, s *session, t tally) error {
-			var status inbox.Status
-			var id int64
-			err := s.queryRow(ctx, []any{&id, &status}, insertDelivery, key[:], e.Provider, e.Type, e.ID, orderKey, millis(now), encoded, body)
-			if errors.Is(err, sql.ErrNoRows) {
-				fresh = false
-				t.add(l, duplicated, 1)
-				t.minute.Duplicates++
-				_, err = s.exec(ctx, "UPDATE inbox_deliveries SET duplicates = duplicates + 1 WHERE key = ?", key[:])
-				return err
-			}
-			if err == nil {
-				fresh = true
-				t.add(l, status, 1)
-				t.minute.Accepted++
-				t.slots.add(slotOf(now), id)
-			}
+		stale: func() bool { return ctx.Err() != nil }, done: make(chan error, 1),
+		do: func(ctx context.Context, s *session, t tally) (err error) {
+			fresh, err = store(ctx, s, t, &a, now)
 			return err
 		},
 	}
-	if err := b.queue.add(o, true); err != nil {
+	if err := b.queue.Add(o, a.Size); err != nil {
 		return false, err
 	}
 	select {
@@ -91,7 +47,27 @@ func (b *Inbox) accept(ctx context.Context, e webhook.Event, now time.Time) (fre
 		return false, unavailable(err)
 	}
 	if fresh {
-		b.lanes.Wake(l)
+		b.lanes.Wake(a.Lane())
 	}
 	return fresh, nil
+}
+
+// store stores an event, or counts it as a repeat.
+func store(ctx context.Context, s *session, t tally, a *engine.Arrival, now time.Time) (fresh bool, err error) {
+	var status inbox.Status
+	var id int64
+	err = s.queryRow(ctx, []any{&id, &status}, insertDelivery, a.Key[:], a.Event.Provider, a.Event.Type, a.Event.ID, a.OrderKey, millis(now), a.Request, a.Event.Body)
+	if errors.Is(err, sql.ErrNoRows) {
+		t.Add(a.Lane(), engine.Duplicated, 1)
+		t.Minute.Duplicates++
+		_, err = s.exec(ctx, "UPDATE inbox_deliveries SET duplicates = duplicates + 1 WHERE key = ?", a.Key[:])
+		return false, err
+	}
+	if err != nil {
+		return false, err
+	}
+	t.Add(a.Lane(), status, 1)
+	t.Minute.Accepted++
+	t.slots.add(slotOf(now), id)
+	return true, nil
 }

@@ -1,24 +1,22 @@
 package sqlite
 
 import (
-	"cmp"
 	"context"
-	"database/sql"
-	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/gatehouse-go/gatehouse/webhook/inbox"
+	"github.com/gatehouse-go/gatehouse/webhook/inbox/engine"
 )
 
 // find returns up to f.Limit deliveries with smaller IDs than f.Before, newest first. SQLite keeps no statistics of a ledger that changes all the
 // time, so which index leads to them is said here: a unary plus keeps a column from choosing one.
-func (b *Inbox) find(ctx context.Context, f inbox.Filter, columns string, scan func(*sql.Rows) (row, error)) ([]row, error) {
+func (b *Inbox) find(ctx context.Context, f inbox.Filter, columns string, scan scanner) ([]engine.Row, error) {
 	where, args, err := b.conditions(ctx, f)
 	if err != nil {
 		return nil, err
 	}
-	look := func(more []string, values ...any) ([]row, error) {
+	look := func(more []string, values ...any) ([]engine.Row, error) {
 		query := "SELECT " + columns + " FROM inbox_deliveries WHERE " + strings.Join(slices.Concat(where, more), " AND ") + " ORDER BY id DESC LIMIT ?" //nolint:gosec // conditions of this file; values are bound
 		rows, err := b.db.QueryContext(ctx, query, append(slices.Concat(args, values), f.Limit)...)
 		if err != nil {
@@ -45,8 +43,8 @@ func (b *Inbox) find(ctx context.Context, f inbox.Filter, columns string, scan f
 	if err != nil {
 		return nil, err
 	}
-	var merged []row
-	for l := range types {
+	var merged []engine.Row
+	for _, l := range types {
 		if f.Provider != "" && l.Provider != f.Provider || f.Type != "" && l.Type != f.Type {
 			continue
 		}
@@ -56,8 +54,7 @@ func (b *Inbox) find(ctx context.Context, f inbox.Filter, columns string, scan f
 		}
 		merged = append(merged, found...)
 	}
-	slices.SortFunc(merged, func(a, b row) int { return cmp.Compare(b.ID, a.ID) })
-	return merged[:min(len(merged), f.Limit)], nil
+	return engine.Merge(merged, f.Limit), nil
 }
 
 // laneConditions returns the conditions of f about provider and type, each column with a prefix.
@@ -100,6 +97,9 @@ func (b *Inbox) few(ctx context.Context, id string) (bool, error) {
 // conditions returns the conditions of f beside those about provider, type and event. A status is written out and not bound, and said not to be
 // done: the index over the others is partial, and SQLite takes it only where its own condition is among the query's.
 func (b *Inbox) conditions(ctx context.Context, f inbox.Filter) (where []string, args []any, err error) {
+	if err := engine.CheckStatus(f); err != nil {
+		return nil, nil, err
+	}
 	where = []string{"true"}
 	add := func(condition string, arg any) {
 		where = append(where, condition)
@@ -109,9 +109,6 @@ func (b *Inbox) conditions(ctx context.Context, f inbox.Filter) (where []string,
 		add("id < ?", f.Before)
 	}
 	if f.Status != "" {
-		if !slices.Contains(inbox.Statuses(), f.Status) {
-			return nil, nil, fmt.Errorf("%w: status %.20q is none", inbox.ErrSelection, f.Status)
-		}
 		where = append(where, "status = '"+string(f.Status)+"'")
 		if f.Status != inbox.Done {
 			where = append(where, "status <> 'done'")
@@ -134,11 +131,8 @@ func (b *Inbox) conditions(ctx context.Context, f inbox.Filter) (where []string,
 	return where, args, nil
 }
 
-// step is how many deliveries are looked at in one go where a filter selects any number.
-const step = 200
-
 // ascend calls each with what f selects, in steps, oldest first. Before and Limit do not count.
-func (b *Inbox) ascend(ctx context.Context, f inbox.Filter, columns string, scan func(*sql.Rows) (row, error), each func([]row) error) error {
+func (b *Inbox) ascend(ctx context.Context, f inbox.Filter, columns string, scan scanner, each func([]engine.Row) error) error {
 	f.Before, f.Limit = 0, 0
 	where, args, err := b.conditions(ctx, f)
 	if err != nil {
@@ -149,7 +143,7 @@ func (b *Inbox) ascend(ctx context.Context, f inbox.Filter, columns string, scan
 	where, args = slices.Concat(where, lane, event), slices.Concat(args, values, ids)
 	query := "SELECT " + columns + " FROM inbox_deliveries WHERE id > ? AND " + strings.Join(where, " AND ") + " ORDER BY id LIMIT ?" //nolint:gosec // conditions of this file; values are bound
 	for last := int64(0); ; {
-		rows, err := b.db.QueryContext(ctx, query, append(append([]any{last}, args...), step)...)
+		rows, err := b.db.QueryContext(ctx, query, append(append([]any{last}, args...), engine.Step)...)
 		if err != nil {
 			return err
 		}

@@ -18,8 +18,9 @@ type Inbox struct {
 	config inbox.Config
 	routes engine.Routes[*sql.Tx]
 	turns  turns
-	queue  queue
+	queue  engine.Queue[*op]
 	lanes  engine.Lanes
+	work   engine.Work[*sql.Tx]
 
 	writer   *session // used by the writer's goroutine alone, and nil while it has none
 	handling *session // used by whoever has the turn to write, and nil while there is none
@@ -50,8 +51,9 @@ func Open(db *sql.DB, c inbox.Config) (*Inbox, error) {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	b := &Inbox{db: db, config: c, stop: stop}
-	b.queue.init(c)
+	b.queue.Init(c)
 	b.lanes.Init(c)
+	b.work = engine.Work[*sql.Tx]{Config: c, Routes: &b.routes, Effect: b.effect, Fail: b.fail}
 	b.writer, err = newSession(ctx, db)
 	if err == nil {
 		if err = migrate(ctx, b.writer.conn); err != nil {
@@ -68,7 +70,7 @@ func Open(db *sql.DB, c inbox.Config) (*Inbox, error) {
 
 // Close ends the writer after it has stored what waits. It returns when nothing uses the database any more. End Run first.
 func (b *Inbox) Close() error {
-	b.queue.close()
+	b.queue.Close()
 	b.stopped.Wait()
 	b.stop()
 	b.turns.take(false)

@@ -2,9 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"slices"
 	"time"
 
 	"github.com/gatehouse-go/gatehouse/webhook/inbox"
@@ -13,100 +10,46 @@ import (
 
 // Replay implements [inbox.Operator].
 func (b *Inbox) Replay(ctx context.Context, s inbox.Selection, why inbox.Reason) (int64, error) {
-	return b.decide(ctx, s, why, decision{
-		from: []inbox.Status{inbox.Done, inbox.Ignored, inbox.Dead, inbox.Discarded}, to: inbox.Pending, result: inbox.Replayed, needsBody: true,
-	})
+	return b.decide(ctx, s, why, engine.Replay())
 }
 
 // Discard implements [inbox.Operator].
 func (b *Inbox) Discard(ctx context.Context, s inbox.Selection, why inbox.Reason) (int64, error) {
-	return b.decide(ctx, s, why, decision{
-		from: []inbox.Status{inbox.Pending, inbox.Waiting, inbox.Dead, inbox.Ignored}, to: inbox.Discarded, result: inbox.GivenUp,
-	})
+	return b.decide(ctx, s, why, engine.Discard())
 }
 
-// decision is what an operator does to a delivery.
-type decision struct {
-	from      []inbox.Status
-	to        inbox.Status
-	result    inbox.Result
-	needsBody bool
+func (b *Inbox) decide(ctx context.Context, s inbox.Selection, why inbox.Reason, k engine.Decision) (changed int64, err error) {
+	ascend := func(f inbox.Filter, each func([]engine.Row) error) error {
+		return b.ascend(ctx, f, briefDelivery, scanBrief, each)
+	}
+	return k.Make(s, why, ascend, func(ids []int64, named bool) (int64, error) { return b.decideStep(ctx, ids, why, k, named) })
 }
 
-// check says why the decision cannot be made about d.
-func (k decision) check(d row) error {
-	switch {
-	case !slices.Contains(k.from, d.Status):
-		return fmt.Errorf("%w: delivery %d is %s", inbox.ErrStatus, d.ID, d.Status)
-	case k.needsBody && d.Purged:
-		return fmt.Errorf("%w: delivery %d", inbox.ErrPurged, d.ID)
-	}
-	return nil
-}
-
-func (b *Inbox) decide(ctx context.Context, s inbox.Selection, why inbox.Reason, k decision) (changed int64, err error) {
-	if err := errors.Join(s.Check(), why.Check()); err != nil {
-		return 0, err
-	}
-	if len(s.IDs) > 0 {
-		for ids := range slices.Chunk(slices.Compact(slices.Sorted(slices.Values(s.IDs))), step) {
-			n, err := b.decideStep(ctx, ids, why, k, true)
-			changed += n
-			if err != nil {
-				return changed, err
-			}
-		}
-		return changed, nil
-	}
-	err = b.ascend(ctx, s.Filter, briefDelivery, scanBrief, func(rows []row) error {
-		var ids []int64
-		for _, r := range rows {
-			if k.check(r) == nil {
-				ids = append(ids, r.ID)
-			}
-		}
-		n, err := b.decideStep(ctx, ids, why, k, false)
-		changed += n
-		return err
-	})
-	return changed, err
-}
-
-// decideStep decides about a few deliveries in one commit: all of them where named is true, else those that still allow it.
-func (b *Inbox) decideStep(ctx context.Context, ids []int64, why inbox.Reason, k decision, named bool) (changed int64, err error) {
-	if len(ids) == 0 {
-		return 0, nil
-	}
+// decideStep decides about a few deliveries in one commit.
+func (b *Inbox) decideStep(ctx context.Context, ids []int64, why inbox.Reason, k engine.Decision, named bool) (changed int64, err error) {
 	woken := map[engine.Lane]bool{}
 	var refused error
 	err = b.do(ctx, func(ctx context.Context, s *session, t tally) error {
-		changed, refused = 0, nil
-		deliveries := make([]row, 0, len(ids))
+		changed = 0
+		found := map[int64]engine.Row{}
 		for _, id := range ids {
 			rows, err := s.query(ctx, "SELECT "+briefDelivery+" FROM inbox_deliveries WHERE id = ?", id)
 			if err != nil {
 				return err
 			}
-			found, err := scanAll(rows, scanBrief)
+			all, err := scanAll(rows, scanBrief)
 			if err != nil {
 				return err
 			}
-			why := inbox.ErrNotFound
-			if len(found) == 1 {
-				why = k.check(found[0])
+			for _, d := range all {
+				found[d.ID] = d
 			}
-			if why != nil {
-				refused = errors.Join(refused, why)
-				continue
-			}
-			deliveries = append(deliveries, found[0])
 		}
-		if named && refused != nil {
-			return nil //nolint:nilerr // all or none: refused is the caller's, the transaction is well
-		}
+		var chosen []engine.Row
+		chosen, refused = k.Choose(ids, found, named) // which is the caller's: the transaction is well
 		now := time.Now()
-		for _, d := range deliveries {
-			if err := b.decideOne(ctx, s, t, d, now, why, k, woken); err != nil {
+		for _, d := range chosen {
+			if err := decideOne(ctx, s, t, d, now, why, k, woken); err != nil {
 				return err
 			}
 			changed++
@@ -119,32 +62,24 @@ func (b *Inbox) decideStep(ctx context.Context, ids []int64, why inbox.Reason, k
 	for l := range woken {
 		b.lanes.Wake(l)
 	}
-	if named {
-		return changed, refused
-	}
-	return changed, nil
+	return changed, refused
 }
 
-func (b *Inbox) decideOne(ctx context.Context, s *session, t tally, d row, now time.Time, why inbox.Reason, k decision, woken map[engine.Lane]bool) error {
-	ended := now
-	if k.to == inbox.Pending {
-		ended = time.Time{}
-	}
-	endedMillis := int64(0)
-	if !ended.IsZero() {
-		endedMillis = millis(ended)
+func decideOne(ctx context.Context, s *session, t tally, d engine.Row, now time.Time, why inbox.Reason, k engine.Decision, woken map[engine.Lane]bool) error {
+	ended := int64(0)
+	if k.To != inbox.Pending {
+		ended = millis(now)
 	}
 	if _, err := s.exec(ctx, "UPDATE inbox_deliveries SET status = ?, tries = 0, due_at = ?, ended_at = ? WHERE id = ?",
-		string(k.to), millis(now), endedMillis, d.ID); err != nil {
+		string(k.To), millis(now), ended, d.ID); err != nil {
 		return err
 	}
-	own := engine.Lane{Provider: d.Event.Provider, Type: d.Event.Type}
-	t.move(own, d.Status, k.to)
-	if err := (attempt{at: now, result: k.result, error: why.Why, by: why.By}).write(ctx, s, d.ID); err != nil {
+	t.Move(d.Lane(), d.Status, k.To)
+	if err := remember(ctx, s, d.ID, inbox.Attempt{At: now, Result: k.Result, Error: why.Why, By: why.By}); err != nil {
 		return err
 	}
-	if k.to == inbox.Pending {
-		woken[own] = true
+	if k.To == inbox.Pending {
+		woken[d.Lane()] = true
 		return nil
 	}
 	next, wake, err := promote(ctx, s, t, d.OrderKey, now)

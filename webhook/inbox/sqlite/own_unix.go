@@ -9,6 +9,8 @@ import (
 	"os"
 	"syscall"
 	"time"
+
+	"github.com/gatehouse-go/gatehouse/webhook/inbox/engine"
 )
 
 // ownPoll is how often a process that waits for its turn tries again.
@@ -35,7 +37,7 @@ func (b *Inbox) own(ctx context.Context) (release func(), err error) {
 		if !waited {
 			b.config.Logger.InfoContext(ctx, "inbox waits: another process handles this ledger", "lock", f.Name())
 		}
-		if !sleep(ctx, ownPoll) {
+		if !engine.Sleep(ctx, ownPoll) {
 			return nil, errors.Join(ctx.Err(), f.Close())
 		}
 	}

@@ -9,42 +9,23 @@ import (
 	"github.com/gatehouse-go/gatehouse/webhook/inbox/engine"
 )
 
-const (
-	retainEvery = time.Minute
-	retainStep  = 100 // rows a commit: deleting many at once would make providers wait
-)
+// retainStep is how many rows are removed in one commit: removing many at once would make providers wait.
+const retainStep = 100
 
-// retain removes bodies and, later, whole deliveries when their time is over, until ctx ends.
-func (b *Inbox) retain(ctx context.Context) {
-	for {
-		now := time.Now()
-		for b.purge(ctx, now) {
+// purge does one small step of removing what is past its time, bodies first, and reports whether there may be more to do.
+func (b *Inbox) purge(ctx context.Context) (more bool, err error) {
+	now := time.Now()
+	err = b.do(ctx, func(ctx context.Context, s *session, t tally) error {
+		n, err := purgeBodies(ctx, s, now.Add(-b.config.KeepBodies))
+		if err == nil && n == 0 {
+			n, err = purgeKeys(ctx, s, t, now.Add(-b.config.KeepKeys))
 		}
-		if !sleep(ctx, retainEvery) {
-			return
-		}
-	}
-}
-
-// purge does one small step and reports whether there may be more to do.
-func (b *Inbox) purge(ctx context.Context, now time.Time) (more bool) {
-	var bodies, keys int64
-	err := b.do(ctx, func(ctx context.Context, s *session, t tally) (err error) {
-		if bodies, err = purgeBodies(ctx, s, now.Add(-b.config.KeepBodies)); err != nil || bodies > 0 {
-			return err
-		}
-		if keys, err = purgeKeys(ctx, s, t, now.Add(-b.config.KeepKeys)); err != nil || keys > 0 {
+		if more = n > 0; err != nil || more {
 			return err
 		}
 		return purgeMinutes(ctx, s, now)
 	})
-	if err != nil {
-		if ctx.Err() == nil {
-			b.config.Logger.ErrorContext(ctx, "inbox cannot remove what is past its time", "error", err)
-		}
-		return false
-	}
-	return bodies+keys > 0
+	return more, err
 }
 
 func purgeBodies(ctx context.Context, s *session, before time.Time) (int64, error) {
@@ -75,7 +56,7 @@ func purgeKeys(ctx context.Context, s *session, t tally, before time.Time) (int6
 		return 0, err
 	}
 	for _, g := range removed {
-		t.add(g.Lane, g.status, -1)
+		t.Add(g.Lane, g.status, -1)
 		if _, err := s.exec(ctx, "DELETE FROM inbox_attempts WHERE delivery_id = ?", g.id); err != nil {
 			return 0, err
 		}

@@ -8,63 +8,36 @@ import (
 	"github.com/gatehouse-go/gatehouse/webhook/inbox/engine"
 )
 
-// duplicated counts repeats among the counters, beside the statuses.
-const duplicated = "duplicated"
-
-// tally collects changes of the counters, to be written once a transaction. Copies share what they count.
+// tally collects changes of the counters, to be written once a transaction, with the times of what was stored.
 type tally struct {
-	counters map[tallyKey]int64
-	minute   *inbox.Minute // Start does not count: it is the minute of the write
-	slots    slots
+	*engine.Tally
+	slots slots
 }
 
-func newTally() tally { return tally{map[tallyKey]int64{}, &inbox.Minute{}, slots{}} }
-
-type tallyKey struct {
-	engine.Lane
-	status string
-}
-
-func (t tally) add(l engine.Lane, status inbox.Status, n int64) {
-	t.counters[tallyKey{l, string(status)}] += n
-}
-
-// move notes that one delivery changed its status.
-func (t tally) move(l engine.Lane, from, to inbox.Status) {
-	t.add(l, from, -1)
-	t.add(l, to, 1)
-}
+func newTally() tally { return tally{engine.NewTally(), slots{}} }
 
 // write adds the changes to the counters.
 func (t tally) write(ctx context.Context, s *session) error {
-	for key, n := range t.counters {
+	for key, n := range t.Counts {
 		if n == 0 {
 			continue
 		}
 		if _, err := s.exec(ctx, `INSERT INTO inbox_counters (provider, type, status, n) VALUES (?, ?, ?, ?)
-			ON CONFLICT (provider, type, status) DO UPDATE SET n = n + excluded.n`, key.Provider, key.Type, key.status, n); err != nil {
+			ON CONFLICT (provider, type, status) DO UPDATE SET n = n + excluded.n`, key.Provider, key.Type, string(key.Status), n); err != nil {
 			return err
 		}
 	}
 	if err := t.slots.write(ctx, s); err != nil {
 		return err
 	}
-	return writeMinute(ctx, s, time.Now(), *t.minute)
+	return writeMinute(ctx, s, time.Now(), t.Minute)
 }
 
-// attempt is a row to be added to a delivery's history.
-type attempt struct {
-	number           int
-	at               time.Time
-	took             time.Duration
-	result           inbox.Result
-	error, stack, by string
-}
-
-func (a attempt) write(ctx context.Context, s *session, id int64) error {
+// remember adds an attempt, or a decision, to a delivery's history.
+func remember(ctx context.Context, s *session, id int64, a inbox.Attempt) error {
 	_, err := s.exec(ctx, `INSERT INTO inbox_attempts (delivery_id, seq, number, at, took, result, error, stack, by)
 		SELECT ?1, coalesce(max(seq), 0) + 1, ?2, ?3, ?4, ?5, ?6, ?7, ?8 FROM inbox_attempts WHERE delivery_id = ?1`,
-		id, a.number, millis(a.at), a.took.Microseconds(), string(a.result), a.error, a.stack, a.by)
+		id, a.Number, millis(a.At), a.Took.Microseconds(), string(a.Result), a.Error, a.Stack, a.By)
 	return err
 }
 
@@ -87,7 +60,7 @@ func promote(ctx context.Context, s *session, t tally, orderKey string, now time
 			return engine.Lane{}, false, err
 		}
 		found = true
-		t.move(l, inbox.Waiting, inbox.Pending)
+		t.Move(l, inbox.Waiting, inbox.Pending)
 	}
 	return l, found, rows.Err()
 }

@@ -14,11 +14,8 @@ const (
 	wholeDelivery = briefDelivery + ", meta, body"
 )
 
-// A row is a delivery with what only the engine needs.
-type row struct {
-	*inbox.Delivery
-	tries int // since the last replay
-}
+// scanner reads one delivery.
+type scanner = func(*sql.Rows) (engine.Row, error)
 
 // scanAll reads and closes rows.
 func scanAll[T any](rows *sql.Rows, scan func(*sql.Rows) (T, error)) ([]T, error) {
@@ -34,35 +31,36 @@ func scanAll[T any](rows *sql.Rows, scan func(*sql.Rows) (T, error)) ([]T, error
 	return all, errors.Join(rows.Err(), rows.Close())
 }
 
-func scanBrief(rows *sql.Rows) (row, error) { return scan(rows) }
+func scanBrief(rows *sql.Rows) (engine.Row, error) { return scan(rows) }
 
 // scanWhole reads a delivery with header and body.
-func scanWhole(rows *sql.Rows) (row, error) {
+func scanWhole(rows *sql.Rows) (engine.Row, error) {
 	var encoded, body []byte
 	r, err := scan(rows, &encoded, &body)
 	if err != nil || r.Purged {
 		return r, err
 	}
 	if err := engine.DecodeRequest(encoded, &r.Event); err != nil {
-		return row{}, err
+		return engine.Row{}, err
 	}
 	r.Event.Body = body
 	return r, nil
 }
 
-func scan(rows *sql.Rows, more ...any) (row, error) {
+func scan(rows *sql.Rows, more ...any) (engine.Row, error) {
 	d := &inbox.Delivery{}
-	r := row{Delivery: d}
+	r := engine.Row{Delivery: d}
 	var key []byte
 	var accepted, due, ended int64
 	err := rows.Scan(append([]any{
-		&d.ID, &key, &d.Event.Provider, &d.Event.Type, &d.Event.ID, &d.OrderKey, &d.Status, &d.Attempts, &r.tries, &d.Duplicates,
+		&d.ID, &key, &d.Event.Provider, &d.Event.Type, &d.Event.ID, &d.OrderKey, &d.Status, &d.Attempts, &r.Tries, &d.Duplicates,
 		&accepted, &due, &ended, &d.Error, &d.Purged,
 	}, more...)...)
 	if err != nil {
-		return row{}, err
+		return engine.Row{}, err
 	}
 	copy(d.Event.Key[:], key)
 	d.AcceptedAt, d.DueAt, d.EndedAt = fromMillis(accepted), fromMillis(due), fromMillis(ended)
+	r.Since = fromMillis(max(accepted, due))
 	return r, nil
 }

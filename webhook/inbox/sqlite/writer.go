@@ -3,126 +3,27 @@ package sqlite
 import (
 	"context"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/gatehouse-go/gatehouse/webhook"
-	"github.com/gatehouse-go/gatehouse/webhook/inbox"
-)
-
-// Bounds of one commit. A larger group costs a provider more waiting than it saves.
-const (
-	groupOps   = 512
-	groupBytes = 8 << 20
 )
 
 // An op is one write that waits for the next commit. Its func may run more than once: when the commit of its group fails, each op of
 // the group is tried alone.
 type op struct {
 	do    func(ctx context.Context, s *session, t tally) error
-	size  int64
 	stale func() bool // the caller has gone; nil means it has not
 	done  chan error
-}
-
-// queue holds the ops that wait, within bounds for those that come from outside.
-type queue struct {
-	maxOps   int
-	maxBytes int64
-
-	mu     sync.Mutex
-	ops    []*op
-	events int   // ops that count against maxOps
-	bytes  int64 // of them
-	closed bool
-	wake   chan struct{} // has a token when ops is not empty, or closed
-}
-
-func (q *queue) init(c inbox.Config) {
-	q.maxOps, q.maxBytes, q.wake = c.MaxQueue, c.MaxQueueBytes, make(chan struct{}, 1)
-}
-
-// add puts o in line. bounded refuses when the line is full: what comes from outside must not fill memory, while what the
-// inbox itself has to write is bounded by its workers.
-func (q *queue) add(o *op, bounded bool) error {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	switch {
-	case q.closed:
-		return inbox.ErrClosed
-	case bounded && (q.events >= q.maxOps || q.bytes+o.size > q.maxBytes):
-		return inbox.ErrQueueFull
-	case bounded:
-		q.events++
-		q.bytes += o.size
-	}
-	q.ops = append(q.ops, o)
-	q.signal()
-	return nil
-}
-
-func (q *queue) signal() {
-	select {
-	case q.wake <- struct{}{}:
-	default:
-	}
-}
-
-// take returns the next group in line, and whether the queue is closed. It waits for one.
-func (q *queue) take() (group []*op, closed bool) {
-	for {
-		<-q.wake
-		q.mu.Lock()
-		group, closed = q.group(), q.closed
-		if len(q.ops) > 0 || closed {
-			q.signal()
-		}
-		q.mu.Unlock()
-		if len(group) > 0 || closed {
-			return group, closed
-		}
-	}
-}
-
-func (q *queue) group() []*op {
-	n, bytes := 0, int64(0)
-	for n < len(q.ops) && n < groupOps && (n == 0 || bytes+q.ops[n].size <= groupBytes) {
-		bytes += q.ops[n].size
-		n++
-	}
-	group := q.ops[:n:n]
-	q.ops = q.ops[n:]
-	for _, o := range group {
-		if o.size > 0 {
-			q.events--
-			q.bytes -= o.size
-		}
-	}
-	return group
-}
-
-func (q *queue) len() int {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.events
-}
-
-func (q *queue) close() {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.closed = true
-	q.signal()
 }
 
 // write is the writer's goroutine: it commits group after group until the queue is closed and empty.
 func (b *Inbox) write(ctx context.Context) {
 	for {
-		group, closed := b.queue.take()
-		if len(group) > 0 {
-			b.commitGroup(ctx, group)
-		} else if closed {
+		group := b.queue.Take()
+		if len(group) == 0 {
 			return
 		}
+		b.commitGroup(ctx, group)
 	}
 }
 
@@ -187,7 +88,7 @@ func (b *Inbox) commit(ctx context.Context, ops []*op) (err error) {
 // do has f written in the next commit and waits for it. When ctx ends first the write may still happen.
 func (b *Inbox) do(ctx context.Context, f func(ctx context.Context, s *session, t tally) error) error {
 	o := &op{do: f, done: make(chan error, 1)}
-	if err := b.queue.add(o, false); err != nil {
+	if err := b.queue.Add(o, 0); err != nil {
 		return err
 	}
 	select {

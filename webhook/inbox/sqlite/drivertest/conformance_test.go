@@ -25,18 +25,47 @@ var drivers = map[string]func(path string) string{
 }
 
 func TestConformance(t *testing.T) {
-	for name, dsn := range drivers {
+	for name := range drivers {
 		t.Run(name, func(t *testing.T) {
-			inboxtest.Run(t, inboxtest.Engine[*sql.Tx]{New: func(t *testing.T) inboxtest.Ledger[*sql.Tx] {
-				t.Helper()
-				return newLedger(t, name, dsn(filepath.Join(t.TempDir(), "ledger.db")))
-			}})
+			inboxtest.Run(t, inboxtest.Engine[*sql.Tx]{
+				New: func(t *testing.T) inboxtest.Ledger[*sql.Tx] {
+					t.Helper()
+					return at(t, name, filepath.Join(t.TempDir(), "ledger.db"))
+				},
+				Address: func(l inboxtest.Ledger[*sql.Tx]) string { return fileOf(t, l.(*ledger).db) },
+				At: func(t *testing.T, address string) inboxtest.Ledger[*sql.Tx] {
+					t.Helper()
+					return at(t, name, address)
+				},
+				Block: func(t *testing.T, l inboxtest.Ledger[*sql.Tx]) func() {
+					t.Helper()
+					return lock(t, l.(*ledger).db)
+				},
+				Faulty: func(t *testing.T, f *inboxtest.Faults) inboxtest.Ledger[*sql.Tx] {
+					t.Helper()
+					return newFaultyLedger(t, name, f)
+				},
+			})
 		})
 	}
 }
 
 // ledger is a database file with a table for the effects.
 type ledger struct{ db *sql.DB }
+
+func at(t *testing.T, driver, path string) *ledger {
+	t.Helper()
+	return newLedger(t, driver, drivers[driver](path))
+}
+
+// fileOf returns the file of a database.
+func fileOf(t *testing.T, db *sql.DB) (file string) {
+	t.Helper()
+	if err := db.QueryRowContext(t.Context(), "SELECT file FROM pragma_database_list WHERE name = 'main'").Scan(&file); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
 
 func newLedger(t *testing.T, driver, dsn string) *ledger {
 	t.Helper()
@@ -91,4 +120,22 @@ func (l *ledger) Credits(t *testing.T) map[string]int {
 		t.Fatal(err)
 	}
 	return credits
+}
+
+// lock keeps everybody else from writing until unlock.
+func lock(t *testing.T, db *sql.DB) (unlock func()) {
+	t.Helper()
+	conn, err := db.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := conn.ExecContext(t.Context(), "BEGIN IMMEDIATE"); err != nil {
+		t.Fatal(err)
+	}
+	return func() {
+		if _, err := conn.ExecContext(t.Context(), "ROLLBACK"); err != nil {
+			t.Error(err)
+		}
+		_ = conn.Close()
+	}
 }

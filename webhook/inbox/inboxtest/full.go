@@ -1,0 +1,136 @@
+package inboxtest
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse/webhook"
+	"github.com/gatehouse-go/gatehouse/webhook/inbox"
+)
+
+// fullQueue looks at the bounds of what waits while the ledger does not take anything.
+func fullQueue[T any](t *testing.T, e Engine[T]) {
+	t.Helper()
+	if e.Block == nil {
+		t.Skip("the engine does not say how its ledger is kept from storing")
+	}
+	for _, row := range []struct {
+		name   string
+		bound  func(c *inbox.Config)
+		events int // that fill the queue
+		bytes  int // of each
+	}{
+		{"by count", func(c *inbox.Config) { c.MaxQueue = 4 }, 4, 1},
+		{"by bytes", func(c *inbox.Config) { c.MaxQueueBytes = 100_000 }, 1, 40_000},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			l := e.New(t)
+			c := quick()
+			row.bound(&c)
+			box := open(t, l, c)
+			unblock := e.Block(t, l)
+			var wait sync.WaitGroup
+			var mu sync.Mutex
+			full, stored := 0, 0
+			offer := func(i int) {
+				wait.Go(func() {
+					event := Event("p", "t", strconv.Itoa(i))
+					event.Body = make([]byte, row.bytes)
+					_, err := box.Accept(t.Context(), event)
+					mu.Lock()
+					defer mu.Unlock()
+					switch {
+					case errors.Is(err, inbox.ErrQueueFull):
+						full++
+					case err == nil:
+						stored++
+					default:
+						t.Errorf("Accept: %v", err)
+					}
+				})
+			}
+			// The writer takes a first group out of the queue and waits with it; what comes after fills the queue.
+			queued := func() int {
+				stats, err := box.Stats(t.Context())
+				must(t, err)
+				mu.Lock()
+				defer mu.Unlock()
+				if full == 0 {
+					return 0
+				}
+				return stats.Queued
+			}
+			for i := 0; i < 1000 && queued() < row.events; i++ {
+				offer(i)
+				time.Sleep(time.Millisecond)
+			}
+			if row.events == c.MaxQueue {
+				if err := box.Health(t.Context()); !errors.Is(err, webhook.ErrUnavailable) {
+					t.Errorf("Health of a full queue: %v", err)
+				}
+			}
+			unblock()
+			wait.Wait()
+			if full == 0 || stored == 0 {
+				t.Errorf("%d refused, %d stored", full, stored)
+			}
+			accept(t, box, Event("p", "t", "after"))
+			must(t, box.Health(t.Context()))
+			if stats, err := box.Stats(t.Context()); err != nil || stats.Total(inbox.Pending) != int64(stored)+1 || stats.Queued != 0 {
+				t.Errorf("%d stored, %+v, %v", stored, stats, err)
+			}
+		})
+	}
+}
+
+// callerGone has callers go before their events are stored: nothing is left half, and the provider may send again.
+func callerGone[T any](t *testing.T, e Engine[T]) {
+	t.Helper()
+	if e.Block == nil {
+		t.Skip("the engine does not say how its ledger is kept from storing")
+	}
+	l := e.New(t)
+	box := open(t, l, quick())
+	unblock := e.Block(t, l)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	for i := range 3 { // the first may be with the writer, the others still wait
+		if _, err := box.Accept(ctx, Event("p", "t", strconv.Itoa(i))); !errors.Is(err, webhook.ErrUnavailable) || !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Accept %d: %v", i, err)
+		}
+	}
+	unblock()
+	accept(t, box, Event("p", "t", "2")) // which no writer had begun to store
+	for i := range 3 {
+		if _, err := box.Accept(t.Context(), Event("p", "t", strconv.Itoa(i))); err != nil {
+			t.Errorf("event %d comes again: %v", i, err)
+		}
+	}
+	if stats, err := box.Stats(t.Context()); err != nil || stats.Total(inbox.Pending) != 3 {
+		t.Errorf("%+v, %v", stats, err)
+	}
+	Honest(t, box)
+}
+
+// runsTwice calls Run while it is under way.
+func runsTwice[T any](t *testing.T, e Engine[T]) {
+	t.Helper()
+	box := open(t, e.New(t), quick())
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	done := make(chan error, 2)
+	for range 2 {
+		go func() { done <- box.Run(ctx) }()
+	}
+	if err := <-done; err == nil { // one ends at once, the other with ctx
+		t.Error("two at once")
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
