@@ -15,6 +15,7 @@ const absent = -1
 type directives struct {
 	noStore, noCache, private, public bool
 	mustRevalidate                    bool // or proxy-revalidate
+	sharesAuthorized                  bool // must-revalidate, of the two, also lets a response to Authorization be stored
 	mustUnderstand                    bool
 	maxAge, sharedMaxAge              int64
 	staleWhileRevalidate              int64
@@ -46,7 +47,9 @@ func (d *directives) set(name, value string) {
 		d.fields(value, &d.private)
 	case "public":
 		d.public = true
-	case "must-revalidate", "proxy-revalidate":
+	case "must-revalidate":
+		d.mustRevalidate, d.sharesAuthorized = true, true
+	case "proxy-revalidate":
 		d.mustRevalidate = true
 	case "must-understand":
 		d.mustUnderstand = true

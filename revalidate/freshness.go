@@ -70,7 +70,7 @@ func (c *responses) storable(r *http.Request, status int, h http.Header, d *dire
 		return false
 	case !hasLife && !d.public && !d.noCache:
 		return false
-	case len(r.Header["Authorization"]) > 0 && !d.public && !d.mustRevalidate && d.sharedMaxAge == absent:
+	case len(r.Header["Authorization"]) > 0 && !d.public && !d.sharesAuthorized && d.sharedMaxAge == absent:
 		return false // RFC 9111, section 3.5
 	case len(h["Set-Cookie"]) > 0 && !c.storeSetCookie:
 		return false
@@ -115,14 +115,27 @@ func parseTargeted(lines []string) (directives, bool) {
 		switch m.value.kind {
 		case sfInteger:
 			d.setSeconds(m.key, min(m.value.num, maxDelta))
+			d.restrict(m.key)
 		case sfTrue:
 			d.set(m.key, "")
 		case sfString:
 			d.set(m.key, m.value.text)
-		case sfFalse, sfOther:
+		case sfFalse:
+		case sfOther:
+			d.restrict(m.key)
 		}
 	}
 	return d, true
+}
+
+// restrict takes a directive with a value that it should not have for what it is without: what was meant to forbid must not allow.
+func (d *directives) restrict(name string) {
+	switch name {
+	case "no-store", "no-cache", "private", "proxy-revalidate":
+		d.set(name, "")
+	case "must-revalidate":
+		d.mustRevalidate = true
+	}
 }
 
 func (d *directives) setSeconds(name string, n int64) {

@@ -82,7 +82,7 @@ type generations struct {
 	floor atomic.Int64 // entries of an older generation are dead: PurgeAll, and marks that were let go
 
 	local   bool         // no entry was made in another process, so generations need not agree with its clock
-	longest atomic.Int64 // longest life ever given to an entry, in nanoseconds: older marks concern nobody
+	longest atomic.Int64 // longest life that an entry can have, in nanoseconds: older marks concern nobody
 
 	mu       sync.RWMutex
 	tags     map[string]*mark
@@ -102,11 +102,15 @@ type rule struct {
 const smallestPrune = 1024
 
 func newGenerations(maxMarks int, local bool) *generations {
-	return &generations{
+	g := &generations{
 		local: local,
 		tags:  make(map[string]*mark), paths: make(map[string]*mark), prefixes: make(map[string]*mark),
 		patterns: make(map[string]*rule), pruneAt: min(smallestPrune, maxMarks), maxMarks: maxMarks,
 	}
+	if !local { // what another process has stored, or will, may have any life
+		g.longest.Store(2 * int64(Forever))
+	}
+	return g
 }
 
 // judge says what the invalidations until now mean for e.

@@ -204,6 +204,22 @@ func TestMarksAreLetGo(t *testing.T) {
 			}
 		})
 	})
+	t.Run("none that an entry of another process could be older than", func(t *testing.T) {
+		far := &wire{bytes: make(map[string][]byte)}
+		other := newCache(t, revalidate.Config{Store: far})
+		here := newCache(t, revalidate.Config{Store: far})
+		o := revalidate.Options{Tags: []string{"a"}}
+		if err := revalidate.Set(ctx, other, "key", o, 1); err != nil {
+			t.Fatal(err)
+		}
+		_ = here.ExpireTag(ctx, "a")
+		for i := range 5000 {
+			_ = here.ExpireTag(ctx, fmt.Sprint("tag", i))
+		}
+		if v, _ := revalidate.Get(ctx, here, "key", o, func(context.Context) (int, error) { return 2, nil }); v != 2 {
+			t.Error("an expired entry came back when its mark was let go")
+		}
+	})
 	t.Run("the older half beyond the bound, and the entries of that time with them", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			cache := newCache(t, revalidate.Config{MaxMarks: 100})

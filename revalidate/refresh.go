@@ -70,7 +70,7 @@ func (r *refresher) leave(key string, failed bool) {
 	}
 	p := r.pauses[key]
 	p.wait = min(max(2*p.wait, shortestPause), longestPause)
-	jittered := p.wait - rand.N(p.wait/4) //nolint:gosec // spreads load, guards nothing
-	p.until = now + int64(max(jittered, shortestPause))
+	from, to := max(p.wait-p.wait/4, shortestPause), min(p.wait+p.wait/4, longestPause)
+	p.until = now + int64(from+rand.N(to-from)) //nolint:gosec // spreads load, guards nothing
 	r.pauses[key] = p
 }
