@@ -151,7 +151,7 @@ func (h *wrapped) headUpdate(r *http.Request, status int, header http.Header) {
 	if h.cache.generations.judge(e, now) != valid || !p.store {
 		return
 	}
-	fresh := newResponse(&h.responses.strip, status, update, v.body, p, now)
+	fresh := newResponse(h.responses.hidden, status, update, v.body, p, now)
 	updated := fresh.entry(primary, e.tags, e.path, e.stamp, h.responses.disconnected)
 	h.cache.save(ctx, or(variant, primary), updated)
 }

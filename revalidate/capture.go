@@ -25,6 +25,7 @@ type capture struct {
 	asks    bool   // the request carries the validators of prior
 	fields  http.Header
 	started bool
+	broken  bool // the body is not what the header says
 }
 
 func (w *capture) Header() http.Header { return w.fields }
@@ -59,7 +60,7 @@ func (w *capture) WriteHeader(status int) {
 	x.status, x.header, x.policy, x.vary = status, header, p, names
 	if w.h.responses.emit != "" {
 		tags, _, _ := w.tags(header)
-		x.tags = publicTags(tags)
+		x.tags = w.h.responses.emitted(tags)
 	}
 	switch {
 	case w.prior != nil && w.asks && status == http.StatusNotModified, w.prior != nil && status >= 500 && standIn(w.prior, status, w.h.responses.disconnected, now):
@@ -145,7 +146,7 @@ func (w *capture) run(ctx context.Context, r *http.Request) {
 		x.mu.Lock()
 		x.trailer = w.trailer()
 		x.done, x.closed = true, true
-		failed := x.panicked != nil || x.status >= http.StatusInternalServerError
+		failed := (x.panicked != nil || w.broken || ctx.Err() != nil) && !x.dropped || x.status >= http.StatusInternalServerError
 		x.changed.Broadcast()
 		x.mu.Unlock()
 		if x.after != nil {
@@ -171,35 +172,58 @@ func (w *capture) end(ctx context.Context, panicked any) {
 	x.mu.Lock()
 	started, status, header, body, p, ph := w.started, x.status, x.header, x.body, x.policy, x.phase
 	x.mu.Unlock()
+	if ph == passing && x.alone && status < http.StatusInternalServerError && status != http.StatusNotModified {
+		w.drop(ctx)
+	}
 	switch {
 	case panicked != nil && !started:
 		if w.prior != nil && standIn(w.prior, http.StatusInternalServerError, 0, now) ||
 			w.prior != nil && aborts(panicked) && standIn(w.prior, http.StatusBadGateway, w.h.responses.disconnected, now) {
-			w.stand(w.prior, "fwd=stale; detail=ABORTED")
+			w.stand(w.prior, true, "fwd=stale; detail=ABORTED")
 			return
 		}
 		w.fail(panicked)
 	case panicked != nil:
 		if ph == waiting {
-			w.stand(w.prior, "fwd=stale; fwd-status="+strconv.Itoa(status))
+			w.stand(w.prior, true, "fwd=stale; fwd-status="+strconv.Itoa(status))
 			return
 		}
 		w.fail(panicked)
 	case ph == waiting && status == http.StatusNotModified:
 		w.validated(ctx, header, now)
 	case ph == waiting:
-		w.stand(w.prior, "fwd=stale; fwd-status="+strconv.Itoa(status))
+		w.stand(w.prior, true, "fwd=stale; fwd-status="+strconv.Itoa(status))
+	case ctx.Err() != nil && (ph == growing || ph == passing) && header["Content-Length"] == nil:
+		w.fail(http.ErrAbortHandler) // it was told to stop, so what it wrote may be a part
 	case ph == growing:
 		if !w.complete(header, body) {
 			c.log.LogAttrs(ctx, slog.LevelWarn, "response is shorter or longer than its Content-Length and is not stored", slog.String("path", w.r.URL.Path))
+			w.broken = true
 			return
 		}
 		tags, stamp, err := w.tags(header)
 		if err != nil {
 			c.log.LogAttrs(ctx, slog.LevelError, "response has a tag that breaks a rule and is not stored", slog.String("path", w.r.URL.Path), slog.Any("error", err))
+			w.drop(ctx)
 			return
 		}
-		w.store(ctx, newResponse(&w.h.responses.strip, status, header, fit(body), p, now), tags, stamp)
+		w.store(ctx, newResponse(w.h.responses.hidden, status, header, fit(body), p, now), tags, stamp)
+	}
+}
+
+// drop forgets the stored response that a refresh in the background has found to be out of date, where what took its place must not be stored: a
+// page that is gone or has become private is not served on until its window ends.
+func (w *capture) drop(ctx context.Context) {
+	x := w.x
+	x.saving.Lock()
+	defer x.saving.Unlock()
+	if !x.alone || x.gone {
+		return
+	}
+	x.dropped = true
+	if err := w.h.cache.store.Delete(ctx, or(x.variant, x.key)); err != nil {
+		w.h.cache.counters.storeErrors.Add(1)
+		w.h.cache.log.LogAttrs(ctx, slog.LevelWarn, "cache store did not delete an entry", slog.Any("error", err))
 	}
 }
 
@@ -247,11 +271,11 @@ func (w *capture) fail(v any) {
 	}
 }
 
-// stand makes a stored response the answer for everyone who waits.
-func (w *capture) stand(e *Entry, note string) {
+// stand makes a response that is complete the answer: for everyone who waits, or for the leader alone.
+func (w *capture) stand(e *Entry, forAll bool, note string) {
 	w.x.mu.Lock()
 	defer w.x.mu.Unlock()
-	w.x.phase, w.x.entry, w.x.note = standing, e, note
+	w.x.phase, w.x.entry, w.x.forAll, w.x.note = standing, e, forAll, note
 }
 
 // complete reports whether the body is as long as its header says.
@@ -270,7 +294,7 @@ func (w *capture) validated(ctx context.Context, update http.Header, now int64) 
 	prior := w.prior.value.(*response) //nolint:forcetypeassert // prior is always a response
 	if !prior.sameBody(update) {
 		_ = w.h.cache.remove(ctx, w.x.key)
-		w.stand(nil, "")
+		w.stand(nil, false, "")
 		return
 	}
 	header := prior.freshen(update)
@@ -278,7 +302,7 @@ func (w *capture) validated(ctx context.Context, update http.Header, now int64) 
 		delete(header, "Date") // it was validated now
 	}
 	p := w.h.responses.judge(w.r, prior.status, header, w.x.asked, now)
-	fresh := newResponse(&w.h.responses.strip, prior.status, header, prior.body, p, now)
+	fresh := newResponse(w.h.responses.hidden, prior.status, header, prior.body, p, now)
 	w.col.add(splitTags(publicTags(w.prior.tags))...) // a 304 need not repeat what the 200 said
 	tags, stamp, err := w.tags(header)
 	if err != nil {
@@ -291,7 +315,7 @@ func (w *capture) validated(ctx context.Context, update http.Header, now int64) 
 	} else {
 		_ = w.h.cache.remove(ctx, w.x.key)
 	}
-	w.stand(e, "fwd=stale; fwd-status=304")
+	w.stand(e, p.store, "fwd=stale; fwd-status=304") // a 304 may say that this is for one client alone
 }
 
 // tags returns what the handler, the data it read and its header say.
@@ -305,17 +329,24 @@ func (w *capture) tags(header http.Header) (string, int64, error) {
 			w.col.add(strings.FieldsFunc(line, fits)...)
 		}
 	}
+	groups, _ := parseStringList(header["Cache-Groups"]) // of a field that is no List there are none
+	for _, group := range groups {
+		if len(groups) > MaxTags || len(group) > MaxTagLength {
+			return "", 0, ErrGroups
+		}
+		if CheckTag(group) == nil { // else it has no name that ExpireTag could be given
+			w.col.add(group)
+		}
+	}
 	tags, stamp, err := w.col.result()
 	if err != nil {
 		return "", 0, err
 	}
-	if groups, ok := parseStringList(header["Cache-Groups"]); ok {
-		for _, group := range groups {
-			if tags != "" {
-				tags += " "
-			}
-			tags += groupTag(w.r, group)
+	for _, group := range groups {
+		if tags != "" {
+			tags += " "
 		}
+		tags += groupTag(w.r, group)
 	}
 	return tags, stamp, nil
 }

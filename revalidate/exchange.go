@@ -27,6 +27,7 @@ type exchange struct {
 	cancel   context.CancelFunc
 	saving   sync.Mutex // held while the result is stored
 	gone     bool       // guarded by saving: do not store
+	dropped  bool       // set by the handler's goroutine: what was stored is out of date
 
 	mu      sync.Mutex
 	changed sync.Cond // with mu
@@ -47,6 +48,7 @@ type exchange struct {
 	done     bool
 	panicked any
 	entry    *Entry // what was stored, or the entry that stands in
+	forAll   bool   // entry is for whoever waits, and not for the leader alone
 	note     string // why entry stands in
 }
 

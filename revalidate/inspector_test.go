@@ -101,15 +101,15 @@ func TestInspection(t *testing.T) {
 	}
 	want := []string{
 		`<b>posts</b> data 0 fresh [posts <i>] ""`,
-		`http://example.com/a%2Fb response 200 fresh [posts] ""`,
-		`http://example.com/page?a=1&b=2 response 200 fresh [posts] ""`,
+		`http://example.com/a%2Fb response 200 fresh [posts g] ""`,
+		`http://example.com/page?a=1&b=2 response 200 fresh [posts g] ""`,
 		`https://example.com/varies variants 0 fresh [] "Accept, X-A"`,
-		`https://example.com/varies response 200 fresh [posts] "text/html, -"`,
+		`https://example.com/varies response 200 fresh [posts g] "text/html, -"`,
 	}
 	if strings.Join(lines, "\n") != strings.Join(want, "\n") {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(lines, "\n"), strings.Join(want, "\n"))
 	}
-	if fmt.Sprint(got.Tags) != "[{posts 4} {<i> 1}]" || got.More || got.Metrics.Store.Entries != 5 {
+	if fmt.Sprint(got.Tags) != "[{posts 4} {g 3} {<i> 1}]" || got.More || got.Metrics.Store.Entries != 5 {
 		t.Errorf("%v, more %v, %+v", got.Tags, got.More, got.Metrics)
 	}
 	_ = cache.RevalidateTag(context.Background(), "<i>")

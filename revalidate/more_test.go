@@ -290,7 +290,7 @@ func TestCachesInsideCaches(t *testing.T) {
 	h := outer.Wrap(inside)
 	ask{}.do(h) // from the inner one
 	res := ask{}.do(h)
-	if got := res.Header.Get("Surrogate-Key"); got != "a" || calls.Load() != 1 {
+	if got := res.Header.Get("Surrogate-Key"); got != "a group" || calls.Load() != 1 {
 		t.Errorf("tags of the inner cache: %q after %d calls", got, calls.Load())
 	}
 	_ = outer.ExpireTag(context.Background(), "a")

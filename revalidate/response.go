@@ -50,9 +50,9 @@ func hopByHop(name string) bool {
 	return false
 }
 
-// newResponse makes a stored response of what a handler sent. It takes body over and copies header; the fields in strip are
+// newResponse makes a stored response of what a handler sent. It takes body over and copies header; the fields in hidden are
 // kept, for they may say how long it is fresh, but not sent.
-func newResponse(strip *[]string, status int, header http.Header, body []byte, p policy, now int64) *response {
+func newResponse(hidden []string, status int, header http.Header, body []byte, p policy, now int64) *response {
 	v := &response{status: status, body: body, policy: p, born: now - p.age}
 	skip := func(name string) bool {
 		return name == "Age" || name == "Content-Length" || hopByHop(name) || slices.Contains(p.omit, name)
@@ -67,7 +67,7 @@ func newResponse(strip *[]string, status int, header http.Header, body []byte, p
 		if skip(name) || slices.Contains(listed, name) {
 			continue
 		}
-		if slices.Contains(*strip, name) {
+		if slices.Contains(hidden, name) {
 			v.hidden = append(v.hidden, field{name, slices.Clone(lines)})
 			continue
 		}
@@ -165,10 +165,13 @@ func (v *response) freshen(update http.Header) http.Header {
 	return h
 }
 
-// sameBody reports whether an update with these validators speaks of the stored body (RFC 9111, section 4.3.4): a strong
-// validator must agree, and a weak one must where it is there at all.
+// sameBody reports whether an update with these validators speaks of the stored body (RFC 9111, section 4.3.4): a strong entity
+// tag is that of the stored response and no weak form of it, and a weak one corresponds to it.
 func (v *response) sameBody(update http.Header) bool {
 	if lines := update["Etag"]; len(lines) > 0 {
+		if !strings.HasPrefix(lines[0], "W/") {
+			return lines[0] == v.etag
+		}
 		return weakEqual(lines[0], v.etag)
 	}
 	if t, ok := httpDate(update["Last-Modified"]); ok {

@@ -4,6 +4,8 @@ import (
 	"hash/maphash"
 	"maps"
 	"net/http"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -29,10 +31,11 @@ type Responses struct {
 	// "Gatehouse-Cache-Control". Where it is a valid Dictionary, it replaces CDN-Cache-Control, Cache-Control and Expires
 	// (RFC 9213); it is not sent to clients. Empty means that CDN-Cache-Control is the only targeted field.
 	TargetField string
-	// StripTags keeps Surrogate-Key, xkey and Cache-Tag from clients. The cache reads them in any case.
+	// StripTags keeps Surrogate-Key, xkey, Cache-Tag and Cache-Groups from clients. The cache reads them in any case.
 	StripTags bool
-	// EmitTags names a field in which all tags of a stored response are sent, separated by spaces: "Surrogate-Key" or
-	// "xkey" for a cache downstream that has tags. Empty means none.
+	// EmitTags names a field in which all tags of a stored response are sent to a cache downstream that has tags, in place of what the
+	// handler says there: "Surrogate-Key" or "xkey", separated by spaces; "Cache-Tag", separated by commas, without the tags that
+	// have one; "Cache-Groups", as RFC 9875 has it. Another field is separated by spaces. Empty means none.
 	EmitTags string
 
 	// Query rewrites the raw query for the key, to drop tracking parameters or sort them. The handler still sees the
@@ -67,7 +70,8 @@ type responses struct {
 	maxBody        int64
 	name           string // empty for no Cache-Status
 	targets        []string
-	strip          []string
+	strip          []string // not sent
+	hidden         []string // not sent as they were stored: strip and emit
 	emit           string
 	query          func(string) string
 	normalise      map[string]func([]string) string
@@ -114,10 +118,12 @@ func (r Responses) compile(c *invalid.Config, maxBytes int64) responses {
 	}
 	out.targets = append(out.targets, "Cdn-Cache-Control")
 	if r.StripTags {
-		out.strip = append(out.strip, "Surrogate-Key", "Xkey", "Cache-Tag")
+		out.strip = append(out.strip, "Surrogate-Key", "Xkey", "Cache-Tag", "Cache-Groups")
 	}
+	out.hidden = slices.Clone(out.strip)
 	if r.EmitTags != "" {
 		out.emit = http.CanonicalHeaderKey(r.EmitTags)
+		out.hidden = append(out.hidden, out.emit)
 	}
 	for name, normal := range maps.All(r.Normalise) {
 		if normal != nil {
@@ -125,6 +131,23 @@ func (r Responses) compile(c *invalid.Config, maxBytes int64) responses {
 		}
 	}
 	return out
+}
+
+// emitted returns packed tags as the emitted field says them.
+func (c *responses) emitted(packed string) string {
+	public := publicTags(packed)
+	switch c.emit {
+	case "Cache-Tag":
+		tags := slices.DeleteFunc(splitTags(public), func(tag string) bool { return strings.Contains(tag, ",") })
+		return strings.Join(tags, ",")
+	case "Cache-Groups":
+		tags := splitTags(public)
+		for i, tag := range tags {
+			tags[i] = `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(tag) + `"`
+		}
+		return strings.Join(tags, ", ")
+	}
+	return public
 }
 
 func isToken(s string) bool {
@@ -151,7 +174,7 @@ type wrapped struct {
 // Cache-Status (RFC 9211) and Cache-Groups (RFC 9875).
 //
 // A response is stored when next says how long it is fresh, by Cache-Control, CDN-Cache-Control or Expires, and nothing
-// forbids it. next names its tags by [Tag], by the fields Surrogate-Key, xkey and Cache-Tag, and by the data it reads with [Get]
+// forbids it. next names its tags by [Tag], by the fields Surrogate-Key, xkey, Cache-Tag and Cache-Groups, and by the data it reads with [Get]
 // in its request's context. A response is found by scheme, host, path and query, and by the request fields that its Vary names.
 //
 // However many clients ask at once, next runs once, in a goroutine of its own whose context ends only when all clients have

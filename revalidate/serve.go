@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -40,8 +41,10 @@ func (v *response) serve(w http.ResponseWriter, r *http.Request, now int64, stat
 		}
 	}
 	if r.Header["Range"] != nil && v.status == http.StatusOK && r.Method == http.MethodGet {
-		v.serveRange(w, r)
-		return
+		if unit, set, _ := strings.Cut(r.Header.Get("Range"), "="); strings.EqualFold(unit, "bytes") {
+			v.serveRange(w, r, "bytes="+set)
+			return
+		} // a unit that nobody knows is ignored (RFC 9110, section 14.2)
 	}
 	if v.length != "" {
 		lines = append(lines, v.length)
@@ -53,12 +56,12 @@ func (v *response) serve(w http.ResponseWriter, r *http.Request, now int64, stat
 	}
 }
 
-// serveRange leaves Range, If-Range and several ranges to net/http (RFC 9110, section 14). The conditions of r that a
+// serveRange leaves ranges, in net/http's spelling, and If-Range to net/http (RFC 9110, section 14). The conditions of r that a
 // cache answers did not hold, so they must not be looked at again.
-func (v *response) serveRange(w http.ResponseWriter, r *http.Request) {
+func (v *response) serveRange(w http.ResponseWriter, r *http.Request, ranges string) {
 	plain := new(http.Request)
 	*plain = *r
-	plain.Header = http.Header{"Range": r.Header["Range"]}
+	plain.Header = http.Header{"Range": {ranges}}
 	if lines := r.Header["If-Range"]; lines != nil {
 		plain.Header["If-Range"] = lines
 	}

@@ -22,6 +22,7 @@ const (
 var (
 	ErrTag         = refusal.New(http.StatusBadRequest, "tag must be 1 to 256 bytes of visible ASCII")
 	ErrTooManyTags = refusal.New(http.StatusBadRequest, "an entry has at most 128 tags")
+	ErrGroups      = refusal.New(http.StatusBadRequest, "a response has at most 128 cache groups of at most 256 bytes")
 )
 
 // CheckTag returns nil when tag can be on an entry: 1 to [MaxTagLength] bytes, each a visible ASCII character

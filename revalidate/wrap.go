@@ -187,8 +187,10 @@ func (h *wrapped) status(why string) string {
 
 // answer sends a stored response.
 func (h *wrapped) answer(w http.ResponseWriter, r *http.Request, e *Entry, v *response, now int64, status string) {
-	if h.responses.emit != "" && e.tags != "" {
-		w.Header()[h.responses.emit] = []string{publicTags(e.tags)}
+	if h.responses.emit != "" {
+		if tags := h.responses.emitted(e.tags); tags != "" {
+			w.Header()[h.responses.emit] = []string{tags}
+		}
 	}
 	v.serve(w, r, now, status)
 }
@@ -347,7 +349,7 @@ func (h *wrapped) follow(ctx context.Context, w http.ResponseWriter, r *http.Req
 		return "", false // the client is gone
 	}
 	x.mu.Lock()
-	ph, status, header, share, names, e, note, panicked := x.phase, x.status, x.header, x.policy.share, x.vary, x.entry, x.note, x.panicked
+	ph, status, header, share, names, e, forAll, note, panicked := x.phase, x.status, x.header, x.policy.share, x.vary, x.entry, x.forAll, x.note, x.panicked
 	x.mu.Unlock()
 	if !me.leader && len(names) > 0 { // it may vary by more than was known when this reader joined
 		mine := h.responses.selecting(names, r)
@@ -357,6 +359,8 @@ func (h *wrapped) follow(ctx context.Context, w http.ResponseWriter, r *http.Req
 	}
 	switch {
 	case ph == standing && e == nil:
+		return "", true
+	case ph == standing && !me.leader && !forAll:
 		return "", true
 	case ph == standing:
 		inherit(ctx, e)
@@ -391,7 +395,7 @@ func sendInterim(w http.ResponseWriter, in interim) {
 func (h *wrapped) stream(ctx context.Context, w http.ResponseWriter, r *http.Request, x *exchange, me *reader, status int, header http.Header, why string) {
 	out := w.Header()
 	for name, lines := range header {
-		if slices.Contains(h.responses.strip, name) {
+		if slices.Contains(h.responses.strip, name) || !me.leader && slices.Contains(x.policy.omit, name) {
 			continue
 		}
 		if name == "Vary" && out["Vary"] != nil {
