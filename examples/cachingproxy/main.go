@@ -82,6 +82,7 @@ func run(ctx context.Context, addr, origin, token string, c revalidate.Config) e
 func newTransport() *http.Transport {
 	transport := http.DefaultTransport.(*http.Transport).Clone() //nolint:forcetypeassert // it is one
 	transport.MaxIdleConnsPerHost = 64
+	transport.IdleConnTimeout = 4 * time.Second // before a Node origin, after 5 s, closes one as a PUT goes out that cannot be sent again
 	transport.DisableCompression = true
 	return transport
 }

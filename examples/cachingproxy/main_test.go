@@ -88,13 +88,13 @@ func TestTheProxyStops(t *testing.T) {
 	}
 }
 
-// accepted are the tests of http-tests/cache-tests that do not pass, and why.
+// accepted are the tests of http-tests/cache-tests that do not pass, and why. Of the required ones there are three.
 var accepted = map[string]string{
 	"headers-store-Set-Cookie":            "a stored Set-Cookie goes to everybody: Responses.InsecureStoreSetCookie",
-	"304-etag-update-response-Set-Cookie": "the same",
-	"other-set-cookie":                    "the same",
+	"304-etag-update-response-Set-Cookie": "the same", // required in the release on npm alone
 	"headers-store-Transfer-Encoding":     "net/http's client refuses the transfer coding that the test makes up",
 
+	"other-set-cookie":     "a stored Set-Cookie goes to everybody",
 	"heuristic-501-cached": "server errors are not stored",
 	"heuristic-599-cached": "server errors are not stored",
 	"status-500-fresh":     "server errors are not stored",
@@ -115,23 +115,33 @@ var accepted = map[string]string{
 	"conditional-lm-fresh-no-lm": "asks for 304 where the response is newer than If-Modified-Since (RFC 9111, section 4.3.2)",
 }
 
-// acceptedOld are those of the release on the npm registry, which is older than the suite's repository and was corrected there.
-var acceptedOld = map[string]string{
-	"age-parse-dup-0":                      "the current suite lets the first Age count (RFC 9111, section 5.1)",
-	"age-parse-dup-0-twoline":              "the same",
-	"age-parse-dup-old":                    "the same",
-	"age-parse-prefix-twoline":             "the same",
-	"age-parse-float":                      "the current suite ignores an Age that is no number",
-	"age-parse-negative":                   "the same",
-	"age-parse-nonnumeric":                 "the same",
-	"age-parse-numeric-parameter":          "the same",
-	"age-parse-parameter":                  "the same",
-	"stale-close-must-revalidate":          "takes the 502 of a gateway for an answer from the cache; corrected",
-	"stale-close-no-cache":                 "the same",
-	"stale-close-proxy-revalidate":         "the same",
-	"stale-close-s-maxage=2":               "the same",
-	"304-etag-update-response-ETag":        "asks for the update of the very validator that was sent; a check in the current suite",
-	"304-etag-update-response-Content-MD5": "asks that Content-MD5 stays as it was; the current suite asks that it is updated",
+// outdated are the required tests of the release on the npm registry, of 2020, that ask for what RFC 9111, of 2022, forbids or advises
+// against. The suite's repository has since turned each round or made it a question; a cache cannot pass both.
+var outdated = map[string]string{
+	// Section 5.1: of a list-based Age a cache uses the first member, and ignores one that is not a non-negative integer. The release
+	// asks that each of these makes the response stale; the repository asks that it does not.
+	"age-parse-nonnumeric":        `Age: abc is ignored`,
+	"age-parse-negative":          `Age: -7200 is ignored`,
+	"age-parse-float":             `Age: 7200.0 is ignored`,
+	"age-parse-parameter":         `Age: 7200;foo=bar is ignored`,
+	"age-parse-numeric-parameter": `Age: 7200;foo=111 is ignored`,
+	"age-parse-prefix-twoline":    `of Age: 0 and Age: 7200 the first counts`,
+	"age-parse-dup-0":             `of Age: 0, 0 the first counts`,
+	"age-parse-dup-0-twoline":     `of Age: 0 and Age: 0 the first counts`,
+	"age-parse-dup-old":           `of Age: 3600, 3600 the first counts, and is less than the freshness lifetime`,
+
+	// Sections 5.2.2.2, 5.2.2.8 and 5.2.2.10: a cache that cannot reach the origin generates an error response, and none from the store. The
+	// release takes any answer without the origin's own field Server-Request-Count, and so the 502, for one from the store.
+	"stale-close-must-revalidate":  "the answer is the proxy's 502",
+	"stale-close-proxy-revalidate": "the answer is the proxy's 502",
+	"stale-close-no-cache":         "the answer is the proxy's 502 (section 5.2.2.4)",
+	"stale-close-s-maxage=2":       "the answer is the proxy's 502",
+
+	// Section 4.3.4: a 304 with a strong validator that no stored response has must not update any. The release sends one with another
+	// entity tag than it stored, asks that this replaces the stored one, and calls it a failure that the cache asks again.
+	"304-etag-update-response-ETag": "the 304 speaks of another response",
+	// Section 3.2: each field of the 304 replaces that of the stored response, but for exceptions of which Content-MD5 is none.
+	"304-etag-update-response-Content-MD5": "asks that the field stays as it was",
 }
 
 // TestHTTPCacheTests runs the suite of http-tests/cache-tests through the proxy. The suite is a checkout named by
@@ -156,8 +166,8 @@ func TestHTTPCacheTests(t *testing.T) {
 	origin := "http://127.0.0.1:" + port
 	await(t, origin)
 
-	// The suite's origin breaks off connections to see what a cache does. A PUT with which the next test sets the origin up must not
-	// go over one of them: a proxy cannot send it again.
+	// The suite's origin breaks connections off, and writes more than it announced, to see what a cache does. A PUT with which the next
+	// test sets the origin up must not go over one of them, for a proxy cannot send it again; so each request has its own here.
 	transport := newTransport()
 	transport.DisableKeepAlives = true
 	handler, cache, err := newProxy(origin, "", config(64, true, false), transport)
@@ -182,7 +192,7 @@ func TestHTTPCacheTests(t *testing.T) {
 		t.Fatalf("%v in %.200s", err, out)
 	}
 	passed, total := make(map[string]int), make(map[string]int)
-	var failed []string
+	var wrong []string
 	for id, kind := range suite.kinds {
 		result, ran := results[id]
 		if !ran {
@@ -191,20 +201,30 @@ func TestHTTPCacheTests(t *testing.T) {
 		total[kind]++
 		if result == true {
 			passed[kind]++
-			continue
 		}
-		if kind != "check" && accepted[id] == "" && (acceptedOld[id] == "" || !suite.old) {
-			failed = append(failed, fmt.Sprintf("%s test %s: %v", kind, id, result))
+		known := accepted[id] != "" || suite.old && outdated[id] != ""
+		switch {
+		case kind == "check":
+		case result != true && !known:
+			wrong = append(wrong, fmt.Sprintf("%s test %s: %v", kind, id, result))
+		case result == true && known:
+			wrong = append(wrong, fmt.Sprintf("%s test %s passes and is on the list of those that do not", kind, id))
 		}
 	}
-	slices.Sort(failed)
+	slices.Sort(wrong)
 	t.Logf("passed: %d of %d required, %d of %d optimal; of the checks, %d of %d say yes",
 		passed["required"], total["required"], passed["optimal"], total["optimal"], passed["check"], total["check"])
-	for _, line := range failed {
+	for _, line := range wrong {
 		t.Error(line)
 	}
-	if total["required"] < 150 || total["optimal"] < 80 {
+	if total["required"] < 157 || total["optimal"] < 86 {
 		t.Error("the suite did not run whole")
+	}
+	if suite.old { // what is outdated aside, the release is held to the same
+		passed["required"] += len(outdated)
+	}
+	if failed := total["required"] - passed["required"]; failed > 3 || !suite.old && (passed["required"] < 158 || passed["optimal"] < 85) {
+		t.Errorf("%d required tests fail", failed)
 	}
 }
 
