@@ -17,9 +17,15 @@ import (
 	"github.com/gatehouse-go/gatehouse/engines/redis"
 )
 
+// cacheStoreOn returns one without a local tier, so that it shows what the server has.
 func cacheStoreOn(t *testing.T, e *redis.Engine, most int) *redis.CacheStore {
 	t.Helper()
-	s, err := e.NewCacheStore(redis.CacheStoreConfig{MaxEntryBytes: most})
+	return cacheStoreOf(t, e, redis.CacheStoreConfig{MaxEntryBytes: most, RemoteOnly: true})
+}
+
+func cacheStoreOf(t *testing.T, e *redis.Engine, c redis.CacheStoreConfig) *redis.CacheStore {
+	t.Helper()
+	s, err := e.NewCacheStore(c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,6 +38,15 @@ func TestCacheStoreKeepsTheContract(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) revalidate.Store {
 		t.Helper()
 		return cacheStoreOn(t, s.engine(p.next), 0)
+	})
+}
+
+func TestCacheStoreWithALocalTierKeepsTheContract(t *testing.T) {
+	s := start(t)
+	var p prefixes
+	storetest.Run(t, func(t *testing.T) revalidate.Store {
+		t.Helper()
+		return cacheStoreOf(t, s.engine(p.next), redis.CacheStoreConfig{})
 	})
 }
 
@@ -163,8 +178,13 @@ func TestCacheStoreSaysThatTheServerIsOut(t *testing.T) {
 
 func TestCachePiecesRefuseWrongBounds(t *testing.T) {
 	e := engineAt(t, func(c *redis.Config) { c.Addresses = []string{"127.0.0.1:1"} })
-	if _, err := e.NewCacheStore(redis.CacheStoreConfig{MaxEntryBytes: -1}); err == nil || err.Error() != "redis: CacheStoreConfig.MaxEntryBytes = -1 must not be negative" {
+	if _, err := e.NewCacheStore(redis.CacheStoreConfig{MaxEntryBytes: -1}); err == nil || err.Error() != "redis: CacheStoreConfig.MaxEntryBytes = -1 must not be negative, and at most 256 MiB" {
 		t.Error(err)
+	}
+	for _, c := range []redis.CacheStoreConfig{{MaxEntryBytes: 1 << 30}, {LocalBytes: 1}, {LocalBytes: -1}, {LocalBytes: 1 << 20, RemoteOnly: true}} {
+		if _, err := e.NewCacheStore(c); err == nil {
+			t.Errorf("%+v: no error", c)
+		}
 	}
 	_, err := e.NewInvalidations(redis.InvalidationsConfig{Log: -1, Lag: time.Millisecond})
 	if want := "redis: InvalidationsConfig.Log = -1 must be from 1 to 100,000\nredis: InvalidationsConfig.Lag = 1ms must be from 50ms to 1m"; err == nil || err.Error() != want {
@@ -175,7 +195,7 @@ func TestCachePiecesRefuseWrongBounds(t *testing.T) {
 // What the server holds may be anything: it is an entry or a miss, and never a panic.
 func FuzzCacheStoreLoad(f *testing.F) {
 	s := start(f)
-	store, err := s.engine().NewCacheStore(redis.CacheStoreConfig{MaxEntryBytes: 10_000})
+	store, err := s.engine().NewCacheStore(redis.CacheStoreConfig{MaxEntryBytes: 10_000, RemoteOnly: true})
 	if err != nil {
 		f.Fatal(err)
 	}

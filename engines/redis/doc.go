@@ -7,7 +7,7 @@
 //	engine.NewDeduper       is a webhook.Deduper       for webhook.Config.Dedupe
 //	engine.NewSessions      is a callback.SessionStore for callback.SessionsConfig.Store
 //	engine.NewMarks         spends a name exactly once, for tickets and links
-//	engine.NewCacheStore    is a revalidate.Store      for the far tier of revalidate.NewTiered
+//	engine.NewCacheStore    is a revalidate.Store      with a tier in memory and leases, for revalidate.Config.Store
 //	engine.NewInvalidations tells all instances what one of them invalidates
 //
 // The server may stand alone, be watched by Sentinel, or be a Cluster; it must be Redis 6.2 or newer, or Valkey. Every change of
@@ -29,5 +29,10 @@
 //
 // An ACL user needs the keys of its prefix and these commands:
 //
-//	ACL SETUSER app on >… ~gatehouse:* +@connection +@scripting +@read +@write +time +cluster|slots +cluster|shards -@dangerous
+//	ACL SETUSER app on >… ~gatehouse:* +@connection +@scripting +@read +@write +time +cluster|slots +cluster|shards -@dangerous +client|tracking
+//
+// # Libraries
+//
+// rueidis is the client because it puts the commands of all callers into one pipeline and speaks the protocol of client-side caching; otter
+// holds the local tier, as it does the caches of package revalidate.
 package redis

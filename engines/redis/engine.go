@@ -2,7 +2,9 @@ package redis
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -15,6 +17,10 @@ type Engine struct {
 	link    link
 	gate    gate
 	pending atomic.Int64
+
+	mu     sync.Mutex
+	tracks []*link // those of cache stores; guarded by mu
+	closed bool    // guarded by mu
 }
 
 // New returns an Engine, or every mistake in c. It does not ask the server: the first call connects, and [Engine.Ping] says whether that works.
@@ -35,7 +41,30 @@ func (e *Engine) Ping(ctx context.Context) error {
 }
 
 // Close ends the connections, after the calls that wait. Calls that come later fail with [ErrClosed].
-func (e *Engine) Close() { e.link.close() }
+func (e *Engine) Close() {
+	e.mu.Lock()
+	e.closed = true
+	tracks := e.tracks
+	e.mu.Unlock()
+	for _, l := range tracks {
+		l.close()
+	}
+	e.link.close()
+}
+
+// track returns a link on which the server tells notice of keys that begin with prefix, whoever changes them, from before the first
+// answer on.
+func (e *Engine) track(prefix string, notice func([]rueidis.RedisMessage)) *link {
+	option := clientOption(e.config)
+	option.DisableCache = false
+	option.ClientTrackingOptions = []string{"PREFIX", prefix, "BCAST"}
+	option.OnInvalidations = notice
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	l := &link{option: option, closed: e.closed}
+	e.tracks = append(e.tracks, l)
+	return l
+}
 
 // run runs a script on the server, by its hash, and by its text where the server does not know it yet.
 func (e *Engine) run(ctx context.Context, script *rueidis.Lua, keys, args []string) rueidis.RedisResult {
@@ -46,6 +75,11 @@ func (e *Engine) run(ctx context.Context, script *rueidis.Lua, keys, args []stri
 
 // ask asks the server in time, if there is room and reason to.
 func (e *Engine) ask(ctx context.Context, question func(context.Context, rueidis.Client) rueidis.RedisResult) rueidis.RedisResult {
+	return e.askOn(ctx, &e.link, question)
+}
+
+// askOn is ask on a link.
+func (e *Engine) askOn(ctx context.Context, l *link, question func(context.Context, rueidis.Client) rueidis.RedisResult) rueidis.RedisResult {
 	if e.pending.Add(1) > int64(e.config.MaxPending) {
 		e.pending.Add(-1)
 		return rueidis.NewErrorResult(ErrBusy)
@@ -64,9 +98,12 @@ func (e *Engine) ask(ctx context.Context, question func(context.Context, rueidis
 	}
 	within, cancel := context.WithTimeout(ctx, e.config.Timeout)
 	defer cancel()
-	client, err := e.link.connect(within)
+	client, err := l.connect(within)
+	if errors.Is(err, rueidis.ErrNoCache) {
+		return rueidis.NewErrorResult(fmt.Errorf("redis: the server does not tell of changes: %w", err)) // it is there, for the other pieces
+	}
 	if err != nil {
-		return rueidis.NewErrorResult(e.failed(ctx, err))
+		return rueidis.NewErrorResult(e.failed(ctx, l, err))
 	}
 	result := question(within, client)
 	if result.NonRedisError() != nil && within.Err() == nil {
@@ -77,7 +114,7 @@ func (e *Engine) ask(ctx context.Context, question func(context.Context, rueidis
 	switch err := result.NonRedisError(); {
 	case err != nil:
 		abandoned = within.Err() != nil
-		return rueidis.NewErrorResult(e.failed(ctx, err))
+		return rueidis.NewErrorResult(e.failed(ctx, l, err))
 	case result.Error() == nil || rueidis.IsRedisNil(result.Error()):
 		e.gate.answered(ctx)
 	default:
@@ -87,11 +124,11 @@ func (e *Engine) ask(ctx context.Context, question func(context.Context, rueidis
 }
 
 // failed notes that a question was not answered, unless that was the caller's wish, and returns the error to tell.
-func (e *Engine) failed(ctx context.Context, err error) error {
+func (e *Engine) failed(ctx context.Context, l *link, err error) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("redis: %w", ctx.Err())
 	}
-	if e.link.isClosed() {
+	if l.isClosed() {
 		return ErrClosed
 	}
 	err = fmt.Errorf("%w: %w", ErrOut, err)

@@ -205,7 +205,7 @@ func TestAWrongPasswordIsSaidAndNotShown(t *testing.T) {
 // The user has what the package documentation says, and no more.
 func TestAnACLUserOfOnePrefix(t *testing.T) {
 	s := start(t)
-	if err := s.do("ACL", "SETUSER", "app", "on", ">secret", "~shop:*", "+@connection", "+@scripting", "+@read", "+@write", "+time", "+cluster|slots", "+cluster|shards", "-@dangerous").Error(); err != nil {
+	if err := s.do("ACL", "SETUSER", "app", "on", ">secret", "~shop:*", "+@connection", "+@scripting", "+@read", "+@write", "+time", "+cluster|slots", "+cluster|shards", "-@dangerous", "+client|tracking").Error(); err != nil {
 		t.Fatal(err)
 	}
 	take := []security.RateTake{{Key: "a", Interval: time.Hour, Burst: 5, Cost: 1}}

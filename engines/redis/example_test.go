@@ -143,12 +143,7 @@ func ExampleEngine_NewCacheStore() {
 		return
 	}
 	defer engine.Close()
-	far, err := engine.NewCacheStore(redis.CacheStoreConfig{})
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	near, err := revalidate.NewMemory(64 << 20)
+	store, err := engine.NewCacheStore(redis.CacheStoreConfig{LocalBytes: 256 << 20})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -158,7 +153,7 @@ func ExampleEngine_NewCacheStore() {
 		fmt.Println(err)
 		return
 	}
-	cache, err := revalidate.New(revalidate.Config{Store: revalidate.NewTiered(near, far), OnInvalidate: news.Announce})
+	cache, err := revalidate.New(revalidate.Config{Store: store, OnInvalidate: news.Announce})
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -28,16 +28,17 @@ type instance struct {
 
 func newInstance(t *testing.T, e *redis.Engine, db *atomic.Int64, c redis.InvalidationsConfig) *instance {
 	t.Helper()
-	near, err := revalidate.NewMemory(1 << 20)
-	if err != nil {
-		t.Fatal(err)
-	}
+	return newInstanceOn(t, e, cacheStoreOf(t, e, redis.CacheStoreConfig{}), db, c)
+}
+
+func newInstanceOn(t *testing.T, e *redis.Engine, store revalidate.Store, db *atomic.Int64, c redis.InvalidationsConfig) *instance {
+	t.Helper()
 	news, err := e.NewInvalidations(c)
 	if err != nil {
 		t.Fatal(err)
 	}
 	cache, err := revalidate.New(revalidate.Config{
-		Store: revalidate.NewTiered(near, cacheStoreOn(t, e, 0)), OnInvalidate: news.Announce, Logger: slog.New(slog.DiscardHandler),
+		Store: store, OnInvalidate: news.Announce, Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -150,7 +151,16 @@ func TestAnExpiryReachesTheWholeFleet(t *testing.T) {
 	var db atomic.Int64
 	fleet := make([]*instance, 5)
 	for i := range fleet {
-		fleet[i] = newInstance(t, s.engine(), &db, redis.InvalidationsConfig{})
+		e := s.engine()
+		var store revalidate.Store = cacheStoreOf(t, e, redis.CacheStoreConfig{})
+		if i == 0 { // one has a near tier of another make
+			near, err := revalidate.NewMemory(1 << 20)
+			if err != nil {
+				t.Fatal(err)
+			}
+			store = revalidate.NewTiered(near, cacheStoreOn(t, e, 0))
+		}
+		fleet[i] = newInstanceOn(t, e, store, &db, redis.InvalidationsConfig{})
 	}
 	var slowest time.Duration
 	for range 10 {
