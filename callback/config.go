@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/gatehouse-go/gatehouse/internal/invalid"
-	"github.com/gatehouse-go/gatehouse/internal/once"
 )
 
 // Config configures a [Handler] whose users are of type U.
@@ -51,6 +50,10 @@ type Config[U any] struct {
 	// minutes. Two handlers on one host need two names.
 	FlowName     string
 	FlowLifetime time.Duration
+
+	// Marks remembers which tickets and flows were used, for FlowLifetime and an hour. Nil means that this process alone does: where
+	// several answer for one host, two of them can then be asked to redeem one ticket at once, and Redeem alone decides.
+	Marks MarkStore
 
 	// InsecureUnsolicited accepts a return that this browser did not begin with [Handler.Start]. Anybody who has a ticket of their own
 	// can then sign another person's browser in as themselves (login CSRF).
@@ -104,7 +107,10 @@ func New[U any](c Config[U]) (*Handler[U], error) {
 	if err := bad.Err(); err != nil {
 		return nil, err
 	}
-	flows, err := NewFlows(FlowsConfig{Keys: c.Keys, Name: c.FlowName, Lifetime: c.FlowLifetime, InsecureHTTP: c.InsecureHTTP})
+	if c.Marks == nil {
+		c.Marks = newMemoryMarks(marksHeld)
+	}
+	flows, err := NewFlows(FlowsConfig{Keys: c.Keys, Name: c.FlowName, Lifetime: c.FlowLifetime, Marks: c.Marks, InsecureHTTP: c.InsecureHTTP})
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
@@ -116,7 +122,7 @@ func New[U any](c Config[U]) (*Handler[U], error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &Handler[U]{config: c, flows: flows, spent: once.New(ticketsKept, ticketsHeld), allow: "GET"}
+	h := &Handler[U]{config: c, flows: flows, allow: "GET"}
 	if c.Confirm != nil {
 		text := *c.Confirm
 		for _, p := range []struct {

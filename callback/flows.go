@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/gatehouse-go/gatehouse/internal/invalid"
-	"github.com/gatehouse-go/gatehouse/internal/once"
 )
 
 // Bounds on what one browser keeps of flows it began and never finished.
@@ -24,10 +23,14 @@ const (
 
 const (
 	stateSize   = 16 // bytes of a state: 128 random bits
+	idSize      = 22 // the same as characters
+	maxState    = 512
+	proofSize   = 16 // bytes of a state's hash, in the cookie
 	flowIDSize  = 16 // characters of a flow's name
 	flowPurpose = "flow"
+	flowTarget  = "flow target"
 	flowGrace   = time.Hour // how long the browser keeps an expired flow, to be told that it expired
-	flowsSpent  = 65536     // states remembered as used
+	maxCarried  = 256       // bytes of the longest return target that a state carries
 )
 
 // FlowsConfig describes the flows of one kind.
@@ -40,6 +43,10 @@ type FlowsConfig struct {
 
 	// Lifetime is how long a flow may take. Zero means 10 minutes; at most 24 hours.
 	Lifetime time.Duration
+
+	// Marks remembers which flows have ended. Nil means that this process alone does: where several answer for one host, a browser that
+	// kept its cookie could end a flow once at each.
+	Marks MarkStore
 
 	// InsecureHTTP drops Secure and the __Host- prefix, for development over plain HTTP.
 	InsecureHTTP bool
@@ -56,7 +63,7 @@ type Flows struct {
 	keys     *Keyring
 	prefix   string
 	lifetime time.Duration
-	spent    *once.Set
+	marks    MarkStore
 	attributes
 }
 
@@ -79,24 +86,41 @@ func NewFlows(c FlowsConfig) (*Flows, error) {
 	if err := bad.Err(); err != nil {
 		return nil, err
 	}
+	if c.Marks == nil {
+		c.Marks = newMemoryMarks(marksHeld)
+	}
 	return &Flows{
 		keys: c.Keys, prefix: cookieName(c.Name, c.InsecureHTTP) + "-", lifetime: c.Lifetime,
-		spent:      once.New(c.Lifetime+flowGrace, flowsSpent),
+		marks:      c.Marks,
 		attributes: newAttributes(c.InsecureHTTP, http.SameSiteLaxMode, false),
 	}, nil
 }
 
 // Begin starts a flow in r's browser that remembers data, and returns its state: 22 URL-safe characters to send along and get back.
-// The error is [ErrCookieTooLarge] when data exceeds about 2540 bytes.
+// The error is [ErrCookieTooLarge] when data exceeds about 2540 bytes, or [ErrPrefetch].
 //
 // Flows that this browser began and did not finish are kept, six or 3500 bytes of them; the oldest go.
 func (f *Flows) Begin(w http.ResponseWriter, r *http.Request, data []byte) (state string, err error) {
+	return f.BeginFor(w, r, data, "")
+}
+
+// BeginFor is [Flows.Begin] with a state that carries target, sealed. [Flows.Target] reads it in any browser, and after the flow has
+// ended too, so that a person whose flow came to nothing can begin again where they were. The state is then up to 408 characters
+// long; a target above 256 bytes is not carried.
+func (f *Flows) BeginFor(w http.ResponseWriter, r *http.Request, data []byte, target string) (state string, err error) {
+	if prefetch(r) { // several of them would push out a flow that the person is in
+		return "", ErrPrefetch
+	}
 	var raw [stateSize]byte
 	_, _ = rand.Read(raw[:]) // never fails (crypto/rand)
 	state = base64.RawURLEncoding.EncodeToString(raw[:])
+	expires := time.Now().Add(f.lifetime)
+	if target != "" && len(target) <= maxCarried {
+		state += f.keys.Seal(flowTarget, f.prefix+state, []byte(target), expires)
+	}
 
-	name := f.cookieOf(state)
-	sealed := f.keys.Seal(flowPurpose, name, append(raw[:], data...), time.Now().Add(f.lifetime))
+	name, proof := f.cookieOf(state)
+	sealed := f.keys.Seal(flowPurpose, name, append(proof[:], data...), expires)
 	size := len(name) + len(sealed)
 	if size > maxFlowBytes {
 		return "", ErrCookieTooLarge
@@ -105,6 +129,19 @@ func (f *Flows) Begin(w http.ResponseWriter, r *http.Request, data []byte) (stat
 	f.set(w, name, sealed, int((f.lifetime+flowGrace)/time.Second))
 	noStore(w.Header())
 	return state, nil
+}
+
+// Target returns the return target that state carries, or "" where it carries none, or was not made by [Flows.BeginFor]. That a state
+// carries a target says nothing about the browser that brings it.
+func (f *Flows) Target(state string) string {
+	if len(state) <= idSize {
+		return ""
+	}
+	target, _, err := f.keys.Open(flowTarget, f.prefix+state[:idSize], state[idSize:])
+	if err != nil && !errors.Is(err, ErrSealExpired) {
+		return ""
+	}
+	return string(target)
 }
 
 // makeRoom drops the oldest of r's flows until one of size bytes fits.
@@ -131,58 +168,90 @@ func (f *Flows) makeRoom(w http.ResponseWriter, r *http.Request, size int) {
 		count++
 		size += p.size
 		if count > maxFlows || size > maxFlowBytes || p.expires.IsZero() {
-			f.clear(w, p.name)
+			f.set(w, p.name, "", 0)
 		}
 	}
 }
 
 // Peek returns the data of the flow that r's browser began with state, and leaves the flow open. The error is [ErrOtherBrowser],
-// [ErrUsed] or [ErrExpired]; with the last comes the data, so that the person can begin again where they were.
+// [ErrUsed] or [ErrExpired], with which comes the data, so that the person can begin again where they were; or [ErrStore].
 func (f *Flows) Peek(r *http.Request, state string) ([]byte, error) {
-	raw, err := base64.RawURLEncoding.Strict().DecodeString(state)
-	if err != nil || len(raw) != stateSize || len(state) != base64.RawURLEncoding.EncodedLen(stateSize) { // a decoder skips newlines
+	if err := f.unused(r, state); err != nil {
+		return nil, err
+	}
+	return f.open(r, state)
+}
+
+// Finish is [Flows.Peek] that ends the flow: its cookie is dropped, and the state does not work again. Of two requests that finish
+// the same flow at once, one gets [ErrUsed]. A prefetch leaves the flow open, with [ErrPrefetch].
+func (f *Flows) Finish(w http.ResponseWriter, r *http.Request, state string) ([]byte, error) {
+	if prefetch(r) {
+		return nil, ErrPrefetch
+	}
+	data, err := f.open(r, state)
+	if err == nil {
+		var first bool
+		first, err = f.marks.Spend(r.Context(), f.mark(state), f.lifetime+flowGrace)
+		switch {
+		case err != nil:
+			return nil, storeFailed(err)
+		case !first:
+			data, err = nil, ErrUsed
+		}
+	} else if used := f.unused(r, state); used != nil {
+		data, err = nil, used
+	}
+	if err == nil || errors.Is(err, ErrExpired) || errors.Is(err, ErrUsed) {
+		f.clear(w, state)
+	}
+	return data, err
+}
+
+// unused returns ErrUsed if the flow of state has ended.
+func (f *Flows) unused(r *http.Request, state string) error {
+	if len(state) < idSize || len(state) > maxState {
+		return ErrOtherBrowser
+	}
+	used, err := f.marks.Spent(r.Context(), f.mark(state))
+	if err != nil {
+		return storeFailed(err)
+	}
+	if used {
+		return ErrUsed
+	}
+	return nil
+}
+
+// open returns the data of r's flow, with ErrExpired where its time has passed, or ErrOtherBrowser.
+func (f *Flows) open(r *http.Request, state string) ([]byte, error) {
+	if len(state) < idSize || len(state) > maxState {
 		return nil, ErrOtherBrowser
 	}
-	if f.spent.Used(state) {
-		return nil, ErrUsed
-	}
-	name := f.cookieOf(state)
+	name, proof := f.cookieOf(state)
 	for _, c := range r.CookiesNamed(name) {
 		data, _, err := f.keys.Open(flowPurpose, name, c.Value)
-		if len(data) < stateSize || subtle.ConstantTimeCompare(data[:stateSize], raw) != 1 {
+		if len(data) < proofSize || subtle.ConstantTimeCompare(data[:proofSize], proof[:]) != 1 {
 			continue
 		}
 		if err != nil { // data and an error: it expired
-			return data[stateSize:], ErrExpired
+			return data[proofSize:], ErrExpired
 		}
-		return data[stateSize:], nil
+		return data[proofSize:], nil
 	}
 	return nil, ErrOtherBrowser
 }
 
-// Finish is [Flows.Peek] that ends the flow: its cookie is dropped, and the state does not work again. Of two requests that finish
-// the same flow at once, one gets [ErrUsed].
-func (f *Flows) Finish(w http.ResponseWriter, r *http.Request, state string) ([]byte, error) {
-	data, err := f.Peek(r, state)
-	if errors.Is(err, ErrExpired) || errors.Is(err, ErrUsed) {
-		f.clear(w, f.cookieOf(state))
-	}
-	if err != nil {
-		return data, err
-	}
-	if !f.spent.Take(state) {
-		return nil, ErrUsed
-	}
-	f.clear(w, f.cookieOf(state))
-	return data, nil
-}
-
-// cookieOf names the cookie of a flow. The name shows in logs, so it is a hash of the state.
-func (f *Flows) cookieOf(state string) string {
+// cookieOf names the cookie of a flow, and returns what it must contain. Both are of a hash of the state: the name shows in logs.
+func (f *Flows) cookieOf(state string) (name string, proof [proofSize]byte) {
 	sum := sha256.Sum256([]byte(state))
-	return f.prefix + hex.EncodeToString(sum[:])[:flowIDSize]
+	copy(proof[:], sum[sha256.Size-proofSize:])
+	return f.prefix + hex.EncodeToString(sum[:flowIDSize/2]), proof
 }
 
-func (f *Flows) clear(w http.ResponseWriter, name string) {
+// mark names the flow to the MarkStore.
+func (f *Flows) mark(state string) string { return "flow " + f.prefix + state }
+
+func (f *Flows) clear(w http.ResponseWriter, state string) {
+	name, _ := f.cookieOf(state)
 	f.set(w, name, "", 0)
 }

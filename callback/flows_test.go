@@ -90,6 +90,66 @@ func TestFlowFinishesOnceInItsBrowser(t *testing.T) {
 	}
 }
 
+func TestStateCarriesItsTarget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := flows(t)
+		begin := func(j jar, target string) string {
+			t.Helper()
+			w := httptest.NewRecorder()
+			state, err := f.BeginFor(w, j.request(), []byte("data"), target)
+			if err != nil {
+				t.Fatal(err)
+			}
+			j.take(w)
+			return state
+		}
+		mine := jar{}
+		state, other := begin(mine, "/inbox"), begin(jar{}, "/other")
+		if got := f.Target(state); got != "/inbox" {
+			t.Errorf("target %q", got)
+		}
+		for name, wrong := range map[string]string{
+			"none": "", "its id alone": state[:22], "cut off": state[:len(state)-1], "longer": state + "A",
+			"the target of another": state[:22] + other[22:], "no target": begin(jar{}, ""), "a target that is too long": begin(jar{}, "/"+strings.Repeat("a", 256)),
+		} {
+			if got := f.Target(wrong); got != "" {
+				t.Errorf("%s: target %q", name, got)
+			}
+			if _, err := mine.finish(f, wrong); !errors.Is(err, callback.ErrOtherBrowser) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		if n := len(begin(jar{}, "/"+strings.Repeat("a", 255))); n != 408 {
+			t.Errorf("the longest state has %d characters", n)
+		}
+		if data, err := mine.finish(f, state); data != "data" || err != nil {
+			t.Errorf("Finish = %q, %v", data, err)
+		}
+		time.Sleep(48 * time.Hour)
+		if got := f.Target(state); got != "/inbox" {
+			t.Errorf("target after two days: %q", got)
+		}
+	})
+}
+
+func TestPrefetchNeitherBeginsNorEndsAFlow(t *testing.T) {
+	f, j := flows(t), jar{}
+	state := j.begin(t, f, "data")
+	for name, value := range map[string]string{"Sec-Purpose": "prefetch;prerender", "Purpose": "prefetch", "X-Purpose": "preview", "X-Moz": "Prefetch"} {
+		r, w := j.request(), httptest.NewRecorder()
+		r.Header.Set(name, value)
+		if _, err := f.Begin(w, r, nil); !errors.Is(err, callback.ErrPrefetch) || len(w.Header()) != 0 {
+			t.Errorf("%s: Begin: %v, %v", name, err, w.Header())
+		}
+		if _, err := f.Finish(w, r, state); !errors.Is(err, callback.ErrPrefetch) || len(w.Header()) != 0 {
+			t.Errorf("%s: Finish: %v, %v", name, err, w.Header())
+		}
+	}
+	if _, err := j.finish(f, state); err != nil {
+		t.Errorf("afterwards: %v", err)
+	}
+}
+
 func TestCookieOfOneFlowDoesNotFinishAnother(t *testing.T) {
 	f, j := flows(t), jar{}
 	first := j.begin(t, f, "first")

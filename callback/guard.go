@@ -125,6 +125,18 @@ func (s *Sessions[U]) refuse(w http.ResponseWriter, r *http.Request, err error) 
 	Refuse(w, r, err, s.loginFor(r), s.config.Page)
 }
 
+// prefetch reports whether a browser asks for a page that nobody has opened: by Sec-Purpose, or by its forerunners.
+func prefetch(r *http.Request) bool {
+	for _, name := range []string{"Sec-Purpose", "Purpose", "X-Purpose", "X-Moz"} {
+		purpose, _, _ := strings.Cut(r.Header.Get(name), ";")
+		switch lower(strings.TrimSpace(purpose)) {
+		case "prefetch", "preview":
+			return true
+		}
+	}
+	return false
+}
+
 // seeOther answers 303 to target, which is written as it is: [http.Redirect] would clean its path once more.
 func seeOther(w http.ResponseWriter, target string) {
 	h := w.Header()

@@ -2,6 +2,7 @@ package callback
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -10,7 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/gatehouse-go/gatehouse/internal/once"
 	"github.com/gatehouse-go/gatehouse/internal/refusal"
 	"github.com/gatehouse-go/gatehouse/internal/reqbody"
 	"github.com/gatehouse-go/gatehouse/internal/scrub"
@@ -27,7 +27,6 @@ import (
 type Handler[U any] struct {
 	config Config[U]
 	flows  *Flows
-	spent  *once.Set
 	allow  string
 }
 
@@ -35,8 +34,6 @@ const (
 	maxTicket   = 4096     // bytes of a ticket
 	maxForm     = 16 << 10 // bytes of a confirmation
 	formTimeout = 10 * time.Second
-	ticketsHeld = 65536 // tickets remembered as used
-	ticketsKept = 15 * time.Minute
 )
 
 // Sessions returns the sessions that the handler starts.
@@ -52,21 +49,23 @@ func (h *Handler[U]) Require(next http.Handler) http.Handler { return h.config.S
 // link in a mail: the flow's state, and the return target, which is r's parameter ReturnToParam, or Home, or "/". A third party that
 // passes back nothing but a state can be given the state alone; the flow remembers the target.
 //
-// It sets a cookie and writes no answer. The error is [ErrQuery] or one of [ReturnTo.Resolve]; [Handler.Refuse] has the answer for it.
+// It sets a cookie and writes no answer. The error is [ErrQuery], [ErrPrefetch] or one of [ReturnTo.Resolve]; [Handler.Refuse] has the answer for it.
 func (h *Handler[U]) Start(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 	q, err := h.query(r.URL.RawQuery)
 	if err != nil {
 		return nil, err
 	}
-	raw := h.named(q)
-	if raw == "" {
-		raw = cmp.Or(h.config.Home, "/")
-	}
+	home := cmp.Or(h.config.Home, "/")
+	raw := cmp.Or(h.named(q), home)
 	target, err := h.resolve(r, raw)
 	if err != nil {
 		return nil, err
 	}
-	state, err := h.flows.Begin(w, r, []byte(target))
+	carried := target
+	if target == home { // which is where a link without target leads
+		carried = ""
+	}
+	state, err := h.flows.BeginFor(w, r, []byte(target), carried)
 	if err != nil {
 		return nil, err
 	}
@@ -145,6 +144,8 @@ func (h *Handler[U]) read(w http.ResponseWriter, r *http.Request) (v visit, err 
 	named := h.named(q)
 	if target, err := h.resolve(r, named); err == nil {
 		v.target = target // so that a refusal keeps it
+	} else {
+		v.target = h.flows.Target(v.state)
 	}
 	switch {
 	case v.ticket == "" && !denied:
@@ -190,7 +191,11 @@ func (h *Handler[U]) resolve(r *http.Request, raw string) (string, error) {
 
 // confirm answers with the page whose button does the rest.
 func (h *Handler[U]) confirm(w http.ResponseWriter, r *http.Request, v visit) error {
-	if h.spent.Used(v.ticket) {
+	used, err := h.config.Marks.Spent(r.Context(), h.ticketMark(v))
+	if err != nil {
+		return storeFailed(err)
+	}
+	if used {
 		return ErrUsed
 	}
 	text := h.config.Confirm
@@ -202,32 +207,44 @@ func (h *Handler[U]) confirm(w http.ResponseWriter, r *http.Request, v visit) er
 	return p.Write(w, r, h.config.Page, h.config.ReturnTo.texts()...)
 }
 
+// ticketMark names a ticket to the MarkStore.
+func (h *Handler[U]) ticketMark(v visit) string { return "ticket " + h.flows.prefix + v.ticket }
+
 // complete redeems the ticket and starts the session. The flow stays open when that fails, for another try.
 func (h *Handler[U]) complete(w http.ResponseWriter, r *http.Request, v visit) (err error) {
-	if !h.spent.Take(v.ticket) {
-		return ErrUsed
+	if prefetch(r) {
+		return ErrPrefetch
 	}
-	flow := v.state != ""
-	if flow && !h.flows.spent.Take(v.state) {
-		h.spent.Release(v.ticket)
-		return ErrUsed
-	}
-	done := false
+	ctx := r.Context()
+	var spent []string
 	defer func() { // also when the application's func panics
-		if !done {
-			h.spent.Release(v.ticket)
-			if flow {
-				h.flows.spent.Release(v.state)
+		for _, name := range spent {
+			if err := h.config.Marks.Release(context.WithoutCancel(ctx), name); err != nil {
+				h.config.Logger.ErrorContext(ctx, "callback: a mark was not released: the person has to begin again", "error", err)
 			}
 		}
 	}()
-	user, err := h.config.Redeem(r.Context(), v.ticket)
+	names := []string{h.ticketMark(v)}
+	if v.state != "" {
+		names = append(names, h.flows.mark(v.state))
+	}
+	for _, name := range names {
+		first, err := h.config.Marks.Spend(ctx, name, h.flows.lifetime+flowGrace)
+		if err != nil {
+			return storeFailed(err)
+		}
+		if !first {
+			return ErrUsed
+		}
+		spent = append(spent, name)
+	}
+	user, err := h.config.Redeem(ctx, v.ticket)
 	if err != nil {
 		return err
 	}
-	done = true // what is redeemed stays used, whatever happens next
-	if flow {
-		h.flows.clear(w, h.flows.cookieOf(v.state))
+	spent = nil // what is redeemed stays used, whatever happens next
+	if v.state != "" {
+		h.flows.clear(w, v.state)
 	}
 	if h.config.Complete != nil {
 		return h.config.Complete(w, r, user, v.target)

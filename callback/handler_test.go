@@ -378,6 +378,37 @@ func TestStateAloneIsEnough(t *testing.T) {
 	}
 }
 
+func TestStateAloneKeepsTheTargetWhenItIsRefused(t *testing.T) {
+	b := site(t, config(t, &tickets{good: map[string]string{"t1": "ana"}}))
+	back, err := url.Parse(begin(t, b, "/login?redirect_url=/inbox%3Fa=1", "t1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	alone := "/callback?session_token=t1&state=" + back.Query().Get("state")
+	const link = `<a href="/login?redirect_url=%2Finbox%3Fa%3D1">`
+	if got := b.Another().Open(alone); got.StatusCode != 403 || !strings.Contains(got.Text, link) {
+		t.Errorf("in another browser: %d %s", got.StatusCode, got.Text)
+	}
+	if got := b.Open(alone); got.StatusCode != 303 || got.Header.Get("Location") != "/inbox?a=1" {
+		t.Errorf("%d %v", got.StatusCode, got.Header)
+	}
+	if got := b.Open(alone); got.StatusCode != 410 || !strings.Contains(got.Text, link) {
+		t.Errorf("again: %d %s", got.StatusCode, got.Text)
+	}
+}
+
+func TestPrefetchRedeemsNothing(t *testing.T) {
+	third := &tickets{good: map[string]string{"t1": "ana"}}
+	b := site(t, config(t, third))
+	back := begin(t, b, "/login", "t1")
+	if got := b.Send(b.Request("GET", back, "", "Sec-Purpose", "prefetch")); got.StatusCode != 503 || third.redeemed.Load() != 0 {
+		t.Errorf("%d, %d redeemed", got.StatusCode, third.redeemed.Load())
+	}
+	if got := b.Open(back); got.StatusCode != 303 {
+		t.Errorf("afterwards: %d", got.StatusCode)
+	}
+}
+
 func TestExpiredFlowSaysSoAndKeepsTheTarget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h, err := callback.New(config(t, &tickets{}))

@@ -2,6 +2,7 @@ package callback
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 
 	"github.com/gatehouse-go/gatehouse/internal/refusal"
@@ -55,18 +56,21 @@ var (
 // ErrNoSession is what a reader of sessions returns for a request without a session that is still good.
 var ErrNoSession error = noSession("callback: no session")
 
-// Reasons about the store of sessions.
+// Reasons about stores.
 var (
 	// ErrNoStore is for a question that sealed-cookie sessions cannot answer. It has status 500.
 	ErrNoStore = errors.New("callback: sessions have no Store")
 
 	// ErrStore is for a store that failed. It has status 503; the cause is in the log.
 	ErrStore error = &Reason{
-		Text: "callback: session store failed", Status: http.StatusServiceUnavailable,
-		Title: "We cannot look up your session right now",
+		Text: "callback: store failed", Status: http.StatusServiceUnavailable,
+		Title: "We cannot look you up right now",
 		Cause: "It was not your doing. Try again in a moment.",
 	}
 )
+
+// storeFailed returns ErrStore with what the store said, for the log.
+func storeFailed(err error) error { return fmt.Errorf("%w: %w", ErrStore, err) }
 
 func noSession(text string) *Reason {
 	return &Reason{
@@ -133,6 +137,14 @@ var (
 		Text: "callback: the third party reports that access was denied", Status: http.StatusForbidden,
 		Title: "The other side said no",
 		Cause: "You cancelled, or access was not granted. You can begin again.",
+	}
+
+	// ErrPrefetch refuses to begin or end a flow for a browser that fetches a page in case the person wants it next. The browser asks again
+	// when they do. Status 503.
+	ErrPrefetch error = &Reason{
+		Text: "callback: request is a prefetch", Status: http.StatusServiceUnavailable,
+		Title: "This page is not made ahead of time",
+		Cause: "Open it to go on.",
 	}
 
 	// ErrCrossSite refuses a confirmation that another site's page submitted. Status 403.

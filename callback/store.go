@@ -1,7 +1,6 @@
 package callback
 
 import (
-	"container/heap"
 	"context"
 	"slices"
 	"sync"
@@ -60,13 +59,16 @@ type MemoryStore struct {
 	mu    sync.Mutex
 	byID  map[string]*memoryRecord
 	links map[string]map[string]*memoryRecord // by link, then by id
-	queue expiryQueue
+	queue expiryQueue[*memoryRecord]
 }
 
 type memoryRecord struct {
 	SessionRecord
 	index int // in the queue
 }
+
+func (r *memoryRecord) expiry() time.Time { return r.Expires }
+func (r *memoryRecord) place() *int       { return &r.index }
 
 // userMax is how many sessions may have the same first link, which names the user: more would let one user crowd out the others.
 const userMax = 100
@@ -94,7 +96,7 @@ func (m *MemoryStore) Put(_ context.Context, rec SessionRecord) error {
 		m.remove(firstToExpire(m.links[rec.Links[0]]))
 	}
 	for len(m.byID) >= m.max {
-		m.remove(m.queue[0])
+		m.remove(m.queue.first())
 	}
 	r := &memoryRecord{SessionRecord: rec}
 	m.byID[rec.ID] = r
@@ -104,7 +106,7 @@ func (m *MemoryStore) Put(_ context.Context, rec SessionRecord) error {
 		}
 		m.links[link][rec.ID] = r
 	}
-	heap.Push(&m.queue, r)
+	m.queue.add(r)
 	return nil
 }
 
@@ -143,7 +145,7 @@ func (m *MemoryStore) Extend(_ context.Context, id string, expires time.Time) er
 	}
 	if expires.After(r.Expires) {
 		r.Expires = expires
-		heap.Fix(&m.queue, r.index)
+		m.queue.moved(r)
 	}
 	return nil
 }
@@ -202,8 +204,8 @@ func (r *memoryRecord) copy() SessionRecord {
 // expire drops what has expired; the queue has it in front.
 func (m *MemoryStore) expire() {
 	now := time.Now()
-	for len(m.queue) > 0 && !now.Before(m.queue[0].Expires) {
-		m.remove(m.queue[0])
+	for r, ok := m.queue.expired(now); ok; r, ok = m.queue.expired(now) {
+		m.remove(r)
 	}
 }
 
@@ -218,30 +220,5 @@ func (m *MemoryStore) remove(r *memoryRecord) {
 			delete(m.links, link)
 		}
 	}
-	heap.Remove(&m.queue, r.index)
-}
-
-// expiryQueue is a heap of records, the one that expires first in front.
-type expiryQueue []*memoryRecord
-
-func (q expiryQueue) Len() int           { return len(q) }
-func (q expiryQueue) Less(i, j int) bool { return q[i].Expires.Before(q[j].Expires) }
-func (q expiryQueue) Swap(i, j int) {
-	q[i], q[j] = q[j], q[i]
-	q[i].index, q[j].index = i, j
-}
-
-func (q *expiryQueue) Push(x any) {
-	r := x.(*memoryRecord) //nolint:forcetypeassert // heap.Push is called in this file alone
-	r.index = len(*q)
-	*q = append(*q, r)
-}
-
-func (q *expiryQueue) Pop() any {
-	old := *q
-	last := len(old) - 1
-	r := old[last]
-	old[last] = nil
-	*q = old[:last]
-	return r
+	m.queue.remove(r)
 }

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"path"
 	"strings"
 	"time"
 
@@ -29,7 +30,7 @@ func (l *Login[U]) Callback() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		v := visit{}
 		if err := l.finish(w, r, &v); err != nil {
-			l.refuse(w, r, err, v.flow.Target, v.secrets...)
+			l.refuse(w, r, err, v.again(), v.secrets...)
 			return
 		}
 		seeOther(w, v.flow.Target)
@@ -42,6 +43,9 @@ type visit struct {
 	secrets []string // what must not reach a log
 }
 
+// again returns what a link to begin again keeps.
+func (v *visit) again() retry { return retry{v.flow.Provider, v.flow.Target} }
+
 func (l *Login[U]) finish(w http.ResponseWriter, r *http.Request, v *visit) error {
 	if r.Method != http.MethodGet {
 		w.Header().Set("Allow", "GET")
@@ -53,6 +57,9 @@ func (l *Login[U]) finish(w http.ResponseWriter, r *http.Request, v *visit) erro
 	}
 	code := q.Get("code")
 	v.secrets = append(v.secrets, code, q.Get("state"))
+	// So that a refusal keeps them, also where the flow is not known:
+	v.flow.Target = l.flows.Target(q.Get("state"))
+	v.flow.Provider = path.Base(r.URL.Path)
 	if code == "" && q.Get("error") == "" {
 		return callback.ErrTicketMissing
 	}
@@ -182,8 +189,11 @@ func (p *provider) identify(ctx context.Context, token *oauth2.Token) (Identity,
 	return id, nil
 }
 
+// retry is what a link to begin again keeps, where it is known.
+type retry struct{ provider, target string }
+
 // refuse logs why a request is refused, and answers it.
-func (l *Login[U]) refuse(w http.ResponseWriter, r *http.Request, err error, target string, secrets ...string) {
+func (l *Login[U]) refuse(w http.ResponseWriter, r *http.Request, err error, again retry, secrets ...string) {
 	level := slog.LevelWarn
 	if refusal.Status(err) >= 500 {
 		level = slog.LevelError
@@ -193,11 +203,18 @@ func (l *Login[U]) refuse(w http.ResponseWriter, r *http.Request, err error, tar
 		l.config.OnError(w, r, err)
 		return
 	}
-	retry := l.config.LoginPath
-	if target != "" && target != l.config.Home {
-		retry = withQuery(retry, url.Values{l.config.ReturnToParam: {target}})
+	q := url.Values{}
+	if again.target != "" && again.target != l.config.Home {
+		q.Set(l.config.ReturnToParam, again.target)
 	}
-	callback.Refuse(w, r, err, retry, l.config.Page)
+	if len(l.order) > 1 && l.providers[again.provider] != nil {
+		q.Set(l.config.ProviderParam, again.provider)
+	}
+	link := l.config.LoginPath
+	if len(q) > 0 {
+		link = withQuery(link, q)
+	}
+	callback.Refuse(w, r, err, link, l.config.Page)
 }
 
 // clockSkew is how far the provider's clock may be off.

@@ -13,7 +13,6 @@ import (
 
 	"github.com/gatehouse-go/gatehouse/callback"
 	"github.com/gatehouse-go/gatehouse/internal/invalid"
-	"github.com/gatehouse-go/gatehouse/internal/once"
 )
 
 // Config configures a [Login] whose users are of type U.
@@ -60,6 +59,10 @@ type Config[U any] struct {
 	// session at the provider without naming it, which most providers ask the person to confirm.
 	LogoutHint func(U) LogoutHint
 
+	// Marks remembers which logins have ended and which logout tokens were taken. Nil means that this process alone does; processes that
+	// answer for one host share a store.
+	Marks callback.MarkStore
+
 	// Lifetime is how long a login may take. Zero means 10 minutes; at most 24 hours.
 	Lifetime time.Duration
 
@@ -99,7 +102,6 @@ type Login[U any] struct {
 	order     []*provider
 	flows     *callback.Flows
 	refreshes refreshes
-	logouts   *once.Set
 }
 
 // New returns a Login after asking each provider for its metadata, or every mistake in c at once. The context bounds the asking.
@@ -139,9 +141,16 @@ func New[U any](ctx context.Context, c Config[U]) (*Login[U], error) {
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
+	if c.Marks == nil {
+		marks, err := callback.NewMemoryMarks(marksHeld)
+		if err != nil {
+			return nil, err
+		}
+		c.Marks = marks
+	}
 	client := limited(c.HTTPClient)
 
-	l := &Login[U]{providers: map[string]*provider{}, logouts: once.New(logoutsKept, logoutsHeld)}
+	l := &Login[U]{providers: map[string]*provider{}}
 	if len(c.Providers) == 0 {
 		bad.Hidden("Config.Providers", "needs at least one")
 	}
@@ -164,7 +173,7 @@ func New[U any](ctx context.Context, c Config[U]) (*Login[U], error) {
 	err := bad.Err()
 	if c.Keys != nil {
 		var err2, err3 error
-		l.flows, err2 = callback.NewFlows(callback.FlowsConfig{Keys: c.Keys, Name: "login", Lifetime: c.Lifetime, InsecureHTTP: c.InsecureHTTP})
+		l.flows, err2 = callback.NewFlows(callback.FlowsConfig{Keys: c.Keys, Name: "login", Lifetime: c.Lifetime, Marks: c.Marks, InsecureHTTP: c.InsecureHTTP})
 		if c.Sessions == nil {
 			c.Sessions, err3 = callback.NewSessions(callback.SessionsConfig[U]{
 				Keys: c.Keys, Login: c.LoginPath, ReturnToParam: c.ReturnToParam, InsecureHTTP: c.InsecureHTTP, Page: c.Page, Logger: c.Logger,

@@ -60,9 +60,7 @@ func (p *provider) discover(ctx context.Context) (*discovered, error) {
 	if err != nil {
 		return known, nil
 	}
-	if known.JWKS == d.JWKS { // the keys that are cached stay cached
-		d.tokens, d.logouts = known.tokens, known.logouts
-	}
+	// Its keys are fetched anew when the next token comes: one that the provider has taken away must not be good for ever.
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.current, p.expires = d, time.Now().Add(metadataKept)

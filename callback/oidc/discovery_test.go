@@ -197,6 +197,43 @@ func TestMetadataIsFetchedAgain(t *testing.T) {
 	})
 }
 
+func TestKeyThatTheProviderTookAwayIsForgotten(t *testing.T) {
+	op := callbacktest.NewProvider(t, callbacktest.ProviderConfig{})
+	synctest.Test(t, func(t *testing.T) {
+		down := false
+		login := inBubble(t, op, &down)
+		at := func(after time.Duration) string {
+			claims := op.LogoutToken("ana", "")
+			claims["iat"], claims["exp"] = time.Now().Add(after).Unix(), time.Now().Add(after+time.Hour).Unix()
+			return op.Sign(t, "logout+jwt", claims)
+		}
+		post := func(token string) int {
+			w := httptest.NewRecorder()
+			login.BackChannel().ServeHTTP(w, httptest.NewRequest("POST", "/backchannel", strings.NewReader("logout_token="+token)))
+			return w.Code
+		}
+		now := at(0)
+		op.RotateKey(t)
+		if status := post(now); status != 400 {
+			t.Errorf("a key that was never seen: %d", status)
+		}
+		if status := post(at(0)); status != 501 { // a good token, and no store to end a session in
+			t.Errorf("the new key: %d", status)
+		}
+		good := at(70 * time.Minute)
+		op.RotateKey(t)
+		time.Sleep(70 * time.Minute)
+		w := httptest.NewRecorder()
+		login.Start().ServeHTTP(w, httptest.NewRequest("GET", "/login", nil)) // which fetches the metadata again
+		if status := post(good); status != 400 {
+			t.Errorf("a key that was good an hour ago: %d", status)
+		}
+		if status := post(at(0)); status != 501 {
+			t.Errorf("the newest key: %d", status)
+		}
+	})
+}
+
 func TestRefreshedTokensAreForgotten(t *testing.T) {
 	op := callbacktest.NewProvider(t, callbacktest.ProviderConfig{})
 	a := startAt(t, op, nil)

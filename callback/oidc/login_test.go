@@ -13,6 +13,7 @@ import (
 	"github.com/gatehouse-go/gatehouse/callback"
 	"github.com/gatehouse-go/gatehouse/callback/callbacktest"
 	"github.com/gatehouse-go/gatehouse/callback/oidc"
+	"github.com/gatehouse-go/gatehouse/internal/testbrowser"
 )
 
 // mustSignIn signs in as ana.
@@ -159,6 +160,49 @@ func TestSeveralProviders(t *testing.T) {
 	got := a.Open(a.Open(a.Open("/login?provider=other").Header.Get("Location")).Header.Get("Location"))
 	if a.signedIn(a.Browser) != "ben" {
 		t.Errorf("not signed in at the second: %d\n%s", got.StatusCode, a.log)
+	}
+}
+
+func TestRetryKeepsThePageAndTheProvider(t *testing.T) {
+	a := start(t, func(c *oidc.Config[account], _ *callbacktest.Provider) {
+		second := c.Providers[0]
+		c.Providers[0].ID, second.ID = "one", "two"
+		c.Providers = append(c.Providers, second)
+	})
+	const link = `<a href="/login?provider=two&amp;return_to=%2Finbox%3Fa%3D1">`
+	kept := func(when string, got testbrowser.Answer, status int) {
+		t.Helper()
+		if got.StatusCode != status || !strings.Contains(got.Text, link) {
+			t.Errorf("%s: %d %s", when, got.StatusCode, got.Text)
+		}
+	}
+	begin := func() string { return a.answer(a.Browser, "/login?provider=two&return_to=/inbox%3Fa=1") }
+	back := begin()
+	kept("in another browser", a.Another().Open(back), 403)
+	kept("without code", a.Open(with(t, back, "code", "")), 400)
+	if got := a.Open(back); got.Header.Get("Location") != "/inbox?a=1" {
+		t.Errorf("%d %v", got.StatusCode, got.Header)
+	}
+	kept("used", a.Open(back), 410)
+	kept("used, in another browser", a.Another().Open(back), 410)
+	kept("another code", a.Open(with(t, begin(), "code", "x")), 400)
+	a.op.SetFaults(callbacktest.Faults{Error: "access_denied"})
+	kept("denied", a.Open(begin()), 403)
+}
+
+func TestPrefetchBeginsNoLogin(t *testing.T) {
+	a := start(t, nil)
+	for range 10 {
+		if got := a.Send(a.Request("GET", "/login", "", "Sec-Purpose", "prefetch")); got.StatusCode != 503 {
+			t.Errorf("%d", got.StatusCode)
+		}
+	}
+	back := a.answer(a.Browser, "/login")
+	if got := a.Send(a.Request("GET", back, "", "Sec-Purpose", "prefetch;prerender")); got.StatusCode != 503 || a.op.Calls("/token") != 0 {
+		t.Errorf("%d", got.StatusCode)
+	}
+	if a.Open(back); a.signedIn(a.Browser) != "ana" {
+		t.Error("not signed in")
 	}
 }
 

@@ -1,11 +1,13 @@
 package oidc
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,9 +18,9 @@ import (
 )
 
 const (
-	logoutsKept    = 15 * time.Minute // how long a logout token is remembered as used
-	logoutsHeld    = 65536
-	maxLogoutToken = 32 << 10 // bytes of a form
+	logoutAge      = 15 * time.Minute // of the oldest logout token that is taken
+	marksHeld      = 1 << 17          // in a store that nobody chose
+	maxLogoutToken = 32 << 10         // bytes of a form
 	formTimeout    = 10 * time.Second
 )
 
@@ -35,17 +37,17 @@ func (l *Login[U]) Logout() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodPost {
 			w.Header().Set("Allow", "POST")
-			l.refuse(w, r, callback.ErrMethod, "")
+			l.refuse(w, r, callback.ErrMethod, retry{})
 			return
 		}
 		if new(http.CrossOriginProtection).Check(r) != nil {
-			l.refuse(w, r, callback.ErrCrossSite, "")
+			l.refuse(w, r, callback.ErrCrossSite, retry{})
 			return
 		}
 		user, err := l.config.Sessions.Session(r)
 		signedIn := err == nil
 		if err := l.config.Sessions.End(w, r); err != nil {
-			l.refuse(w, r, err, "")
+			l.refuse(w, r, err, retry{})
 			return
 		}
 		target := l.config.AfterLogout
@@ -86,7 +88,7 @@ func (l *Login[U]) endSession(r *http.Request, user U) string {
 func (l *Login[U]) BackChannel() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := l.backChannel(w, r); err != nil {
-			l.refuse(w, r, err, "")
+			l.refuse(w, r, err, retry{})
 			return
 		}
 		w.Header().Set("Cache-Control", "no-store") // section 2.8
@@ -108,23 +110,20 @@ func (l *Login[U]) backChannel(w http.ResponseWriter, r *http.Request) error {
 		return ErrLogoutToken
 	}
 	raw := form.Get("logout_token")
-	p := l.byIssuer(unverifiedIssuer(raw))
-	if p == nil {
-		return because(ErrLogoutToken, errors.New("iss is no provider's"))
-	}
-	d, err := p.discover(r.Context())
+	p, token, err := l.logoutToken(r.Context(), raw)
 	if err != nil {
-		return because(ErrUnreachable, err)
-	}
-	token, err := d.logouts.VerifyLogout(gooidc.ClientContext(r.Context(), p.client), raw)
-	if err != nil {
-		return because(ErrLogoutToken, err)
+		return err
 	}
 	now := time.Now()
-	if token.IssuedAt.IsZero() || token.IssuedAt.After(now.Add(clockSkew)) || token.IssuedAt.Before(now.Add(-logoutsKept)) {
+	if token.IssuedAt.IsZero() || token.IssuedAt.After(now.Add(clockSkew)) || token.IssuedAt.Before(now.Add(-logoutAge)) {
 		return because(ErrLogoutToken, errors.New("iat is missing, in the future or long ago"))
 	}
-	if !l.logouts.Take(p.ID + " " + token.TokenID) {
+	mark := "logout " + p.Issuer + " " + p.ClientID + " " + token.TokenID
+	first, err := l.config.Marks.Spend(r.Context(), mark, logoutAge+2*clockSkew) // for as long as its iat passes
+	if err != nil {
+		return because(callback.ErrStore, err)
+	}
+	if !first {
 		return because(ErrLogoutToken, errors.New("jti was used before"))
 	}
 	link := subjectLink(p.Issuer, token.Subject)
@@ -132,8 +131,7 @@ func (l *Login[U]) backChannel(w http.ResponseWriter, r *http.Request) error {
 		link = sessionLink(p.Issuer, token.SessionID)
 	}
 	if err := l.revoke(r, link); err != nil {
-		l.logouts.Release(p.ID + " " + token.TokenID) // the provider may try again
-		return err
+		return errors.Join(err, l.config.Marks.Release(context.WithoutCancel(r.Context()), mark)) // the provider may try again
 	}
 	return nil
 }
@@ -145,7 +143,7 @@ func (l *Login[U]) FrontChannel() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p, err := l.frontChannel(w, r)
 		if err != nil {
-			l.refuse(w, r, err, "")
+			l.refuse(w, r, err, retry{})
 			return
 		}
 		h := w.Header()
@@ -180,32 +178,79 @@ func (l *Login[U]) revoke(r *http.Request, link string) error {
 	return err
 }
 
-func (l *Login[U]) byIssuer(issuer string) *provider {
+// byIssuer returns the provider with that issuer; of several, one whose client is in the audience.
+func (l *Login[U]) byIssuer(issuer string, audience ...string) (found *provider) {
 	for _, p := range l.order {
-		if issuer != "" && p.Issuer == issuer && p.OAuth2 == nil {
+		if issuer == "" || p.Issuer != issuer || p.OAuth2 != nil {
+			continue
+		}
+		if slices.Contains(audience, p.ClientID) {
 			return p
 		}
+		if found == nil {
+			found = p
+		}
 	}
-	return nil
+	return found
 }
 
-// unverifiedIssuer reads which provider a token claims to be from. It only chooses whose keys to check the token with.
-func unverifiedIssuer(raw string) string {
-	parts := strings.Split(raw, ".")
-	if len(parts) != 3 {
-		return ""
-	}
-	payload, err := base64.RawURLEncoding.DecodeString(parts[1])
+// logoutToken verifies a logout token (Back-Channel Logout 1.0, section 2.6), and returns the provider it is from.
+func (l *Login[U]) logoutToken(ctx context.Context, raw string) (*provider, *gooidc.LogoutToken, error) {
+	claimed, err := unverified(raw)
 	if err != nil {
-		return ""
+		return nil, nil, because(ErrLogoutToken, err)
+	}
+	p := l.byIssuer(claimed.Issuer, claimed.Audience...)
+	if p == nil {
+		return nil, nil, because(ErrLogoutToken, errors.New("iss is no provider's"))
+	}
+	d, err := p.discover(ctx)
+	if err != nil {
+		return nil, nil, because(ErrUnreachable, err)
+	}
+	token, err := d.logouts.VerifyLogout(gooidc.ClientContext(ctx, p.client), raw)
+	if err != nil {
+		return nil, nil, because(ErrLogoutToken, err)
 	}
 	var claims struct {
-		Issuer string `json:"iss"`
+		Events map[string]map[string]any `json:"events"`
 	}
-	if json.Unmarshal(payload, &claims) != nil {
-		return ""
+	if err := token.Claims(&claims); err != nil || claims.Events["http://schemas.openid.net/event/backchannel-logout"] == nil {
+		return nil, nil, because(ErrLogoutToken, errors.New("the event is not an object"))
 	}
-	return claims.Issuer
+	return p, token, nil
+}
+
+// claimed is what a token says of itself before it is verified. It only chooses whose keys to verify it with.
+type claimed struct {
+	Issuer   string   `json:"iss"`
+	Audience textList `json:"aud"`
+}
+
+// unverified reads a token, and refuses one that is typed as another kind: a provider that types its tokens at all must not have
+// them mixed up (RFC 8725, section 3.11). Many logout tokens have no type, or "JWT".
+func unverified(raw string) (c claimed, err error) {
+	parts := strings.Split(raw, ".")
+	if len(parts) != 3 {
+		return c, errors.New("it is no JWT")
+	}
+	var header struct {
+		Type string `json:"typ"`
+	}
+	for i, v := range []any{&header, &c} {
+		text, err := base64.RawURLEncoding.DecodeString(parts[i])
+		if err != nil {
+			return c, errors.New("it is no JWT")
+		}
+		if err := json.Unmarshal(text, v); err != nil {
+			return c, errors.New("it is no JWT")
+		}
+	}
+	switch strings.TrimPrefix(strings.ToLower(header.Type), "application/") {
+	case "", "jwt", "logout+jwt":
+		return c, nil
+	}
+	return c, errors.New("typ is another kind of token")
 }
 
 // links are the names by which a provider can end the session of id.

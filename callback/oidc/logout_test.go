@@ -1,7 +1,9 @@
 package oidc_test
 
 import (
+	"context"
 	"encoding/base64"
+	"errors"
 	"net/url"
 	"strings"
 	"testing"
@@ -135,6 +137,100 @@ func TestBackChannelLogout(t *testing.T) {
 		t.Errorf("by subject: %d, signed in as %q", status, a.signedIn(a.Browser))
 	}
 }
+
+func TestLogoutTokensOfOtherTypesAreRefused(t *testing.T) {
+	a := start(t, nil)
+	a.mustSignIn()
+	post := func(typ string, claims map[string]any) int {
+		t.Helper()
+		return a.Send(a.Request("POST", "/backchannel", "logout_token="+a.op.Sign(t, typ, claims))).StatusCode
+	}
+	for _, typ := range []string{"at+jwt", "application/at+jwt", "dpop+jwt", "secevent+jwt"} {
+		if status := post(typ, a.op.LogoutToken("ana", "")); status != 400 || a.signedIn(a.Browser) != "ana" {
+			t.Errorf("%s: %d", typ, status)
+		}
+	}
+	for _, event := range []any{nil, true, "x", []int{}} {
+		claims := a.op.LogoutToken("ana", "")
+		claims["events"] = map[string]any{"http://schemas.openid.net/event/backchannel-logout": event}
+		if status := post("logout+jwt", claims); status != 400 || a.signedIn(a.Browser) != "ana" {
+			t.Errorf("event %v: %d", event, status)
+		}
+	}
+	for _, typ := range []string{"JWT", "application/logout+jwt"} {
+		a.mustSignIn()
+		if status := post(typ, a.op.LogoutToken("ana", "")); status != 200 || a.signedIn(a.Browser) != "" {
+			t.Errorf("%s: %d", typ, status)
+		}
+	}
+}
+
+// A token whose iat is ahead, as far as clocks may differ, is good for longer than one of now. It must be remembered for as long.
+func TestLogoutTokenIsRememberedAsLongAsItIsGood(t *testing.T) {
+	var kept time.Duration
+	a := start(t, func(c *oidc.Config[account], _ *callbacktest.Provider) {
+		marks, err := callback.NewMemoryMarks(10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Marks = keeping{marks, &kept}
+	})
+	a.mustSignIn()
+	kept = 0
+	claims := a.op.LogoutToken("ana", "")
+	claims["iat"], claims["exp"] = time.Now().Add(110*time.Second).Unix(), time.Now().Add(time.Hour).Unix()
+	if got := a.Send(a.Request("POST", "/backchannel", "logout_token="+a.op.Sign(t, "logout+jwt", claims))); got.StatusCode != 200 {
+		t.Fatal(got.StatusCode)
+	}
+	if kept < 17*time.Minute {
+		t.Errorf("remembered for %v; it is taken for 16m50s", kept)
+	}
+}
+
+// keeping notes for how long the last mark is kept.
+type keeping struct {
+	callback.MarkStore
+	last *time.Duration
+}
+
+func (k keeping) Spend(ctx context.Context, name string, keep time.Duration) (bool, error) {
+	*k.last = keep
+	return k.MarkStore.Spend(ctx, name, keep)
+}
+
+func TestLogoutTokenOfTheSecondClientAtOneIssuer(t *testing.T) {
+	a := start(t, func(c *oidc.Config[account], _ *callbacktest.Provider) {
+		other := c.Providers[0]
+		c.Providers[0].ID, other.ID, c.Providers[0].ClientID = "one", "two", "another client"
+		c.Providers = append(c.Providers, other)
+	})
+	if a.Open(a.answer(a.Browser, "/login?provider=two")); a.signedIn(a.Browser) != "ana" {
+		t.Fatal("not signed in")
+	}
+	got := a.Send(a.Request("POST", "/backchannel", "logout_token="+a.op.Sign(t, "logout+jwt", a.op.LogoutToken("ana", ""))))
+	if got.StatusCode != 200 || a.signedIn(a.Browser) != "" {
+		t.Errorf("%d, signed in as %q", got.StatusCode, a.signedIn(a.Browser))
+	}
+}
+
+func TestLogoutWhenMarksAreDown(t *testing.T) {
+	a := start(t, func(c *oidc.Config[account], _ *callbacktest.Provider) { c.Marks = noMarks{} })
+	if got := a.Send(a.Request("POST", "/backchannel", "logout_token="+a.op.Sign(t, "logout+jwt", a.op.LogoutToken("ana", "")))); got.StatusCode != 503 {
+		t.Errorf("%d", got.StatusCode)
+	}
+	if got := a.Open(a.answer(a.Browser, "/login")); got.StatusCode != 503 || a.op.Calls("/token") != 0 {
+		t.Errorf("a login: %d, %d codes redeemed", got.StatusCode, a.op.Calls("/token"))
+	}
+}
+
+// noMarks is a store that is down.
+type noMarks struct{}
+
+func (noMarks) Spend(context.Context, string, time.Duration) (bool, error) {
+	return false, errors.New("down")
+}
+func (noMarks) Spent(context.Context, string) (bool, error) { return false, errors.New("down") }
+func (noMarks) Release(context.Context, string) error       { return errors.New("down") }
 
 func TestForgedLogoutTokensDoNotMakeUsAskForKeys(t *testing.T) {
 	a := start(t, nil)

@@ -45,7 +45,7 @@ func (l *Login[U]) Start() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		target, err := l.start(w, r)
 		if err != nil {
-			l.refuse(w, r, err, "")
+			l.refuse(w, r, err, retry{})
 			return
 		}
 		seeOther(w, target)
@@ -87,7 +87,11 @@ func (l *Login[U]) start(w http.ResponseWriter, r *http.Request) (string, error)
 	if err != nil {
 		return "", because(ErrUnreachable, err)
 	}
-	state, err := l.flows.Begin(w, r, flow.encode())
+	carried := flow.Target
+	if carried == l.config.Home { // which is where a link without target leads
+		carried = ""
+	}
+	state, err := l.flows.BeginFor(w, r, flow.encode(), carried)
 	if err != nil {
 		return "", err
 	}

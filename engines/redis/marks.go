@@ -7,8 +7,11 @@ import (
 	"encoding/hex"
 	"time"
 
+	"github.com/gatehouse-go/gatehouse/callback"
 	"github.com/redis/rueidis"
 )
+
+var _ callback.MarkStore = (*Marks)(nil)
 
 // spendScript sets a mark that is not set. ARGV[1] tells one call from another, so that a call which is asked twice spends once.
 const spendScript = `
@@ -17,8 +20,8 @@ if spent then return spent == ARGV[1] and 1 or 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1`
 
-// Marks remember what may be used once: a ticket, a link in an e-mail, the id of a token. Make them with [Engine.NewMarks]; they are safe for
-// concurrent use. All Marks of one Prefix are the same: begin the names of each kind of thing with a word of their own.
+// Marks remember what may be used once: a ticket, a link in an e-mail, the id of a token. They are a [callback.MarkStore]. Make them with
+// [Engine.NewMarks]; they are safe for concurrent use. All Marks of one Prefix are the same: begin the names of each kind of thing with a word of their own.
 type Marks struct {
 	engine *Engine
 	spend  *rueidis.Lua
@@ -37,7 +40,27 @@ func (m *Marks) Spend(ctx context.Context, name string, keep time.Duration) (fir
 	if err := checkKeep("keep", keep); err != nil {
 		return false, err
 	}
-	sum := sha256.Sum256([]byte(name))
-	spent, err := m.engine.run(ctx, m.spend, []string{m.base + hex.EncodeToString(sum[:])}, []string{rand.Text(), milliseconds(keep)}).AsInt64()
+	spent, err := m.engine.run(ctx, m.spend, []string{m.key(name)}, []string{rand.Text(), milliseconds(keep)}).AsInt64()
 	return spent == 1, err
+}
+
+// Spent reports whether the mark name is set.
+func (m *Marks) Spent(ctx context.Context, name string) (bool, error) {
+	n, err := m.engine.ask(ctx, func(ctx context.Context, client rueidis.Client) rueidis.RedisResult {
+		return client.Do(ctx, client.B().Exists().Key(m.key(name)).Build())
+	}).AsInt64()
+	return n == 1, err
+}
+
+// Release takes the mark name back, for a use that did not happen after all. Call it only after a Spend that was the first.
+func (m *Marks) Release(ctx context.Context, name string) error {
+	return m.engine.ask(ctx, func(ctx context.Context, client rueidis.Client) rueidis.RedisResult {
+		return client.Do(ctx, client.B().Del().Key(m.key(name)).Build())
+	}).Error()
+}
+
+// key is where the mark name is.
+func (m *Marks) key(name string) string {
+	sum := sha256.Sum256([]byte(name))
+	return m.base + hex.EncodeToString(sum[:])
 }
