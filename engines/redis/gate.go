@@ -30,6 +30,9 @@ func (g *gate) enter() bool {
 	return down == 0 || now >= down && g.downUntil.CompareAndSwap(down, now+int64(pause))
 }
 
+// sound reports whether the last call was answered.
+func (g *gate) sound() bool { return g.failures.Load() == 0 && g.downUntil.Load() == 0 }
+
 func (g *gate) failed(ctx context.Context, err error) {
 	if g.failures.Add(1) < tolerance {
 		return

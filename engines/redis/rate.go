@@ -55,12 +55,17 @@ return answer`
 // ErrSlots is the reason for which a [RateStore] that spreads refuses a question about buckets of several keys.
 var ErrSlots = errors.New("redis: buckets of one question are of several keys, which RateConfig.Spread does not allow")
 
-// RateConfig says where the buckets of a Cluster are. Its zero value is ready.
+// RateConfig says where the buckets of a Cluster are, and what is remembered here. Its zero value is ready.
 type RateConfig struct {
 	// Spread puts each client's buckets on the node of its own hash slot, so that a Cluster shares the work. It asks that all policies of a
 	// RateLimit have the same Key; [ErrSlots] is the error where they do not. Without it all buckets are in one slot, on one node, and
 	// policies may have any Keys. A server that is no Cluster gains nothing by it.
 	Spread bool
+
+	// AskAlways asks the server about clients that it has just refused, too. Without it this process remembers 10,000 refusals, of about
+	// 400 bytes each, and repeats one until the client would be allowed again, for ten seconds at most: a flood from few clients costs
+	// the server little. Decisions are the same, but where somebody deletes a bucket on the server.
+	AskAlways bool
 }
 
 // RateStore is a [security.RateStore] on the server: exact whatever the number of instances, several policies in one script, by the
@@ -68,17 +73,22 @@ type RateConfig struct {
 //
 // All stores of one Prefix share their buckets. The names of policies keep the buckets of several RateLimits apart: give them different ones.
 type RateStore struct {
-	engine *Engine
-	script *rueidis.Lua
-	spread bool
-	base   string
+	engine  *Engine
+	script  *rueidis.Lua
+	spread  bool
+	base    string
+	denials *denials // or nil
 }
 
 var _ security.RateStore = (*RateStore)(nil)
 
 // NewRateStore returns a RateStore on e.
 func (e *Engine) NewRateStore(c RateConfig) *RateStore {
-	return &RateStore{engine: e, script: rueidis.NewLuaScript(rateScript), spread: c.Spread, base: e.config.Prefix + "rate:"}
+	s := &RateStore{engine: e, script: rueidis.NewLuaScript(rateScript), spread: c.Spread, base: e.config.Prefix + "rate:"}
+	if !c.AskAlways {
+		s.denials = newDenials()
+	}
+	return s
 }
 
 // Take implements [security.RateStore]. A take without a key, an Interval above zero, a Burst of at least 1 and a Cost of at least 0 is an
@@ -88,6 +98,11 @@ func (s *RateStore) Take(ctx context.Context, takes []security.RateTake, states 
 	if err != nil {
 		return err
 	}
+	// A server in doubt is asked, or else nobody would learn that it is out.
+	if s.engine.gate.sound() && s.denials.answer(takes, states) {
+		return nil
+	}
+	asked := time.Now()
 	answer, err := s.engine.run(ctx, s.script, keys, args).AsIntSlice()
 	if err != nil {
 		return err
@@ -95,9 +110,14 @@ func (s *RateStore) Take(ctx context.Context, takes []security.RateTake, states 
 	if len(answer) != 3*len(takes) {
 		return fmt.Errorf("redis: %d numbers in answer to %d takes", len(answer), len(takes))
 	}
+	owed, refused := make([]time.Duration, len(takes)), false
 	for i, t := range takes {
-		owed := time.Duration(answer[3*i+1])*time.Second + time.Duration(answer[3*i+2])
-		states[i] = taken(t, answer[3*i] == 1, owed)
+		owed[i] = time.Duration(answer[3*i+1])*time.Second + time.Duration(answer[3*i+2])
+		states[i] = taken(t, answer[3*i] == 1, owed[i])
+		refused = refused || !states[i].Allowed
+	}
+	if refused {
+		s.denials.add(takes, states, owed, asked)
 	}
 	return nil
 }

@@ -1,0 +1,161 @@
+package redis_test
+
+import (
+	"errors"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse/security"
+	"github.com/gatehouse-go/gatehouse/security/limittest"
+
+	"github.com/gatehouse-go/gatehouse/engines/redis"
+)
+
+func TestRateStoreThatAsksAlwaysKeepsTheContract(t *testing.T) {
+	s := start(t)
+	var p prefixes
+	if err := limittest.TestRateStore(t.Context(), func() (security.RateStore, error) {
+		return s.engine(p.next).NewRateStore(redis.RateConfig{AskAlways: true}), nil
+	}); err != nil {
+		t.Error(err)
+	}
+}
+
+func takeOne(t *testing.T, store *redis.RateStore, takes ...security.RateTake) security.RateTaken {
+	t.Helper()
+	states := make([]security.RateTaken, len(takes))
+	if err := store.Take(t.Context(), takes, states); err != nil {
+		t.Fatal(err)
+	}
+	return states[0]
+}
+
+func TestAFloodFromOneClientAsksTheServerOnce(t *testing.T) {
+	s := start(t)
+	for name, row := range map[string]struct {
+		config redis.RateConfig
+		asked  int
+	}{
+		"remembered":   {redis.RateConfig{}, 1},
+		"asked always": {redis.RateConfig{AskAlways: true}, 500},
+	} {
+		store := s.engine().NewRateStore(row.config)
+		take := security.RateTake{Key: name, Interval: time.Hour, Burst: 3, Cost: 1}
+		for range 3 {
+			if !takeOne(t, store, take).Allowed {
+				t.Errorf("%s: refused within the limit", name)
+			}
+		}
+		before := s.calls("evalsha")
+		for range 500 {
+			if got := takeOne(t, store, take); got.Allowed || got.Remaining != 0 || got.Wait <= 0 || got.Wait > time.Hour || got.Next != got.Wait {
+				t.Errorf("%s: %+v", name, got)
+			}
+		}
+		if n := s.calls("evalsha") - before; n != row.asked {
+			t.Errorf("%s: 500 refusals asked the server %d times", name, n)
+		}
+	}
+}
+
+func TestARefusalIsOfItsQuestionAlone(t *testing.T) {
+	s := start(t)
+	store := s.engine().NewRateStore(redis.RateConfig{})
+	take := security.RateTake{Key: "a", Interval: time.Hour, Burst: 10, Cost: 6}
+	if got := []bool{takeOne(t, store, take).Allowed, takeOne(t, store, take).Allowed}; !got[0] || got[1] {
+		t.Fatal(got)
+	}
+	other, wider, cheaper, dearer := take, take, take, take
+	other.Key, wider.Burst, cheaper.Cost, dearer.Cost = "b", 20, 4, 11
+	if got := takeOne(t, store, dearer); got.Allowed || got.Remaining != 4 {
+		t.Errorf("a higher cost: %+v", got)
+	}
+	if !takeOne(t, store, cheaper).Allowed {
+		t.Error("a lower cost, for which there was enough, was refused")
+	}
+	if takeOne(t, store, take).Allowed {
+		t.Error("the same question was allowed")
+	}
+	if !takeOne(t, store, wider).Allowed {
+		t.Error("a wider limit was refused")
+	}
+	if !takeOne(t, store, other).Allowed {
+		t.Error("another client was refused")
+	}
+	before := s.calls("evalsha")
+	for range 10 {
+		if got := takeOne(t, store, other, take); got.Allowed && got.Remaining < 0 {
+			t.Errorf("%+v", got)
+		}
+		states := make([]security.RateTaken, 2)
+		if err := store.Take(t.Context(), []security.RateTake{other, take}, states); err != nil || states[1].Allowed {
+			t.Errorf("two policies, of which one refuses: %+v, %v", states, err)
+		}
+	}
+	if n := s.calls("evalsha") - before; n != 1 {
+		t.Errorf("20 refusals of two policies asked the server %d times", n)
+	}
+}
+
+func TestAClientIsAllowedAgainAtItsTime(t *testing.T) {
+	store := start(t).engine().NewRateStore(redis.RateConfig{})
+	take := security.RateTake{Key: "a", Interval: 200 * time.Millisecond, Burst: 1, Cost: 1}
+	if !takeOne(t, store, take).Allowed {
+		t.Fatal("refused at first")
+	}
+	for range 5 {
+		got := takeOne(t, store, take)
+		for tries := 0; !got.Allowed; tries++ {
+			if tries > 1000 {
+				t.Fatalf("refused for ever: %+v", got)
+			}
+			time.Sleep(got.Wait + time.Millisecond)
+			got = takeOne(t, store, take)
+		}
+	}
+}
+
+// A refusal that is remembered tells nothing of the server's health: while it is in doubt, it is asked.
+func TestARefusalIsNoSignOfHealth(t *testing.T) {
+	s := start(t)
+	store := s.engine(func(c *redis.Config) { c.Timeout = 200 * time.Millisecond }).NewRateStore(redis.RateConfig{})
+	take := security.RateTake{Key: "a", Interval: time.Hour, Burst: 1, Cost: 1}
+	for range 2 {
+		takeOne(t, store, take)
+	}
+	s.signal(syscall.SIGSTOP)
+	defer s.signal(syscall.SIGCONT)
+	fresh := take
+	fresh.Key = "b"
+	for range 5 {
+		for _, one := range []security.RateTake{fresh, take} {
+			if err := store.Take(t.Context(), []security.RateTake{one}, make([]security.RateTaken, 1)); !errors.Is(err, redis.ErrOut) {
+				t.Errorf("%s: %v", one.Key, err)
+			}
+		}
+	}
+}
+
+func TestRefusalsAreBounded(t *testing.T) {
+	if testing.Short() {
+		t.Skip("30,000 questions")
+	}
+	s := start(t)
+	store := s.engine().NewRateStore(redis.RateConfig{})
+	for i := range 30_000 { // each is refused, for it costs more than the bucket holds
+		takeOne(t, store, security.RateTake{Key: strconv.Itoa(i), Interval: time.Hour, Burst: 1, Cost: 2})
+	}
+	before := s.calls("evalsha")
+	for i := range 30_000 {
+		takeOne(t, store, security.RateTake{Key: strconv.Itoa(i), Interval: time.Hour, Burst: 1, Cost: 2})
+	}
+	if n := s.calls("evalsha") - before; n < 15_000 {
+		t.Errorf("%d of 30,000 were asked again: more than 10,000 are remembered", n)
+	}
+	if keys, _ := s.do("KEYS", "*").AsStrSlice(); len(keys) != 0 {
+		t.Errorf("refusals left %d keys, such as %s", len(keys), strings.Join(keys[:1], ""))
+	}
+}
