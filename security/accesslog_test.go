@@ -81,7 +81,7 @@ func TestAccessLogFields(t *testing.T) {
 			"url.path":                  "/items/7",
 			"url.query":                 "q=a&token=[redacted]&b=[redacted]",
 			"server.address":            "shop.example",
-			"http.route":                "POST /items/{id}",
+			"http.route":                "/items/{id}",
 			"client.address":            "198.51.100.7",
 			"user_agent.original":       "curl/8 [redacted]",
 			"network.protocol.version":  "1.1",
@@ -104,6 +104,9 @@ func TestAccessLogFields(t *testing.T) {
 func TestAccessLogVariants(t *testing.T) {
 	ok := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
 	broken := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503) })
+	routed := func(pattern string) http.Handler {
+		return http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { r.Pattern = pattern })
+	}
 	request := func(method, target string, change func(*http.Request)) *http.Request {
 		r := httptest.NewRequest(method, target, nil)
 		if change != nil {
@@ -123,6 +126,12 @@ func TestAccessLogVariants(t *testing.T) {
 		{"a 5xx is an error", security.AccessLogConfig{}, request("GET", "/", nil), broken, map[string]any{"level": "ERROR", "error.type": "503"}},
 		{"a method of the client's own", security.AccessLogConfig{}, request("GRAB", "/", nil), ok, map[string]any{"http.request.method": "_OTHER", "http.request.method_original": "GRAB"}},
 		{"no method is GET", security.AccessLogConfig{}, request("GET", "/", func(r *http.Request) { r.Method = "" }), ok, map[string]any{"http.request.method": "GET"}},
+		{"a port is no part of the host", security.AccessLogConfig{}, request("GET", "http://shop.example:8443/", nil), ok, map[string]any{"server.address": "shop.example", "server.port": 8443.0}},
+		{"no port", security.AccessLogConfig{}, request("GET", "http://shop.example/", nil), ok, map[string]any{"server.address": "shop.example", "server.port": nil}},
+		{"an IPv6 host", security.AccessLogConfig{}, request("GET", "http://[2001:db8::1]:81/", nil), ok, map[string]any{"server.address": "2001:db8::1", "server.port": 81.0}},
+		{"a host that is none", security.AccessLogConfig{}, request("GET", "/", func(r *http.Request) { r.Host = "a b:c" }), ok, map[string]any{"server.address": "a b:c", "server.port": nil}},
+		{"a pattern with a host", security.AccessLogConfig{}, request("GET", "/", nil), routed("GET shop.example/a/{$}"), map[string]any{"http.route": "/a/{$}"}},
+		{"a pattern without a path", security.AccessLogConfig{}, request("GET", "/", nil), routed("odd"), map[string]any{"http.route": "odd"}},
 		{"no query", security.AccessLogConfig{OmitQuery: true}, request("GET", "/?a=b", nil), ok, map[string]any{"url.query": nil}},
 		{"HTTP/2", security.AccessLogConfig{}, request("GET", "/", func(r *http.Request) { r.Proto, r.ProtoMajor = "HTTP/2.0", 2 }), ok, map[string]any{"network.protocol.version": "2"}},
 		{"HTTP/3", security.AccessLogConfig{}, request("GET", "/", func(r *http.Request) { r.Proto, r.ProtoMajor = "HTTP/3.0", 3 }), ok, map[string]any{"network.protocol.version": "3"}},
@@ -138,6 +147,43 @@ func TestAccessLogVariants(t *testing.T) {
 	}
 	if record := logged(t, security.AccessLogConfig{Skip: skip}, request("GET", "/health", nil), ok); record != nil {
 		t.Errorf("a skipped request: %v", record)
+	}
+}
+
+// What was written for one request must not show in the record of the next.
+func TestAccessLogOfManyRequests(t *testing.T) {
+	var out bytes.Buffer
+	l, _ := security.NewAccessLog(security.AccessLogConfig{Logger: slog.New(slog.NewJSONHandler(&out, nil)).With("app", "shop")})
+	for _, status := range []int{200, 404, 503, 207} {
+		for _, method := range []string{"GET", "POST", "BREW"} {
+			for _, scheme := range []string{"http", "https"} {
+				for _, version := range []string{"1.0", "1.1", "2", "3"} {
+					for range 2 {
+						out.Reset()
+						r := httptest.NewRequest(method, "/", nil)
+						if r.Proto, r.ProtoMajor = "HTTP/"+version, int(version[0]-'0'); scheme == "https" {
+							r.TLS = &tls.ConnectionState{}
+						}
+						l.Wrap(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) })).ServeHTTP(httptest.NewRecorder(), r)
+						var record map[string]any
+						if err := json.Unmarshal(out.Bytes(), &record); err != nil {
+							t.Fatal(err)
+						}
+						known := method
+						if method == "BREW" {
+							known = "_OTHER"
+						}
+						for field, want := range map[string]any{
+							"app": "shop", "http.response.status_code": float64(status), "http.request.method": known, "url.scheme": scheme, "network.protocol.version": version,
+						} {
+							if record[field] != want || strings.Count(out.String(), `"`+field+`"`) != 1 {
+								t.Errorf("%d %s %s %s: %s", status, method, scheme, version, out.String())
+							}
+						}
+					}
+				}
+			}
+		}
 	}
 }
 
@@ -237,5 +283,5 @@ func ExampleNewAccessLog() {
 	}
 	handler := log.Wrap(http.NotFoundHandler())
 	handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/login?user=ann&password=hunter2", nil))
-	// Output: http.response.status_code=404 url.path=/login http.request.method=GET url.query="user=ann&password=[redacted]"
+	// Output: http.response.status_code=404 http.request.method=GET url.path=/login url.query="user=ann&password=[redacted]"
 }

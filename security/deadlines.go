@@ -103,11 +103,19 @@ func NewDeadlines(c DeadlinesConfig) (*Deadlines, error) {
 	return d, nil
 }
 
+// timed is a request with its context: one allocation.
+type timed struct {
+	context answerContext
+	request http.Request
+}
+
 // Wrap returns a handler that runs next within the deadlines.
 func (d *Deadlines) Wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ctx := &answerContext{Context: r.Context(), deadline: time.Now().Add(d.handler)}
-		r = r.WithContext(ctx)
+		t := &timed{context: answerContext{Context: r.Context(), deadline: started(r.Context()).Add(d.handler)}}
+		ctx := &t.context
+		t.request = *r.WithContext(ctx)
+		r = &t.request
 		defer ctx.end() // also after a panic
 		if r.Body == nil || r.Body == http.NoBody {
 			dw, _ := d.writers.Get().(*deadlinesWriter)

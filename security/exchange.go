@@ -5,16 +5,33 @@ import (
 	"net/http"
 	"net/netip"
 	"sync"
+	"time"
 
+	"github.com/gatehouse-go/gatehouse/internal/clientip"
 	"github.com/gatehouse-go/gatehouse/internal/requestid"
 )
 
 // exchange is the context of one request and its answer: its id, and a note in which the stages inside leave what the access log
-// outside prints. One allocation carries both.
+// outside prints, and the request that carries it. One allocation holds all.
 type exchange struct {
 	requestid.Context
-	line [1]string // backs the id's value in the answer's header
-	note note
+	line    [1]string // backs the id's value in the answer's header
+	note    note
+	request http.Request
+}
+
+// carry returns a copy of r whose context is x.
+func (x *exchange) carry(r *http.Request) *http.Request {
+	x.request = *r.WithContext(x)
+	return &x.request
+}
+
+// started is when the request of ctx came, or now.
+func started(ctx context.Context) time.Time {
+	if n := noteOf(ctx); n != nil && !n.start.IsZero() {
+		return n.start
+	}
+	return time.Now()
 }
 
 // returned hands back what a handler left in its copy of a request: the pattern, for what logs around us, and a form in files, which
@@ -43,9 +60,11 @@ func (x *exchange) Value(key any) any {
 
 // A note is what is learnt of a request further inside. It decides nothing: it is logged, and spares others an allocation.
 type note struct {
+	start   time.Time  // of the request, as the access log saw it; zero without one
 	mu      sync.Mutex // a handler may go on in another goroutine after it was given up
 	route   string
 	user    string
+	remote  string // RemoteAddr whose address is in address; "" where that is a resolver's
 	address netip.Addr
 	text    string // of address
 	taken   bool   // nonce belongs to the first Headers inside
@@ -85,17 +104,32 @@ func (n *note) read() (route, user string) {
 	return n.route, n.user
 }
 
-// addressText returns addr as text; the second time, without an allocation.
-func (n *note) addressText(addr netip.Addr) string {
+// client returns the address of r's client, and that address as text; the second time, without reading or writing it anew.
+func (n *note) client(r *http.Request) (addr netip.Addr, text string) {
 	if n == nil {
-		return addr.String()
+		if addr = clientip.From(r); addr.Is4() {
+			text = addr.String() // an IPv6 address is wanted as a network
+		}
+		return addr, text
 	}
+	addr, resolved := clientip.Resolved(r.Context())
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	switch {
+	case resolved:
+	case n.remote == r.RemoteAddr && n.remote != "":
+		addr = n.address
+	default:
+		addr = clientip.Remote(r)
+		n.remote = r.RemoteAddr
+	}
 	if n.address != addr || n.text == "" {
 		n.address, n.text = addr, addr.String()
 	}
-	return n.text
+	if resolved {
+		n.remote = "" // address is not what remote says
+	}
+	return addr, n.text
 }
 
 // takeNonce returns the place for the nonce of this answer, nil where another [Headers] has it: one that answers a request inside

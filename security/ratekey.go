@@ -39,12 +39,12 @@ func ByIP() RateKey { return ByNetwork(32, 64) }
 func ByNetwork(ipv4, ipv6 int) RateKey {
 	ipv4, ipv6 = min(max(ipv4, 1), 32), min(max(ipv6, 1), 128)
 	return func(r *http.Request) (string, error) {
-		addr := ClientAddr(r)
+		addr, text := noteOf(r.Context()).client(r)
 		if !addr.IsValid() {
 			return "", errNoKey
 		}
 		if addr.Is4() && ipv4 == 32 {
-			return noteOf(r.Context()).addressText(addr), nil // as networkKey
+			return text, nil // as networkKey
 		}
 		return networkKey(addr, ipv4, ipv6), nil
 	}

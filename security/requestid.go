@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"net/http"
+	"sync"
 
 	"github.com/gatehouse-go/gatehouse/internal/invalid"
 	"github.com/gatehouse-go/gatehouse/internal/requestid"
@@ -27,6 +28,7 @@ type RequestIDConfig struct {
 type RequestID struct {
 	header string
 	ignore bool
+	random sync.Pool // of *idSource
 }
 
 // NewRequestID returns a RequestID, or the mistake in c.
@@ -54,7 +56,7 @@ func (c *RequestID) Wrap(next http.Handler) http.Handler {
 		x.Context.Context, x.ID = r.Context(), c.id(r) //nolint:fatcontext // one level a request: x is new
 		x.line[0] = x.ID
 		w.Header()[c.header] = x.line[:1:1]
-		inner := r.WithContext(x)
+		inner := x.carry(r)
 		next.ServeHTTP(w, inner)
 		returned(r, inner)
 	})
@@ -66,7 +68,33 @@ func (c *RequestID) id(r *http.Request) string {
 			return lines[0]
 		}
 	}
-	return rand.Text()
+	s, _ := c.random.Get().(*idSource)
+	if s == nil {
+		s = &idSource{}
+	}
+	defer c.random.Put(s)
+	return s.next()
+}
+
+// idLength is how many characters of base32 an id has that is made here: 130 bits.
+const idLength = 26
+
+// idSource makes ids of random bytes that it takes many at a time: each question to the system has its price.
+type idSource struct {
+	bytes [16 * idLength]byte
+	used  int // modulo len(bytes)
+}
+
+func (s *idSource) next() string {
+	if s.used == 0 {
+		_, _ = rand.Read(s.bytes[:]) // never fails: it ends the program instead
+	}
+	id := s.bytes[s.used : s.used+idLength]
+	s.used = (s.used + idLength) % len(s.bytes)
+	for i, b := range id {
+		id[i] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"[b&31]
+	}
+	return string(id)
 }
 
 func isPlainID(s string) bool {

@@ -29,10 +29,18 @@ func With(ctx context.Context, addr netip.Addr) context.Context { return &resolv
 // From returns the address of r's client: the one resolved earlier in the chain, else that of r.RemoteAddr, unmapped from
 // IPv4-in-IPv6 and without zone. It is the zero Addr where none can be read: callers treat that as one client, never as none.
 func From(r *http.Request) netip.Addr {
-	if addr, ok := r.Context().Value(key{}).(*netip.Addr); ok {
-		return *addr
+	if addr, ok := Resolved(r.Context()); ok {
+		return addr
 	}
 	return Remote(r)
+}
+
+// Resolved returns the address that [With] put into ctx, and whether there is one.
+func Resolved(ctx context.Context) (netip.Addr, bool) {
+	if addr, ok := ctx.Value(key{}).(*netip.Addr); ok {
+		return *addr, true
+	}
+	return netip.Addr{}, false
 }
 
 // Remote returns the address of the peer that opened the connection, from r.RemoteAddr alone; zero where it cannot be read.
