@@ -3,14 +3,16 @@ package security
 import (
 	"encoding/base64"
 	"encoding/binary"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"html"
 	"math/bits"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
 )
 
 // secretIndex finds many strings in a text in one pass. It is immutable.
@@ -99,14 +101,27 @@ func secretForms(value string) []string {
 	if e.Encode(value) == nil { //nolint:errchkjson // a string, and checked
 		add(strings.Trim(plain.String(), "\n")[1 : plain.Len()-2])
 	}
-	quoted := strconv.Quote(value)
-	add(quoted[1 : len(quoted)-1])
+	for _, quoted := range []string{strconv.Quote(value), strconv.QuoteToASCII(value)} {
+		add(quoted[1 : len(quoted)-1])
+	}
+	for _, form := range forms[:len(forms):len(forms)] { // JSON of encoders that write ASCII
+		add(asciiJSON(form, "0123456789abcdef"))
+		add(asciiJSON(form, "0123456789ABCDEF"))
+	}
+	add(html.EscapeString(value)) // XML as well
 	raw := []byte(value)
-	add(hex.EncodeToString(raw))
-	add(strings.ToUpper(hex.EncodeToString(raw)))
+	for _, verb := range []string{"%x", "%X", "% x", "% X"} {
+		digits := fmt.Sprintf(verb, raw)
+		add(digits)
+		if verb[1] == ' ' {
+			add("%" + strings.ReplaceAll(digits, " ", "%")) // percent-encoded whole
+		}
+	}
 	numbers := strings.Trim(fmt.Sprintf("%v", raw), "[]") // %v of a byte slice
 	add(numbers)
 	add(strings.ReplaceAll(numbers, " ", ",")) // a byte array in JSON
+	literal := fmt.Sprintf("%#v", raw)
+	add(literal[len("[]byte{") : len(literal)-1])
 	for _, enc := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
 		for skip := range 3 {
 			add(base64Core(enc, raw, skip))
@@ -122,6 +137,24 @@ func base64Core(enc *base64.Encoding, raw []byte, skip int) string {
 	first := (skip*8 + 5) / 6
 	last := (skip + len(raw)) * 8 / 6
 	return text[first:last]
+}
+
+// asciiJSON writes the characters beyond ASCII as JSON escapes, by two where they need it (RFC 8259, section 7).
+func asciiJSON(s, digits string) string {
+	var b strings.Builder
+	for _, r := range s {
+		if r < utf8.RuneSelf {
+			b.WriteByte(byte(r))
+			continue
+		}
+		for _, unit := range utf16.AppendRune(nil, r) {
+			b.WriteString(`\u`)
+			for shift := 12; shift >= 0; shift -= 4 {
+				b.WriteByte(digits[unit>>shift&15])
+			}
+		}
+	}
+	return b.String()
 }
 
 // lowerEscapes writes the hexadecimal digits of percent escapes in lower case.

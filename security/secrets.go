@@ -25,7 +25,7 @@ const redacted = "[redacted]"
 // Secrets is a registry of values that must not leave the process: keys, passwords, signing secrets. One registry serves the
 // [Redactor], the access log and the guard of response headers, so that a value is named once.
 //
-// A value is found as it is and in the forms in which programs print it by accident: percent-encoded, escaped in JSON or by
+// A value is found as it is and in the forms in which programs print it by accident: percent-encoded, escaped in JSON, HTML, XML or by
 // %q, in base64 at any alignment, in hex, and as the numbers of a byte slice. Looking costs one table probe a byte,
 // whatever the number of values.
 //

@@ -4,8 +4,10 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"encoding/xml"
 	"errors"
 	"fmt"
+	"html"
 	"io"
 	"net/url"
 	"strings"
@@ -28,7 +30,7 @@ func newSecrets(tb testing.TB, values ...string) *security.Secrets {
 }
 
 func TestSecretsFindsEveryEncoding(t *testing.T) {
-	s := newSecrets(t, known, "sk_live_4eC39HqLyjWDarjtT1zdp7dc")
+	s := newSecrets(t, known, "sk_live_4eC39HqLyjWDarjtT1zdp7dc", "🔑 as a key")
 	quoted, _ := json.Marshal(known)
 	var plain strings.Builder
 	e := json.NewEncoder(&plain)
@@ -47,6 +49,17 @@ func TestSecretsFindsEveryEncoding(t *testing.T) {
 		{"in upper-case hex", strings.ToUpper(hex.EncodeToString([]byte(known)))},
 		{"the bytes by %v", fmt.Sprintf("%v", []byte("xy"+known))},
 		{"a byte array in JSON", strings.ReplaceAll(fmt.Sprintf("%v", []byte(known)), " ", ",")},
+		{"in upper-case escapes of JSON that is ASCII", strings.ReplaceAll(string(quoted), "é", "\\u00E9")},
+		{"in JSON that is ASCII", strings.ReplaceAll(string(quoted), "é", "\\u00e9")},
+		{"in JSON that is ASCII, with a surrogate pair", `"\ud83d\udd11 as a key"`},
+		{"by %+q", fmt.Sprintf("%+q", known)},
+		{"by %#v of its bytes", fmt.Sprintf("%#v", []byte(known))},
+		{"by % x", fmt.Sprintf("% x", known)},
+		{"by % X", fmt.Sprintf("% X", known)},
+		{"in HTML", html.EscapeString(known)},
+		{"in XML", xmlText(known)},
+		{"percent-encoded byte by byte", percentEncoded(known)},
+		{"percent-encoded byte by byte in lower case", strings.ToLower(percentEncoded(known))},
 		{"in base64", base64.StdEncoding.EncodeToString([]byte(known))},
 		{"in base64url", base64.RawURLEncoding.EncodeToString([]byte(known))},
 		{"in base64 as a Basic credential, aligned at one", base64.StdEncoding.EncodeToString([]byte("u:bc" + known))},
@@ -61,6 +74,16 @@ func TestSecretsFindsEveryEncoding(t *testing.T) {
 			t.Errorf("%s: left %q", row.name, got)
 		}
 	}
+}
+
+func percentEncoded(s string) string {
+	return "%" + strings.ReplaceAll(fmt.Sprintf("% X", s), " ", "%")
+}
+
+func xmlText(s string) string {
+	var b strings.Builder
+	_ = xml.EscapeText(&b, []byte(s))
+	return b.String()
 }
 
 func TestSecretsRedactKeepsWhatIsAround(t *testing.T) {
