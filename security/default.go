@@ -39,8 +39,8 @@ type Config struct {
 	// Off turns stages off.
 	Off []Stage
 
-	// Replace puts another middleware in a stage's place. Its constructor is called once here on a handler that is asked
-	// GET / by no client, to see whether its ResponseWriter can be unwrapped.
+	// Replace puts another middleware in a stage's place. Its constructor is called once here on a handler that is asked GET /
+	// and POST / by no client, to see whether its ResponseWriter can be unwrapped, and whether it reads bodies too early.
 	Replace map[Stage]alice.Constructor
 
 	// Extra are middlewares of the application, each after a stage. They are tried as those of Replace.
@@ -62,7 +62,7 @@ type Extra struct {
 	Name      string            // in Explain and in errors
 	After     Stage             // the stage it stands just inside of, after earlier Extras of the same stage
 	Wrap      alice.Constructor // the middleware
-	ReadsBody bool              // it parses the body: it must then come after StageBody
+	ReadsBody bool              // it parses bodies of some type: it must then come after StageBody
 }
 
 // Default returns the chain that an internet-facing handler needs, in the order in which it is safe:
@@ -146,15 +146,15 @@ func (c Config) steps(bad *invalid.Config) []step {
 		if !ok {
 			continue // checkOrder noted it
 		}
-		steps = append(steps, c.changed(s, one))
+		steps = append(steps, c.changed(s, one, order))
 		for i, e := range c.Extra {
 			if e.After == s {
-				steps = append(steps, c.extra(i, e))
+				steps = append(steps, c.extra(i, e, order))
 			}
 		}
 	}
 	for _, s := range safeOrder {
-		if one := c.changed(s, stages[s]); one.On && !slices.Contains(order, s) {
+		if one := c.changed(s, stages[s], order); one.On && !slices.Contains(order, s) {
 			bad.Field("Config.Order", string(s), "must be named, or turned off")
 		}
 	}
@@ -163,7 +163,7 @@ func (c Config) steps(bad *invalid.Config) []step {
 }
 
 // changed applies Off and Replace to a stage.
-func (c Config) changed(s Stage, one step) step {
+func (c Config) changed(s Stage, one step, order []Stage) step {
 	one.Name = string(s)
 	switch {
 	case slices.Contains(c.Off, s):
@@ -171,17 +171,30 @@ func (c Config) changed(s Stage, one step) step {
 	case c.Replace[s] != nil:
 		one.On, one.Why = true, "replaced by Config.Replace"
 		one.wrap = func(bad *invalid.Config) alice.Constructor {
-			return probed("Config.Replace["+strconv.Quote(string(s))+"]", c.Replace[s], bad)
+			return probed("Config.Replace["+strconv.Quote(string(s))+"]", c.Replace[s], c.tooEarly(s, order), bad)
 		}
 	}
 	return one
 }
 
-func (c Config) extra(i int, e Extra) step {
+// tooEarly returns the stage before which a middleware at stage s would read bodies that nobody has judged, "" where there is none.
+func (c Config) tooEarly(s Stage, order []Stage) Stage {
+	for _, guard := range [...]Stage{StageBody, StageIPLimit} {
+		if at := slices.Index(order, guard); at >= 0 && !slices.Contains(c.Off, guard) {
+			if slices.Index(order, s) < at {
+				return guard
+			}
+			return ""
+		}
+	}
+	return ""
+}
+
+func (c Config) extra(i int, e Extra, order []Stage) step {
 	return step{
 		Step: Step{Name: e.Name, On: true, Why: "an extra of the application"},
 		wrap: func(bad *invalid.Config) alice.Constructor {
-			return probed("Config.Extra["+strconv.Itoa(i)+"]", e.Wrap, bad)
+			return probed("Config.Extra["+strconv.Itoa(i)+"]", e.Wrap, c.tooEarly(e.After, order), bad)
 		},
 	}
 }
@@ -189,12 +202,11 @@ func (c Config) extra(i int, e Extra) step {
 func (c Config) checkExtras(order []Stage, bad *invalid.Config) {
 	for i, e := range c.Extra {
 		field := "Config.Extra[" + strconv.Itoa(i) + "]"
-		at := slices.Index(order, e.After)
-		if at < 0 {
+		if !slices.Contains(order, e.After) {
 			bad.Field(field+".After", string(e.After), "must be one of the stages")
 		}
-		if body := slices.Index(order, StageBody); e.ReadsBody && at < body {
-			bad.Field(field+".After", string(e.After), "must not be before body: it would read a body without bounds, of a client that is not limited")
+		if guard := c.tooEarly(e.After, order); e.ReadsBody && guard != "" {
+			bad.Field(field+".After", string(e.After), "must not be before "+string(guard)+": it would read a body without bounds, of a client that is not limited")
 		}
 		if e.Name == "" {
 			bad.Hidden(field+".Name", "must not be empty")
