@@ -105,8 +105,10 @@ func TestDefaultRefusesAtEachStage(t *testing.T) {
 		if w.Header().Get("X-Request-Id") == "" {
 			t.Errorf("%s: no request id", row.name)
 		}
-		if row.want != 421 && !strings.Contains(row.target, "%2e") && w.Header().Get("X-Content-Type-Options") != "nosniff" {
-			t.Errorf("%s: no security fields: %v", row.name, w.Header())
+		for _, name := range []string{"Content-Security-Policy", "X-Content-Type-Options", "Referrer-Policy", "Cross-Origin-Resource-Policy", "Permissions-Policy"} {
+			if len(w.Header()[name]) != 1 {
+				t.Errorf("%s: %s: %v", row.name, name, w.Header()[name])
+			}
 		}
 	}
 	flood := httptest.NewRequest("GET", "/", nil)
@@ -119,6 +121,47 @@ func TestDefaultRefusesAtEachStage(t *testing.T) {
 	}
 	if last != 429 {
 		t.Errorf("the quota of an address: %d", last)
+	}
+}
+
+// A handler that panics has set fields that must not leave either, and one that panics outside of the headers stage is answered with
+// security fields too.
+func TestDefaultGuardsTheAnswerToAPanic(t *testing.T) {
+	var log bytes.Buffer
+	c := required()
+	c.Logger = slog.New(slog.NewTextHandler(&log, nil))
+	c.Extra = []security.Extra{{Name: "early", After: security.StageRequestID, Wrap: func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/early" {
+				panic("early")
+			}
+			next.ServeHTTP(w, r)
+		})
+	}}}
+	h := mustDefault(t, c).ThenFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header()["X-Echo"] = r.Header["Authorization"]
+		w.Header().Set("Server", "x")
+		panic("late")
+	})
+	for _, path := range []string{"/early", "/late"} {
+		log.Reset()
+		w := serve(h, request("GET", "http://example.com"+path, "Authorization: Bearer very-secret-token", "X-Request-Id: r7"))
+		if w.Code != 500 || w.Header().Get("X-Frame-Options") != "DENY" || w.Header().Get("X-Echo") != "" || w.Header().Get("Server") != "" {
+			t.Errorf("%s: %d %v", path, w.Code, w.Header())
+		}
+		if !strings.Contains(w.Body.String(), `"request_id":"r7"`) || !strings.Contains(log.String(), "panic="+path[1:]+" request_id=r7 ") {
+			t.Errorf("%s: the answer and the log name no id: %s %s", path, w.Body, log.String())
+		}
+	}
+}
+
+func TestRefusalsAreLoggedWithTheRequest(t *testing.T) {
+	var log bytes.Buffer
+	c := required()
+	c.Logger = slog.New(slog.NewTextHandler(&log, nil))
+	serve(mustDefault(t, c).Then(whoami), request("GET", "http://evil.example/", "X-Request-Id: r7"))
+	if !strings.Contains(log.String(), `msg="request refused" stage=target cause="host is not served here: \"evil.example\"" request_id=r7`) {
+		t.Errorf("got %s", log.String())
 	}
 }
 
@@ -376,6 +419,18 @@ func TestDefaultRefusesAnUnsafeShape(t *testing.T) {
 		{"an unknown stage replaced", func(c *security.Config) { c.Replace = map[security.Stage]alice.Constructor{"gzip": mark("x")} }, `Config.Replace = "gzip" must name one of the stages`},
 		{"a wrapper without Unwrap", func(c *security.Config) { c.Extra = []security.Extra{{Name: "x", After: "body", Wrap: hiding}} }, `Config.Extra[0] must hand on a ResponseWriter with an Unwrap method`},
 		{"a replacement without Unwrap", func(c *security.Config) { c.Replace = map[security.Stage]alice.Constructor{"methods": hiding} }, `Config.Replace["methods"] must hand on a ResponseWriter with an Unwrap method`},
+		{"a wrapper without Unwrap where the client takes gzip", func(c *security.Config) {
+			c.Extra = []security.Extra{{Name: "x", After: "body", Wrap: hidingFrom(func(r *http.Request) bool { return strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") })}}
+		}, `Config.Extra[0] must hand on a ResponseWriter with an Unwrap method`},
+		{"a wrapper without Unwrap around what writes", func(c *security.Config) {
+			c.Extra = []security.Extra{{Name: "x", After: "body", Wrap: hidingFrom(func(r *http.Request) bool { return r.Method == "POST" })}}
+		}, `Config.Extra[0] must hand on a ResponseWriter with an Unwrap method`},
+		{"an extra that parses forms too early, and does not say so", func(c *security.Config) {
+			c.Extra = []security.Extra{{Name: "x", After: "access-log", Wrap: reading}}
+		}, `Config.Extra[0] must not read bodies before body: they would be read without bounds, of a client that is not limited`},
+		{"a replacement that parses forms too early", func(c *security.Config) {
+			c.Replace = map[security.Stage]alice.Constructor{"cross-origin": reading}
+		}, `Config.Replace["cross-origin"] must not read bodies before body`},
 		{"a middleware that is nil", func(c *security.Config) { c.Extra = []security.Extra{{Name: "x", After: "body"}} }, `Config.Extra[0] must not be nil`},
 		{"a middleware that makes nil", func(c *security.Config) {
 			c.Extra = []security.Extra{{Name: "x", After: "body", Wrap: func(http.Handler) http.Handler { return nil }}}
@@ -396,11 +451,53 @@ func TestDefaultRefusesAnUnsafeShape(t *testing.T) {
 		}
 	}
 	c := required()
+	c.Extra = []security.Extra{{Name: "form", After: "body", Wrap: reading, ReadsBody: true}, {Name: "also", After: "access", Wrap: reading}}
+	c.Replace = map[security.Stage]alice.Constructor{"body": reading, "access": reading}
+	if _, err := security.Default(c); err != nil {
+		t.Errorf("bodies may be read from the body stage on: %v", err)
+	}
+	c = required()
+	c.Extra = []security.Extra{{Name: "form", After: "ip-limit", Wrap: reading}}
+	c.Off = []security.Stage{"body"}
+	if _, err := security.Default(c); err != nil {
+		t.Errorf("where there is no body stage, from the limit on: %v", err)
+	}
+	c.Extra[0].After = "headers"
+	if _, err := security.Default(c); err == nil || !strings.Contains(err.Error(), "must not read bodies before ip-limit") {
+		t.Errorf("where there is no body stage, not before the limit: %v", err)
+	}
+	c.Off = append(c.Off, "ip-limit")
+	if _, err := security.Default(c); err != nil {
+		t.Errorf("where there is neither, nothing is too early: %v", err)
+	}
+	c = required()
 	c.Order = swap("methods", "cors")
 	c.Order = order(func(s []security.Stage) []security.Stage { return s[:12] })
 	if _, err := security.Default(c); err != nil {
 		t.Errorf("stages that are off need not be named: %v", err)
 	}
+}
+
+// hidingFrom hides the connection from those requests that are picked.
+func hidingFrom(picked func(*http.Request) bool) alice.Constructor {
+	return func(next http.Handler) http.Handler {
+		hidden := hiding(next)
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if picked(r) {
+				hidden.ServeHTTP(w, r)
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+}
+
+// reading is a middleware that looks into forms.
+func reading(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_ = r.FormValue("_method")
+		next.ServeHTTP(w, r)
+	})
 }
 
 func TestExplainSaysWhoTheClientIs(t *testing.T) {

@@ -14,6 +14,7 @@ import (
 // stages says of each stage whether it is on, why, and how it is built.
 func (c Config) stages() map[Stage]step {
 	c = c.shared()
+	c.dressRefusals()
 	stages := map[Stage]step{
 		StageRecover:     on("a panic is logged and answered 500", built(NewRecover, c.Recover)),
 		StageRequestID:   on("every request has an id, in its answer and in logs", built(NewRequestID, c.RequestID)),
@@ -41,6 +42,19 @@ func (c Config) stages() map[Stage]step {
 		stages[StagePrincipalLimit] = on("each principal has a quota", built(NewRateLimit, *c.PrincipalLimit))
 	}
 	return stages
+}
+
+// dressRefusals gives the answers of the stages that stand outside of the headers stage, and answer, its fields too.
+func (c *Config) dressRefusals() {
+	if slices.Contains(c.Off, StageHeaders) || c.Replace[StageHeaders] != nil {
+		return
+	}
+	headers, err := NewHeaders(c.Headers)
+	if err != nil {
+		return // it is reported where the stage is built
+	}
+	c.Recover.OnError = headers.dressed(c.Recover.OnError)
+	c.Target.OnError = headers.dressed(c.Target.OnError)
 }
 
 func on(why string, wrap func(*invalid.Config) alice.Constructor) step {

@@ -10,9 +10,23 @@ import (
 
 // echoes are the credentials of a request that must not come back in its answer.
 type echoes struct {
-	auth   [2][]string
-	cookie []string
+	auth     [2][]string
+	cookie   []string
+	password string // of Basic credentials, which a handler may have decoded; "" where there is none, or a short one
 }
+
+// echoesOf returns the credentials among the fields of a request.
+func echoesOf(header http.Header) echoes {
+	in := echoes{auth: [2][]string{header["Authorization"], header["Proxy-Authorization"]}, cookie: header["Cookie"]}
+	if lines := in.auth[0]; len(lines) > 0 && len(lines[0]) > len("basic ") && strings.EqualFold(lines[0][:len("basic ")], "basic ") {
+		if _, password, ok := parseBasic(trimOWS(lines[0][len("basic "):])); ok && len(password) >= leastCredential {
+			in.password = password
+		}
+	}
+	return in
+}
+
+func (in *echoes) any() bool { return len(in.auth[0])+len(in.auth[1])+len(in.cookie) > 0 }
 
 const (
 	// leastCredential is the length from which the text of Authorization is looked for.
@@ -65,6 +79,9 @@ func (in *echoes) within(value string, cookies bool) bool {
 				return true
 			}
 		}
+	}
+	if in.password != "" && strings.Contains(value, in.password) {
+		return true
 	}
 	if !cookies {
 		return false

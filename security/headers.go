@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/gatehouse-go/gatehouse/internal/invalid"
+	"github.com/gatehouse-go/gatehouse/internal/problem"
 )
 
 // HeadersConfig says which security fields responses carry.
@@ -51,7 +52,7 @@ type HeadersConfig struct {
 	Drop []string
 
 	// EchoAllowed names response fields that may hold a value of the request's Cookie field, such as one with a CSRF token.
-	// No field may hold its Authorization.
+	// No field may hold its Authorization, nor the password in one of the scheme Basic.
 	EchoAllowed []string
 
 	// Secrets are values that no response field may hold; such a field is dropped. Nil means that only the request's own
@@ -213,7 +214,24 @@ func (h *Headers) Wrap(next http.Handler) http.Handler {
 			r = hw.withNonce(r)
 		}
 		hw.begin(w, r)
+		returned := false
+		defer func() {
+			if !returned {
+				hw.abandon()
+			}
+		}()
 		next.ServeHTTP(hw, r)
-		hw.end() // not after a panic: its recovery answers through w, and hw is left to the garbage collector
+		returned = true
+		hw.end()
 	})
+}
+
+// dressed returns an OnError that answers as the given one does, problem.Error where it is nil, with the fields.
+func (h *Headers) dressed(onError func(http.ResponseWriter, *http.Request, error)) func(http.ResponseWriter, *http.Request, error) {
+	if onError == nil {
+		onError = problem.Error
+	}
+	return func(w http.ResponseWriter, r *http.Request, err error) {
+		h.Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { onError(w, r, err) })).ServeHTTP(w, r)
+	}
 }

@@ -258,6 +258,8 @@ func TestHeadersDropWhatMustNotLeave(t *testing.T) {
 		{"a cookie's value where it is not", in, "X-Other: " + csrf, false},
 		{"a percent sign and nothing else", in, "X-Rate: 100%", true},
 		{"a registered secret", nil, "X-Debug: key=registered-secret;", false},
+		{"the password in Basic credentials", in, "X-Debug: user is password+", false},
+		{"the name in Basic credentials", in, "X-Debug: user", true},
 		{"a registered secret percent-encoded", nil, "X-Debug: key=registered%2Dsecret", false},
 	} {
 		name, value, _ := strings.Cut(row.line, ": ")
@@ -298,6 +300,43 @@ func TestAPlantedCookieTakesNoFieldAway(t *testing.T) {
 	r.Header["Authorization"] = []string{"e"}
 	if w := serve(h, r); w.Header().Get("Vary") == "" || w.Header().Get("Content-Type") == "" {
 		t.Errorf("credentials of one byte take fields away: %v", w.Header())
+	}
+}
+
+func TestNamesThatAreNotCanonicalAreDroppedToo(t *testing.T) {
+	h := mustHeaders(t, security.HeadersConfig{}).Wrap(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header()["server"], w.Header()["x-powered-by"] = []string{"nginx/1.2.3"}, []string{"Go"}
+	}))
+	if w := serve(h, request("GET", "/")); len(w.Header()["server"])+len(w.Header()["x-powered-by"]) > 0 {
+		t.Errorf("got %v", w.Header())
+	}
+}
+
+// Trailers are fields of the answer too.
+func TestNoTrailerHoldsACredential(t *testing.T) {
+	guard := mustHeaders(t, security.HeadersConfig{Secrets: newSecrets(t, listed), Logger: slog.New(slog.DiscardHandler)})
+	server := httptest.NewServer(guard.Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Trailer", "X-Sum, X-Echo, X-Key")
+		_, _ = io.WriteString(w, "body")
+		w.Header().Set("X-Sum", "7")
+		w.Header().Set("X-Key", listed)
+		w.Header()["X-Echo"] = r.Header["Authorization"]
+		w.Header()[http.TrailerPrefix+"X-Undeclared"] = r.Header["Authorization"]
+	})))
+	defer server.Close()
+	r, err := http.NewRequest("GET", server.URL, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer very-secret-token")
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, _ := io.ReadAll(res.Body)
+	_ = res.Body.Close()
+	if string(body) != "body" || res.Trailer.Get("X-Sum") != "7" || res.Trailer.Get("X-Echo")+res.Trailer.Get("X-Key")+res.Trailer.Get("X-Undeclared") != "" {
+		t.Errorf("got %s, %v", body, res.Trailer)
 	}
 }
 

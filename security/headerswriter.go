@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/gatehouse-go/gatehouse/internal/respwriter"
 )
@@ -54,8 +55,14 @@ func (hw *headersWriter) withNonce(r *http.Request) *http.Request {
 // end sends the header of an answer that the handler left empty, as net/http would after it, and gives hw back.
 // From then on the header map beneath is only read, and by nobody who could write to this answer again.
 func (hw *headersWriter) end() {
-	if hw.Status() == 0 && !hw.Hijacked() {
+	switch {
+	case hw.Hijacked():
+	case hw.Status() == 0:
 		hw.WriteHeader(http.StatusOK)
+	default:
+		if header := hw.Header(); hasTrailer(header) {
+			hw.guard(header) // what was set since the header was sent
+		}
 	}
 	hw.Reset(endedWriter{})
 	hw.request, hw.nonce = nil, nil
@@ -64,19 +71,46 @@ func (hw *headersWriter) end() {
 	}
 }
 
-// beforeHeader is the last look at the header.
-func (hw *headersWriter) beforeHeader(status int) int {
-	header := hw.Header()
-	for _, name := range [...]string{"Server", "X-Powered-By", "X-Aspnet-Version", "X-Aspnetmvc-Version", "Authorization", "Proxy-Authorization", "Cookie"} {
+// abandon takes out what must not leave after a panic: its recovery answers past hw with the header as it is. hw is left to the garbage
+// collector.
+func (hw *headersWriter) abandon() {
+	if hw.Status() == 0 && !hw.Hijacked() {
+		hw.guard(hw.Header())
+	}
+}
+
+// hasTrailer reports whether fields of the map may leave in a trailer section (see [http.ResponseWriter]).
+func hasTrailer(header http.Header) bool {
+	if len(header["Trailer"]) > 0 {
+		return true
+	}
+	for name := range header {
+		if strings.HasPrefix(name, http.TrailerPrefix) {
+			return true
+		}
+	}
+	return false
+}
+
+// guard takes out of the header what must not leave.
+func (hw *headersWriter) guard(header http.Header) {
+	for _, name := range [...]string{
+		"Server", "server", "X-Powered-By", "x-powered-by", "X-Aspnet-Version", "X-Aspnetmvc-Version", "Authorization", "Proxy-Authorization", "Cookie",
+	} {
 		delete(header, name)
 	}
 	for _, name := range hw.headers.drop {
 		delete(header, name)
 	}
-	in := hw.request.Header
-	if auth, proxyAuth, cookie := in["Authorization"], in["Proxy-Authorization"], in["Cookie"]; len(auth)+len(proxyAuth)+len(cookie) > 0 || hw.headers.secrets != nil {
-		hw.dropEchoes(header, echoes{auth: [2][]string{auth, proxyAuth}, cookie: cookie})
+	if in := echoesOf(hw.request.Header); in.any() || hw.headers.secrets != nil {
+		hw.dropEchoes(header, in)
 	}
+}
+
+// beforeHeader is the last look at the header.
+func (hw *headersWriter) beforeHeader(status int) int {
+	header := hw.Header()
+	hw.guard(header)
 	if hw.nonce != nil {
 		if nonce := hw.nonce.close(); nonce != "" {
 			hw.applyNonce(header, nonce)

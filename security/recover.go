@@ -7,6 +7,7 @@ import (
 	"runtime/debug"
 
 	"github.com/gatehouse-go/gatehouse/internal/refusal"
+	"github.com/gatehouse-go/gatehouse/internal/requestid"
 	"github.com/gatehouse-go/gatehouse/internal/respwriter"
 )
 
@@ -85,8 +86,15 @@ func (c *Recover) done(rw *recoverWriter, r *http.Request) {
 	if p == http.ErrAbortHandler { //nolint:errorlint // net/http compares the same way
 		panic(p)
 	}
+	if rw.taken {
+		r = &rw.exchange.request // with the id
+	}
 	stack := debug.Stack()
-	c.refuser.logger.LogAttrs(r.Context(), slog.LevelError, "handler panicked", slog.String("panic", fmt.Sprint(p)), slog.String("stack", string(stack)))
+	attrs := []slog.Attr{slog.String("panic", fmt.Sprint(p))}
+	if id := requestid.From(r.Context()); id != "" {
+		attrs = append(attrs, slog.String("request_id", id))
+	}
+	c.refuser.logger.LogAttrs(r.Context(), slog.LevelError, "handler panicked", append(attrs, slog.String("stack", string(stack)))...)
 	if c.onPanic != nil {
 		c.onPanic(r, p, stack)
 	}

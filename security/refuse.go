@@ -10,6 +10,7 @@ import (
 
 	"github.com/gatehouse-go/gatehouse/internal/problem"
 	"github.com/gatehouse-go/gatehouse/internal/refusal"
+	"github.com/gatehouse-go/gatehouse/internal/requestid"
 )
 
 // refuser gives one middleware's refusals to the log and to the client: the cause to the first, its status to the second.
@@ -67,10 +68,13 @@ func (f *refuser) log(ctx context.Context, err error) {
 	if !ok {
 		return
 	}
-	attrs := [...]slog.Attr{slog.String("stage", f.stage), slog.Any("cause", err), slog.Int64("unlogged", left)}
-	n := len(attrs)
-	if left == 0 {
-		n--
+	var space [4]slog.Attr
+	attrs := append(space[:0], slog.String("stage", f.stage), slog.Any("cause", err))
+	if id := requestid.From(ctx); id != "" {
+		attrs = append(attrs, slog.String("request_id", id))
 	}
-	f.logger.LogAttrs(ctx, level, "request refused", attrs[:n]...)
+	if left > 0 {
+		attrs = append(attrs, slog.Int64("unlogged", left))
+	}
+	f.logger.LogAttrs(ctx, level, "request refused", attrs...)
 }
