@@ -104,7 +104,7 @@ func secretForms(value string) []string {
 	for _, quoted := range []string{strconv.Quote(value), strconv.QuoteToASCII(value)} {
 		add(quoted[1 : len(quoted)-1])
 	}
-	for _, form := range forms[:len(forms):len(forms)] { // JSON of encoders that write ASCII
+	for _, form := range slices.Clip(forms) { // JSON of encoders that write ASCII
 		add(asciiJSON(form, "0123456789abcdef"))
 		add(asciiJSON(form, "0123456789ABCDEF"))
 	}
@@ -144,7 +144,7 @@ func asciiJSON(s, digits string) string {
 	var b strings.Builder
 	for _, r := range s {
 		if r < utf8.RuneSelf {
-			b.WriteByte(byte(r))
+			b.WriteRune(r)
 			continue
 		}
 		for _, unit := range utf16.AppendRune(nil, r) {
