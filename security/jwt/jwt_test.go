@@ -204,10 +204,12 @@ type issuer struct {
 	keys   atomic.Pointer[[]byte]
 	broken atomic.Bool
 	asked  atomic.Int64
+	slow   atomic.Int64 // how long an answer takes
 }
 
 func (i *issuer) RoundTrip(r *http.Request) (*http.Response, error) {
 	i.asked.Add(1)
+	time.Sleep(time.Duration(i.slow.Load()))
 	w := httptest.NewRecorder()
 	if i.broken.Load() {
 		w.WriteHeader(502)
@@ -265,6 +267,56 @@ func TestJWTFetchesKeys(t *testing.T) {
 		verify(second, nil, 6) // the last keys hold while the issuer is down
 		time.Sleep(24 * time.Hour)
 		verify(second, jwt.ErrSigningKeys, 7) // but not for ever
+	})
+}
+
+// Tokens that come while the keys are being fetched wait for them, at the start and when the issuer has a new key; those whose key is known
+// do not.
+func TestJWTTokensWaitForAFetchThatRuns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		first, second := newSigner(t, "k1"), newSigner(t, "k2")
+		i := &issuer{}
+		i.slow.Store(int64(2 * time.Second))
+		set := keySet(first.public())
+		i.keys.Store(&set)
+		c := jwtConfig()
+		c.KeysURL, c.Client = "https://issuer.example/keys", &http.Client{Transport: i}
+		j := newJWT(t, c)
+		all := func(s signer, asked int64) {
+			t.Helper()
+			token := s.sign(t, claims(), nil)
+			errs := make(chan error)
+			for range 20 {
+				go func() {
+					_, err := j.Verify(context.Background(), token)
+					errs <- err
+				}()
+			}
+			for range 20 {
+				if err := <-errs; err != nil {
+					t.Error(err)
+				}
+			}
+			if i.asked.Load() != asked {
+				t.Errorf("%d fetches, want %d", i.asked.Load(), asked)
+			}
+		}
+		all(first, 1)
+		time.Sleep(time.Minute)
+		both := keySet(first.public(), second.public())
+		i.keys.Store(&both)
+		go all(second, 2)
+		synctest.Wait()
+		began := time.Now()
+		if _, err := j.Verify(context.Background(), first.sign(t, claims(), nil)); err != nil || time.Since(began) > 0 {
+			t.Errorf("a known key: %v after %v", err, time.Since(began))
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		if _, err := j.Verify(ctx, second.sign(t, claims(), nil)); !errors.Is(err, jwt.ErrSigningKeys) || !errors.Is(err, context.DeadlineExceeded) || time.Since(began) != time.Second {
+			t.Errorf("a client that leaves: %v after %v", err, time.Since(began))
+		}
+		time.Sleep(time.Minute)
 	})
 }
 

@@ -33,12 +33,11 @@ type keySource struct {
 	retry   time.Duration
 	stale   time.Duration
 
-	fetching sync.Mutex // held during a fetch: others wait for it
-
 	mu      sync.Mutex
 	keys    []jose.JSONWebKey
-	fetched time.Time // when keys came; zero for never
-	tried   time.Time // when the last fetch began
+	fetched time.Time     // when keys came; zero for never
+	tried   time.Time     // when the last fetch began
+	running chan struct{} // closed when the fetch that runs ends; nil where none does
 }
 
 func newKeySource(c Config, bad *invalid.Config) keySource {
@@ -88,16 +87,19 @@ func parseKeys(raw []byte) ([]jose.JSONWebKey, error) {
 
 // find returns the keys that may have signed a token: the one it names, or a few where it names none.
 func (s *keySource) find(ctx context.Context, id, algorithm string) ([]any, error) {
-	keys, age, wait := s.current()
+	keys, age := s.current()
 	found := matching(keys, id, algorithm)
 	if s.url == "" {
 		return found, nil
 	}
-	if (age > s.refresh || len(found) == 0) && wait <= 0 {
-		if err := s.fetch(ctx); err != nil && len(keys) == 0 {
+	if age > s.refresh || len(found) == 0 {
+		if err := s.fetch(ctx, len(found) == 0); err != nil && len(keys) == 0 {
 			return nil, err
 		}
-		keys, age, _ = s.current()
+		if ctx.Err() != nil && len(found) == 0 {
+			return nil, fmt.Errorf("%w: %w", ErrSigningKeys, context.Cause(ctx))
+		}
+		keys, age = s.current()
 		found = matching(keys, id, algorithm)
 	}
 	if len(keys) == 0 || age > s.refresh+s.stale {
@@ -106,11 +108,11 @@ func (s *keySource) find(ctx context.Context, id, algorithm string) ([]any, erro
 	return found, nil
 }
 
-// current returns the keys, how old they are, and how long to wait before the next fetch.
-func (s *keySource) current() (keys []jose.JSONWebKey, age, wait time.Duration) {
+// current returns the keys, and how old they are.
+func (s *keySource) current() (keys []jose.JSONWebKey, age time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.keys, time.Since(s.fetched), s.retry - time.Since(s.tried)
+	return s.keys, time.Since(s.fetched)
 }
 
 // matching returns the keys for a token.
@@ -125,28 +127,40 @@ func matching(keys []jose.JSONWebKey, id, algorithm string) []any {
 	return found
 }
 
-// fetch fetches the keys once for all that wait. The request that began it may end: the fetch goes on.
-func (s *keySource) fetch(ctx context.Context) error {
-	s.fetching.Lock()
-	defer s.fetching.Unlock()
+// fetch fetches the keys, unless that was tried a short time ago. Where a fetch runs already, wait says whether to wait for its end. The
+// request that began it may end: the fetch goes on.
+func (s *keySource) fetch(ctx context.Context, wait bool) error {
 	s.mu.Lock()
-	recent := time.Since(s.tried) < s.retry
-	if !recent {
-		s.tried = time.Now()
-	}
-	s.mu.Unlock()
-	if recent { // somebody else has fetched while this one waited
+	running := s.running
+	if running != nil || time.Since(s.tried) < s.retry {
+		s.mu.Unlock()
+		if running != nil && wait {
+			select {
+			case <-running:
+			case <-ctx.Done():
+			}
+		}
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), keyTimeout)
+	s.tried, s.running = time.Now(), make(chan struct{})
+	s.mu.Unlock()
+
+	var keys []jose.JSONWebKey
+	defer func() { // also where the client panics
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if keys != nil {
+			s.keys, s.fetched = keys, time.Now()
+		}
+		close(s.running)
+		s.running = nil
+	}()
+	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), keyTimeout)
 	defer cancel()
-	keys, err := s.get(ctx)
-	if err != nil {
+	var err error
+	if keys, err = s.get(bounded); err != nil {
 		return fmt.Errorf("%w: %w", ErrSigningKeys, err)
 	}
-	s.mu.Lock()
-	s.keys, s.fetched = keys, time.Now()
-	s.mu.Unlock()
 	return nil
 }
 
