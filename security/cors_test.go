@@ -55,6 +55,7 @@ func TestCORSPreflights(t *testing.T) {
 	}
 	below := security.CORSConfig{Origins: []string{"https://*.example.org", "https://*.example.net:8443"}}
 	public := security.CORSConfig{Origins: []string{"*"}, Methods: []string{"*"}, Headers: []string{"*", "Authorization"}}
+	wild := security.CORSConfig{Origins: []string{"*"}, Methods: []string{"*"}, Headers: []string{"*"}}
 	null := security.CORSConfig{InsecureNull: true}
 	granted := "Allow-Credentials: true\nAllow-Headers: Content-Type, X-Requested-With\nAllow-Methods: PUT, DELETE\n" +
 		"Allow-Origin: https://app.example.com\nMax-Age: 3600\nVary: Origin, Access-Control-Request-Method, Access-Control-Request-Headers"
@@ -92,6 +93,9 @@ func TestCORSPreflights(t *testing.T) {
 		{"a header among 16 KiB of spaces", exact, "https://app.example.com", "PUT", []string{strings.Repeat(" ", 16<<10) + "content-type"}, security.ErrRequestHeader, vary},
 		{"16 KiB of commas", exact, "https://app.example.com", "PUT", []string{strings.Repeat(",", 16<<10)}, security.ErrRequestHeader, vary},
 
+		{"a header among all headers", wild, "https://a.example", "PUT", []string{"x-anything"}, nil, "Allow-Headers: *\nAllow-Methods: *\nAllow-Origin: *\n" + vary},
+		{"Authorization is not among all headers", wild, "https://a.example", "PUT", []string{"x-a, authorization"}, security.ErrRequestHeader, vary},
+		{"a header whose name holds it is", wild, "https://a.example", "PUT", []string{"x-authorization"}, nil, "Allow-Headers: *\nAllow-Methods: *\nAllow-Origin: *\n" + vary},
 		{"a host below", below, "https://a.example.org", "GET", nil, nil, "Allow-Origin: https://a.example.org\n" + vary},
 		{"a host far below", below, "https://a.b.example.org", "GET", nil, nil, "Allow-Origin: https://a.b.example.org\n" + vary},
 		{"a host below on the pattern's port", below, "https://a.example.net:8443", "GET", nil, nil, "Allow-Origin: https://a.example.net:8443\n" + vary},

@@ -67,11 +67,14 @@ func (c *CORS) checkMethod(lines []string) error {
 // checkHeaders judges Access-Control-Request-Headers. A browser names each field once (Fetch standard, "CORS-unsafe
 // request-header names"): there can be no more elements than fields allowed, and the rest of a longer list is not looked at.
 func (c *CORS) checkHeaders(lines []string) error {
-	if c.anyHeader {
-		return nil
-	}
 	left := len(c.headers)
 	for _, line := range lines {
+		if c.anyHeader {
+			if strings.Contains(line, authorization) && !c.allowsHeader(authorization) && slices.ContainsFunc(strings.Split(line, ","), isAuthorization) {
+				return &originError{ErrRequestHeader, authorization}
+			}
+			continue
+		}
 		for more := true; more; {
 			var name string
 			name, line, more = strings.Cut(line, ",")
@@ -82,6 +85,11 @@ func (c *CORS) checkHeaders(lines []string) error {
 	}
 	return nil
 }
+
+// authorization is the one field that * does not stand for (Fetch standard, section 3.3.4), as browsers write it.
+const authorization = "authorization"
+
+func isAuthorization(element string) bool { return trimOWS(element) == authorization }
 
 func (c *CORS) allowsHeader(name string) bool {
 	return slices.ContainsFunc(c.headers, func(allowed string) bool { return strings.EqualFold(allowed, name) })
