@@ -21,6 +21,9 @@ var ErrRateLimited = refusal.New(http.StatusTooManyRequests, "quota is exceeded"
 // maxPolicies bounds the policies of one RateLimit, so that a verdict fits on the stack.
 const maxPolicies = 8
 
+// maxBurst is the largest Integer of a structured field (RFC 9651, section 3.3.1).
+const maxBurst = 999_999_999_999_999
+
 // RatePolicy is one limit, counted for each key: Burst requests at once, and Limit a second from then on.
 type RatePolicy struct {
 	// Name tells the policy from the others of its RateLimit, in the RateLimit fields and in the problem answer, where
@@ -30,8 +33,8 @@ type RatePolicy struct {
 	// Limit is how many units come back a second: rate.Every(6*time.Second) is ten a minute. Required; above 0, at most 1e9.
 	Limit rate.Limit
 
-	// Burst is how many units a key that was idle has at once. Required; at least 1. Refilling Burst at Limit must not take
-	// more than a century.
+	// Burst is how many units a key that was idle has at once. Required; 1 to 1e15-1, which is what a structured field can say. Refilling
+	// Burst at Limit must not take more than a century.
 	Burst int
 
 	// Key says whose quota a request uses up: [ByIP], [ByPrincipal], [ByHeader], [JoinKeys] or your own. Required.
@@ -163,8 +166,8 @@ func newRatePolicy(bad *invalid.Config, field string, p RatePolicy, names map[st
 	switch {
 	case !(p.Limit > 0) || p.Limit > 1e9:
 		bad.Field(field+".Limit", p.Limit, "must be above 0 and at most 1e9 a second")
-	case p.Burst < 1:
-		bad.Field(field+".Burst", p.Burst, "must be at least 1")
+	case p.Burst < 1 || int64(p.Burst) > maxBurst:
+		bad.Field(field+".Burst", p.Burst, "must be 1 to 999999999999999")
 	case !ok:
 		bad.Field(field+".Burst", p.Burst, "must come back at Limit within a century")
 	}

@@ -200,8 +200,9 @@ func TestNewRateLimitReportsEveryMistake(t *testing.T) {
 				{Name: `e"`, Limit: 1, Burst: 1, Key: security.ByIP()},
 				{Name: "f\n", Limit: 1, Burst: 1, Key: security.ByIP()},
 				{Name: strings.Repeat("g", 65), Limit: 1, Burst: 1, Key: security.ByIP()},
+				{Name: "h", Limit: 1e9, Burst: 1e15, Key: security.ByIP()}, // more than a structured field can say
 			}},
-			[]string{"[0].Limit", "[1].Limit", "[2].Burst = 0 must be at least 1", "[3].Burst", "[4].Name", "[5].Name", "[6].Name"},
+			[]string{"[0].Limit", "[1].Limit", "[2].Burst = 0 must be 1 to 999999999999999", "[3].Burst", "[4].Name", "[5].Name", "[6].Name", "[7].Burst"},
 		},
 		{"two of a name", security.RateLimitConfig{Policies: []security.RatePolicy{good, good}}, []string{"[1].Name = \"default\" must differ"}},
 		{"a store without a decision", security.RateLimitConfig{Policies: []security.RatePolicy{good}, Store: &faultyStore{}}, []string{"Outage must say"}},
