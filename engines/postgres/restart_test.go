@@ -6,15 +6,13 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"os"
 	"slices"
-	"strconv"
-	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/gatehouse-go/gatehouse/internal/testpostgres"
 	"github.com/gatehouse-go/gatehouse/webhook"
 	"github.com/gatehouse-go/gatehouse/webhook/inbox"
 	"github.com/gatehouse-go/gatehouse/webhook/inbox/inboxtest"
@@ -27,7 +25,6 @@ import (
 // Two inboxes store and handle while the server crashes and stands still: what was acknowledged has its effect once.
 func TestAServerThatCrashesAndStandsStillLosesAndDoublesNothing(t *testing.T) {
 	l := newLedger(t)
-	s := running(t)
 	config := inbox.Config{
 		Backoff: func(int) time.Duration { return time.Millisecond }, MaxAttempts: 1000, Workers: 4, Logger: slog.New(slog.DiscardHandler),
 		OrderBy: func(e webhook.Event) string { return map[bool]string{true: e.ID[len(e.ID)-1:]}[e.Type == "t0"] },
@@ -81,15 +78,15 @@ func TestAServerThatCrashesAndStandsStillLosesAndDoublesNothing(t *testing.T) {
 	}
 	for range 2 {
 		time.Sleep(500 * time.Millisecond)
-		if err := s.crash(); err != nil {
+		if err := shared.Crash(); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(100 * time.Millisecond)
-		if err := s.start(); err != nil {
+		if err := shared.Restart(); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(500 * time.Millisecond)
-		s.standStill(t, l.pool, time.Second)
+		standStill(t, shared, l.pool, time.Second)
 	}
 	time.Sleep(500 * time.Millisecond)
 	stop()
@@ -106,15 +103,10 @@ func TestAServerThatCrashesAndStandsStillLosesAndDoublesNothing(t *testing.T) {
 }
 
 // standStill stops all processes of the server for a while.
-func (s *server) standStill(t *testing.T, pool *pgxpool.Pool, d time.Duration) {
+func standStill(t *testing.T, s *testpostgres.Server, pool *pgxpool.Pool, d time.Duration) {
 	t.Helper()
 	pids := pidsOf(t, pool)
-	file, err := os.ReadFile(s.dir + "/data/postmaster.pid")
-	if err != nil {
-		t.Fatal(err)
-	}
-	first, _, _ := strings.Cut(string(file), "\n")
-	postmaster, err := strconv.Atoi(first)
+	postmaster, err := s.Postmaster()
 	if err != nil {
 		t.Fatal(err)
 	}
