@@ -166,6 +166,48 @@ func TestDocsFromNextjs(t *testing.T) {
 	s.stop(t)
 }
 
+// Two instances count, remember, cache and forget as one.
+func TestDocsManyInstances(t *testing.T) {
+	addr := redisServer(t)
+	binary := program(t, "many-instances.md")
+	env := []string{"REDIS=" + addr, "GITHUB_WEBHOOK_SECRET=s3cret"}
+	instances := []*server{start(t, binary, env...), start(t, binary, env...)}
+	page := func(i int) string {
+		_, text, _ := ask(t, "GET", instances[i].url+"/posts", "", "Host", "app.example")
+		return text
+	}
+
+	first := page(0)
+	for end := time.Now().Add(patience); page(1) != first; time.Sleep(50 * time.Millisecond) { // until it follows the server
+		if time.Now().After(end) {
+			t.Fatalf("the page is %q here and %q there", page(0), page(1))
+		}
+	}
+	deliver(t, "github", "s3cret", instances[1].url+"/hooks/github", `{"zen":"Keep it logically awesome."}`)
+	for end := time.Now().Add(patience); page(0) == first || page(0) != page(1); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("after the webhook the page is %q here and %q there", page(0), page(1))
+		}
+	}
+	admitted := 0
+	for i := range 8 {
+		status, text, _ := ask(t, "POST", instances[i%2].url+"/comments", "")
+		switch status {
+		case 204:
+			admitted++
+		case 429:
+		default:
+			t.Errorf("a comment: %d %s", status, text)
+		}
+	}
+	if admitted != 5 {
+		t.Errorf("%d of 8 comments were admitted", admitted)
+	}
+	for _, s := range instances {
+		s.stop(t)
+	}
+}
+
 func TestDocsStaticExport(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "site")
 	cmd := exec.CommandContext(t.Context(), program(t, "static-export.md"))

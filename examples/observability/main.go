@@ -20,11 +20,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus/promhttp"
-	"go.opentelemetry.io/otel/exporters/prometheus"
-	"go.opentelemetry.io/otel/sdk/metric"
-	_ "modernc.org/sqlite"
-
 	"github.com/gatehouse-go/gatehouse/engines/otel"
 	"github.com/gatehouse-go/gatehouse/revalidate"
 	"github.com/gatehouse-go/gatehouse/security"
@@ -32,6 +27,10 @@ import (
 	"github.com/gatehouse-go/gatehouse/webhook/inbox"
 	"github.com/gatehouse-go/gatehouse/webhook/inbox/sqlite"
 	"github.com/gatehouse-go/gatehouse/webhook/provider"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"go.opentelemetry.io/otel/exporters/prometheus"
+	"go.opentelemetry.io/otel/sdk/metric"
+	_ "modernc.org/sqlite"
 )
 
 func main() {

@@ -20,7 +20,7 @@ import (
 
 const patience = 20 * time.Second
 
-const secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw" //nolint:gosec // published with Standard Webhooks' examples
+const secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw" // published with Standard Webhooks' examples
 
 func freeAddress(t *testing.T) string {
 	t.Helper()
