@@ -20,7 +20,7 @@ var (
 )
 
 // Check returns nil when the raw and the decoded form of u's path name the same segments: no separator is encoded,
-// no segment is "." or ".." in either form (RFC 3986, section 3.3 and 6.2.2.3), no byte is NUL or another control,
+// no segment is "." or ".." in either form, with or without parameters (RFC 3986, section 3.3 and 6.2.2.3), no byte is NUL or another control,
 // the decoded path is UTF-8 and begins with a slash. The path "*" of a server-wide OPTIONS is accepted.
 // Bytes outside of ASCII and the "#" must have come percent-encoded, in the query as well (RFC 3986, section 2): servers read
 // raw bytes in encodings of their own, and some end the path or query at a "#".
@@ -71,20 +71,20 @@ func hasRaw(s string) bool {
 	return false
 }
 
-// hasDotSegment looks at the decoded path, where an encoded dot has become a dot.
+// hasDotSegment looks at the decoded path, where an encoded dot has become a dot. A dot segment with parameters, "..;x", counts:
+// servers that take the parameters off a segment (RFC 3986, section 3.3) then climb.
 func hasDotSegment(path string) bool {
 	for i := range len(path) {
 		if path[i] != '/' {
 			continue
 		}
 		rest := path[i+1:]
-		if len(rest) > 0 && rest[0] == '.' {
-			if len(rest) == 1 || rest[1] == '/' {
-				return true
-			}
-			if rest[1] == '.' && (len(rest) == 2 || rest[2] == '/') {
-				return true
-			}
+		dots := 0
+		for dots < len(rest) && rest[dots] == '.' {
+			dots++
+		}
+		if (dots == 1 || dots == 2) && (dots == len(rest) || rest[dots] == '/' || rest[dots] == ';') {
+			return true
 		}
 	}
 	return false
