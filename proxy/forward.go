@@ -125,6 +125,10 @@ func (up *upstream) RoundTrip(out *http.Request) (*http.Response, error) {
 		f.target = t
 		up.aim(out, f.to, t)
 		res, err := up.transport.RoundTrip(out)
+		if err == nil && res.StatusCode < 100 {
+			_ = res.Body.Close() // the answer is of no use, whatever closing it says
+			res, err = nil, errStatus
+		}
 		switch {
 		case err == nil && res.StatusCode != http.StatusBadGateway && res.StatusCode != http.StatusServiceUnavailable && res.StatusCode != http.StatusGatewayTimeout:
 			t.succeeded()
@@ -143,6 +147,9 @@ func (up *upstream) RoundTrip(out *http.Request) (*http.Response, error) {
 		out = out.Clone(out.Context()) // the transport may still be using what it was given
 	}
 }
+
+// errStatus is an answer whose status is none (RFC 9110, section 15): net/http reads it, but would panic writing it.
+var errStatus = errors.New("status of the answer is below 100")
 
 // aim points out at t.
 func (up *upstream) aim(out *http.Request, to destination, t *target) {

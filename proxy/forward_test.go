@@ -128,13 +128,15 @@ func TestForwardingFields(t *testing.T) {
 		"TE: trailers", "Upgrade: websocket", "Keep-Alive: x", "Proxy-Authorization: z", "Connection: keep-alive, X-Secret, Upgrade", "X-Secret: 1",
 		"X-Forwarded-For: 1.2.3.4", "X-Forwarded-Host: evil.example", "X-Forwarded-Proto: https", "X-Forwarded-Prefix: /x", "X-Forwarded-Port: 1",
 		"Forwarded: for=1.2.3.4", "X-Real-IP: 1.2.3.4", "X-Original-URL: /admin", "X-Rewrite-URL: /admin", "True-Client-IP: 1.2.3.4", "Proxy: evil.example",
-		"Cookie: a=b", "Authorization: Bearer q", "X-Kept: 1", "Via: 1.0 other"))
+		"X_Forwarded_For: 1.2.3.4", "x_real-ip: 1.2.3.4", "Forwarded-For: 1.2.3.4", "CF-Connecting-IP: 1.2.3.4", "X-Scheme: https", "HTTP2-Settings: AAMAAABk",
+		"Cookie: a=b", "Authorization: Bearer q", "X-Kept: 1", "X_Kept: 1", "Via: 1.0 other"))
 	for name, want := range map[string]string{
 		"X-Forwarded-For": "127.0.0.1", "X-Forwarded-Host": hostOf(t, s), "X-Forwarded-Proto": "http", "X-Forwarded-Port": port,
 		"Forwarded": `for=127.0.0.1;host="` + hostOf(t, s) + `";proto=http`,
 		"Te":        "trailers", "Upgrade": "", "Keep-Alive": "", "Proxy-Authorization": "", "X-Secret": "", "Connection": "",
 		"X-Forwarded-Prefix": "", "X-Real-Ip": "", "X-Original-Url": "", "X-Rewrite-Url": "", "True-Client-Ip": "", "Proxy": "",
-		"Cookie": "a=b", "Authorization": "Bearer q", "X-Kept": "1", "Accept-Encoding": "",
+		"X_forwarded_for": "", "X_real-Ip": "", "Forwarded-For": "", "Cf-Connecting-Ip": "", "X-Scheme": "", "Http2-Settings": "",
+		"Cookie": "a=b", "Authorization": "Bearer q", "X-Kept": "1", "X_kept": "1", "Accept-Encoding": "",
 		"Via": "1.0 other, 1.1 gatehouse",
 	} {
 		if got := strings.Join(a.Header.Values(name), ", "); got != want {
@@ -159,9 +161,12 @@ func TestFieldsOfHandleReachTheUpstream(t *testing.T) {
 	})
 	outer := newProxy(t, proxy.Config{Handle: func(*proxy.Request) proxy.Response { return proxy.Next().SetRequestHeader("X-User", "ann") }})
 	for name, h := range map[string]http.Handler{"one proxy": p.Wrap(echo), "one in front of another": outer.Wrap(inner.Wrap(echo))} {
-		a := told(t, send(t, "GET", serve(t, h).URL+"/", "", "Connection: keep-alive, x-user, X-Forwarded-User, X-Other", "Connection: X-USER", "X-User: root", "X-Forwarded-User: root", "X-Admin: 1", "X-Other: 1"))
+		a := told(t, send(t, "GET", serve(t, h).URL+"/", "", "Connection: keep-alive, x-user, X-Forwarded-User, X-Other", "Connection: X-USER", "X-User: root", "X-Forwarded-User: root", "X-Admin: 1", "X-Other: 1", "X_User: root", "X_Admin: 1"))
 		if a.Header.Get("X-User") != "ann" || a.Header.Get("X-Other") != "" {
 			t.Errorf("%s: %v", name, a.Header)
+		}
+		if name == "one proxy" && (a.Header["X_user"] != nil || a.Header["X_admin"] != nil) {
+			t.Errorf("%s: an upstream behind CGI would take the client's word: %v", name, a.Header)
 		}
 		if name == "one proxy" && (a.Header.Get("X-Forwarded-User") != "ann" || a.Header.Get("X-Admin") != "") {
 			t.Errorf("%s: %v", name, a.Header)
@@ -255,6 +260,7 @@ func TestUpstreamFailures(t *testing.T) {
 	}{
 		{"nobody listens", proxy.Upstream{Targets: []string{gone.URL}}, 502},
 		{"it speaks another protocol", proxy.Upstream{Targets: []string{"http://" + garbage}}, 502},
+		{"its status is none", proxy.Upstream{Targets: []string{"http://" + listen(t, func(c net.Conn) { fmt.Fprint(c, "HTTP/1.1 099 Odd\r\nContent-Length: 0\r\n\r\n") })}}, 502},
 		{"it hangs up", proxy.Upstream{Targets: []string{"http://" + closing}}, 502},
 		{"its certificate is not trusted", proxy.Upstream{Targets: []string{httptestTLS(t, tell).URL}}, 502},
 		{"its name does not resolve", proxy.Upstream{Targets: []string{"http://upstream.invalid"}}, 502},

@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httputil"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -34,9 +35,10 @@ func passes(via []string) int {
 // rewriteOutgoing makes the outgoing request: nothing of the client's says where it goes or where it came from.
 func rewriteOutgoing(pr *httputil.ProxyRequest) {
 	out, in := pr.Out, pr.In
-	dropForwarding(out.Header)
+	set := flightOf(out.Context()).set
+	dropForwarding(out.Header, set)
 	setForwarding(out.Header, in)
-	for _, op := range flightOf(out.Context()).set { // again: it may be a field that clients must not send, such as X-Forwarded-User
+	for _, op := range set { // again: it may be a field that clients must not send, such as X-Forwarded-User
 		op.apply(out.Header)
 	}
 	proto := "1.1 "
@@ -46,19 +48,32 @@ func rewriteOutgoing(pr *httputil.ProxyRequest) {
 	out.Header["Via"] = append(out.Header["Via"], proto+viaName)
 }
 
-// dropForwarding removes what upstreams take as the client's address, host or path from a proxy they trust.
-func dropForwarding(h http.Header) {
+// dropForwarding removes what upstreams take from a proxy they trust as the client's address, host or path. Upstreams behind CGI
+// and WSGI read an underscore in a name as a hyphen (RFC 3875, section 4.1.18), so a name counts in either form; so do those of
+// set, which Handle sets for the upstream to trust.
+func dropForwarding(h http.Header, set []headerOp) {
 	for name := range h {
-		if strings.HasPrefix(name, "X-Forwarded") {
+		plain := name
+		if strings.IndexByte(name, '_') >= 0 {
+			plain = http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-"))
+		}
+		if isForwarding(plain) || plain != name && slices.ContainsFunc(set, func(op headerOp) bool { return op.name == plain }) {
 			delete(h, name)
 		}
 	}
-	for _, name := range [...]string{
-		"Forwarded", "X-Real-Ip", "X-Client-Ip", "True-Client-Ip", "X-Cluster-Client-Ip",
-		"X-Original-Url", "X-Rewrite-Url", "X-Original-Host", "X-Host", "X-Http-Host-Override", "Proxy",
-	} {
-		delete(h, name)
+}
+
+func isForwarding(name string) bool {
+	switch name {
+	case "Forwarded", "Forwarded-For", "X-Real-Ip", "X-Client-Ip", "True-Client-Ip", "Client-Ip", "X-Cluster-Client-Ip", "X-Proxyuser-Ip",
+		"Cf-Connecting-Ip", "Cf-Connecting-Ipv6", "Fastly-Client-Ip", "X-Envoy-External-Address", "X-Original-Forwarded-For",
+		"X-Original-Url", "X-Rewrite-Url", "X-Original-Host", "X-Host", "X-Http-Host-Override",
+		"X-Scheme", "X-Url-Scheme", "Front-End-Https",
+		"Http2-Settings", // which belongs to an upgrade that is not passed on (RFC 7540, section 3.2.1)
+		"Proxy":          // which CGI makes HTTP_PROXY of
+		return true
 	}
+	return strings.HasPrefix(name, "X-Forwarded")
 }
 
 // setForwarding says who asked for what (RFC 7239, and the fields that came before it).
