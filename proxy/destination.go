@@ -68,6 +68,7 @@ func CompileDestination(destination string, o DestinationOptions) (*Destination,
 		}
 	}
 	rest, fragment, _ := strings.Cut(rest, "#")
+	fragment, _, _ = strings.Cut(fragment, "#") // a fragment holds no other "#" (RFC 3986, section 3.5)
 	path, query, _ := strings.Cut(rest, "?")
 	path = normalPath(path)
 	if fragment != "" {

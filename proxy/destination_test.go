@@ -44,6 +44,11 @@ func TestExpand(t *testing.T) {
 		{"another server", "/old/:path*", "https://EXAMPLE.com:8443/x/:path*", plain, "/old/a", "x=1", "https://example.com:8443/x/a?x=1"},
 		{"another server without a path", "/old", "https://example.com?x=1", plain, "/old", "", "https://example.com/?x=1"},
 		{"and with a fragment", "/old", "https://example.com#f", plain, "/old", "", "https://example.com/#f"},
+		{"the port that a scheme has anyway is left out", "/old", "https://example.com:443/x", plain, "/old", "", "https://example.com/x"},
+		{"that of another scheme stays", "/old", "http://example.com:443/x", plain, "/old", "", "http://example.com:443/x"},
+		{"an IPv4 address", "/old", "http://127.0.0.1:80/x", plain, "/old", "", "http://127.0.0.1/x"},
+		{"a host whose port the list names", "/old/:sub", "https://:sub.example.net:8443/x", proxy.DestinationOptions{Hosts: []string{"*.example.net:8443"}}, "/old/a", "", "https://a.example.net:8443/x"},
+		{"a fragment ends at a second sign", "/old", "/new#a#b", plain, "/old", "", "/new#a"},
 		{"another server by its address", "/old", "http://[::1]:8080/", plain, "/old", "", "http://[::1]:8080/"},
 		{"a host that is allowed", "/old/:sub", "https://:sub.example.com/x", below, "/old/Acme", "", "https://acme.example.com/x"},
 		{"in full", "/old/:sub", "https://:sub.example.org", below, "/old/other", "", "https://other.example.org/"},
@@ -139,6 +144,10 @@ func TestCompileDestinationRefuses(t *testing.T) {
 		{"no host", "https:///x", "must have a host"},
 		{"a host with other characters", "https://exa%6dple.com/", "a host of letters, digits"},
 		{"a host with a group that is not closed", "https://(a/", "not closed"},
+		{"a port that is none", "https://example.com:65536/", "a port of at most 65535"},
+		{"a host that browsers read as an address", "https://0x7f.1/", "must not have a host that ends in a number"},
+		{"also with too few parts", "http://127.1/", "must not have a host that ends in a number"},
+		{"also with a dot at its end", "http://2130706433.", "must not have a host that ends in a number"},
 		{"a parameter in the host without allowed hosts", "https://:a.example.com/", "no allowed hosts"},
 	} {
 		_, err := proxy.CompileDestination(row.destination, proxy.DestinationOptions{Params: params})
@@ -173,6 +182,7 @@ func TestTemplate(t *testing.T) {
 		{"groups and braces are text", ":a(b){1,2}+", "1(b){1,2}+"},
 		{"a backslash makes a colon text", `:a \:a`, "1 :a"},
 		{"without a colon it is a backslash", `a\b`, `a\b`},
+		{"at the end there is nothing that it makes plain", `:a\`, "1"},
 		{"nothing", "", ""},
 	} {
 		tpl, err := proxy.CompileTemplate(row.text, specs)

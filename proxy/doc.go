@@ -38,6 +38,9 @@
 //	a group of a condition that took no part    leaves an earlier parameter of its name as it is
 //	a destination that cannot be filled for     refused when it is compiled; Next.js throws for each such request
 //	each match, and :a:b in a destination
+//	a backslash before a colon in the query     makes the colon text; Next.js throws for each such request
+//	of a destination
+//	a host that is a number, 0x7f.1             refused: it would be read as an address
 //	a parameter in the name of a query          refused: Next.js writes its own placeholder into the URL
 //	parameter
 //	a parameter in the host                     only to hosts that are allowed; Next.js takes any

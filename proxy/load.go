@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -37,6 +38,9 @@ func LoadRules(r io.Reader) (Rules, error) {
 		return Rules{}, fmt.Errorf("proxy: rules are longer than %d bytes", maxRuleFile)
 	}
 	var file ruleFile
+	if bytes.Equal(bytes.TrimSpace(doc), []byte("null")) {
+		return Rules{}, errors.New("proxy: rules: null is no document of rules")
+	}
 	if err := decodeStrict(doc, &file); err != nil {
 		return Rules{}, fmt.Errorf("proxy: rules: %w", err)
 	}
@@ -67,16 +71,21 @@ func (f *fileRewrites) UnmarshalJSON(b []byte) error {
 
 // fileRule is any rule, with each of the fields that one can have, to tell those that are missing from those that are zero.
 type fileRule struct {
-	Source      string         `json:"source"`
-	Destination *string        `json:"destination"`
-	Permanent   *bool          `json:"permanent"`
-	Status      *int           `json:"statusCode"`
-	BasePath    *bool          `json:"basePath"`
-	Locale      *bool          `json:"locale"`
-	Upgrade     *bool          `json:"upgrade"`
-	Headers     *[]HeaderField `json:"headers"`
-	Has         []Condition    `json:"has"`
-	Missing     []Condition    `json:"missing"`
+	Source      string        `json:"source"`
+	Destination *string       `json:"destination"`
+	Permanent   *bool         `json:"permanent"`
+	Status      *int          `json:"statusCode"`
+	BasePath    *bool         `json:"basePath"`
+	Locale      *bool         `json:"locale"`
+	Upgrade     *bool         `json:"upgrade"`
+	Headers     *[]fileHeader `json:"headers"`
+	Has         []Condition   `json:"has"`
+	Missing     []Condition   `json:"missing"`
+}
+
+type fileHeader struct {
+	Key   *string `json:"key"`
+	Value *string `json:"value"`
 }
 
 // decodeStrict decodes one JSON value. It refuses members that are not known, are written in another case or come twice,
@@ -122,7 +131,9 @@ func (f *ruleFile) rules() (Rules, error) {
 		r.check(bad, fmt.Sprintf("headers[%d]", i), "header")
 		rule := HeaderRule{Source: r.Source, Has: r.Has, Missing: r.Missing, NoBasePath: r.BasePath != nil}
 		if r.Headers != nil {
-			rule.Headers = *r.Headers
+			for _, h := range *r.Headers {
+				rule.Headers = append(rule.Headers, h.field())
+			}
 		}
 		out.Headers = append(out.Headers, rule)
 	}
@@ -130,6 +141,16 @@ func (f *ruleFile) rules() (Rules, error) {
 		return Rules{}, err
 	}
 	return out, nil
+}
+
+func (h fileHeader) field() (f HeaderField) {
+	if h.Key != nil {
+		f.Key = *h.Key
+	}
+	if h.Value != nil {
+		f.Value = *h.Value
+	}
+	return f
 }
 
 // check notes what is wrong with a rule of a kind by itself: fields of another kind, fields that are missing, and
@@ -166,6 +187,15 @@ func (r *fileRule) check(bad *invalid.Config, field, kind string) {
 	case kind == "header":
 		if r.Headers == nil || len(*r.Headers) == 0 {
 			bad.Hidden(field+".headers", "must not be empty")
+			break
+		}
+		for i, h := range *r.Headers {
+			field := fmt.Sprintf("%s.headers[%d]", field, i)
+			if h.Key == nil || h.Value == nil {
+				bad.Hidden(field, "must have a key and a value")
+			} else if pattern != nil {
+				compileHeader(bad, field+".key", field+".value", h.field(), append(pattern.Params(), conditions.Params()...))
+			}
 		}
 	case r.Destination == nil || *r.Destination == "":
 		bad.Hidden(field+".destination", "must not be empty")

@@ -93,6 +93,12 @@ func TestLoadRulesRefuses(t *testing.T) {
 		{"an upgrade of a redirect", `{"redirects": [{"source": "/a", "destination": "/b", "permanent": true, "upgrade": true}]}`, `redirects[0].upgrade is no field of a redirect rule`},
 		{"headers with a destination", `{"headers": [{"source": "/a", "destination": "/b", "headers": [{"key": "a", "value": "b"}]}]}`, `headers[0].destination is no field of a header rule`},
 		{"no headers", `{"headers": [{"source": "/a"}]}`, `headers[0].headers must not be empty`},
+		{"a field that has no value", `{"headers": [{"source": "/a", "headers": [{"key": "X-A"}]}]}`, `headers[0].headers[0] must have a key and a value`},
+		{"a field that has no key", `{"headers": [{"source": "/a", "headers": [{"value": "x"}]}]}`, `headers[0].headers[0] must have a key and a value`},
+		{"a field whose name is none", `{"headers": [{"source": "/a", "headers": [{"key": "bad name", "value": "x"}]}]}`, `headers[0].headers[0].key = "bad name" must be a header field`},
+		{"a value with a line break", `{"headers": [{"source": "/a", "headers": [{"key": "X-A", "value": "x\r\nY: z"}]}]}`, `headers[0].headers[0].key = "X-A" must be a header field`},
+		{"a list as a value", `{"headers": [{"source": "/:a*", "headers": [{"key": "X-A", "value": ":a"}]}]}`, `headers[0].headers[0].value = ":a" proxy: template`},
+		{"no document, which would take every rule away", ` null `, `null is no document`},
 		{"conditions that do not compile", `{"headers": [{"source": "/a", "headers": [{"key": "a", "value": "b"}], "has": [{"type": "host"}]}]}`, `Has[0].Value must not be empty`},
 		{"a document that is too long", strings.Repeat(" ", 4<<20+1), "longer than 4194304 bytes"},
 	} {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"net/netip"
+	"strconv"
 	"strings"
 
 	"github.com/gatehouse-go/gatehouse/internal/refusal"
@@ -34,6 +35,11 @@ func (d *Destination) readOrigin(rest *string) error {
 	if i := strings.LastIndexByte(host, ':'); i >= 0 && i+1 < len(host) && strings.Trim(host[i+1:], "0123456789") == "" {
 		host, d.port = host[:i], host[i:]
 	}
+	if n, err := strconv.ParseUint(strings.TrimPrefix(d.port, ":"), 10, 16); d.port != "" && err != nil {
+		return errors.New("must have a port of at most 65535")
+	} else if d.port != "" && n == defaultPort(scheme) {
+		d.port = ""
+	}
 	d.scheme = scheme
 	if isIPv6(host) {
 		d.origin = scheme + "://" + host + d.port
@@ -58,6 +64,9 @@ func (d *Destination) readOrigin(rest *string) error {
 		if host == "" {
 			return errors.New("must have a host")
 		}
+		if isNumber(host) {
+			return errors.New("must not have a host that ends in a number, unless it is an IPv4 address of four decimal parts: browsers read others as addresses")
+		}
 		return nil
 	}
 	if len(d.o.Hosts) == 0 && !d.o.InsecureAnyHost {
@@ -74,7 +83,7 @@ func (d *Destination) expandHost(p Params) (string, error) {
 	}
 	host = strings.ToLower(host)
 	for _, allowed := range d.o.Hosts {
-		if allowed == host {
+		if allowed = strings.TrimSuffix(allowed, d.port); allowed == host { // the port is the rule's own
 			return host, nil
 		}
 		if tail, ok := strings.CutPrefix(allowed, "*"); ok && strings.HasSuffix(host, tail) {
@@ -84,6 +93,26 @@ func (d *Destination) expandHost(p Params) (string, error) {
 		}
 	}
 	return "", ErrHost
+}
+
+// defaultPort is the port of a URL that names none.
+func defaultPort(scheme string) uint64 {
+	if scheme == "https" {
+		return 443
+	}
+	return 80
+}
+
+// isNumber says whether host ends in a number and is none of the usual addresses (WHATWG URL, section 3.5).
+func isNumber(host string) bool {
+	host = strings.TrimSuffix(host, ".")
+	last := strings.ToLower(host[strings.LastIndexByte(host, '.')+1:])
+	digits := "0123456789"
+	if rest, ok := strings.CutPrefix(last, "0x"); ok {
+		last, digits = rest+"0", digits+"abcdef"
+	}
+	_, err := netip.ParseAddr(host)
+	return last != "" && strings.Trim(last, digits) == "" && err != nil
 }
 
 // isIPv6 says whether host is an address in brackets.

@@ -3,6 +3,7 @@ package proxy
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/gatehouse-go/gatehouse/proxy/internal/pathexp"
 )
@@ -46,7 +47,7 @@ func newPattern(pattern string, m *pathexp.Matcher, reading Reading) *Pattern {
 		k := key{name: t.Name, repeated: t.Repeats(), optional: t.Optional(), separator: t.Separator()}
 		switch reading {
 		case ReadingSource:
-			k.hidden = t.Unnamed
+			k.hidden = t.Unnamed || slices.ContainsFunc(m.Params, func(other pathexp.Token) bool { return other.Unnamed && other.Name == t.Name })
 		case ReadingMatcher:
 			k.hidden = t.Unnamed || t.Name == "nextData" || t.Name == "nextInternalLocale"
 		default:

@@ -130,6 +130,17 @@ func TestCompileNamesPatternPositionAndRule(t *testing.T) {
 	}
 }
 
+// Next.js takes away the parameters of groups without a name by their numbers, and with them one that is named by such a number.
+func TestParameterNamedByANumberOfAGroup(t *testing.T) {
+	p, err := proxy.PatternOptions{Reading: proxy.ReadingSource}.Compile("/:id/(.+)/:0/:1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if specs := p.Params(); len(specs) != 2 || specs[0].Name != "id" || specs[1].Name != "1" {
+		t.Errorf("got %v", specs)
+	}
+}
+
 func TestPatternParams(t *testing.T) {
 	p, err := proxy.Compile("/:a/:b?/(x)/:c*")
 	if err != nil {

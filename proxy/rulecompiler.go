@@ -126,22 +126,29 @@ func (rc ruleCompiler) header(field string, h HeaderRule) rule {
 	}
 	for i, f := range h.Headers {
 		field := fmt.Sprintf("%s.Headers[%d]", field, i)
-		name, err := CompileTemplate(f.Key, r.params())
-		if err != nil {
-			rc.c.Field(field+".Key", f.Key, err.Error())
-			continue
+		if t, ok := compileHeader(rc.c, field+".Key", field+".Value", f, r.params()); ok {
+			r.headers = append(r.headers, t)
 		}
-		value, err := CompileTemplate(f.Value, r.params())
-		if err != nil {
-			rc.c.Field(field+".Value", f.Value, err.Error())
-			continue
-		}
-		if op := (headerOp{name: f.Key, value: f.Value}); name.constant() && !checkHeader(&op) || !httpguts.ValidHeaderFieldValue(f.Value) {
-			rc.c.Field(field+".Key", f.Key, "must be a header field that can be set, with a valid value")
-		}
-		r.headers = append(r.headers, headerTemplate{name, value})
 	}
 	return r
+}
+
+// compileHeader notes mistakes in c by the names of the two fields.
+func compileHeader(c *invalid.Config, key, value string, f HeaderField, params []ParamSpec) (t headerTemplate, ok bool) {
+	var err error
+	if t.name, err = CompileTemplate(f.Key, params); err != nil {
+		c.Field(key, f.Key, err.Error())
+		return t, false
+	}
+	if t.value, err = CompileTemplate(f.Value, params); err != nil {
+		c.Field(value, f.Value, err.Error())
+		return t, false
+	}
+	if op := (headerOp{name: f.Key, value: f.Value}); t.name.constant() && !checkHeader(&op) || !httpguts.ValidHeaderFieldValue(f.Value) {
+		c.Field(key, f.Key, "must be a header field that can be set, with a valid value")
+		return t, false
+	}
+	return t, true
 }
 
 func (t *Template) constant() bool {

@@ -8,6 +8,7 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -40,7 +41,7 @@ type Upstream struct {
 
 	// MaxBody is the largest request body that is forwarded, in bytes. Zero means 32 MiB.
 	MaxBody int64
-	// MaxConns bounds the connections to each target; requests beyond it wait. Zero means no bound.
+	// MaxConns bounds the connections to each target; requests beyond it wait, at most for Timeout. Zero means no bound.
 	MaxConns int
 
 	// Retries is how often a request that failed before an answer began is tried again, each time at another target.
@@ -163,6 +164,15 @@ func parseTarget(raw string) (*url.URL, string) {
 	}
 	if u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" {
 		return nil, "must have neither user, query nor fragment"
+	}
+	if port := u.Port(); port != "" {
+		n, err := strconv.ParseUint(port, 10, 16)
+		if err != nil {
+			return nil, "must have a port of at most 65535"
+		}
+		if n == defaultPort(u.Scheme) {
+			u.Host = strings.TrimSuffix(u.Host, ":"+port)
+		}
 	}
 	path := strings.TrimSuffix(u.EscapedPath(), "/")
 	base := &url.URL{Scheme: u.Scheme, Host: strings.ToLower(u.Host)}

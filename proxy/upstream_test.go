@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -208,6 +209,23 @@ func TestBasePathOfTarget(t *testing.T) {
 	}
 }
 
+func TestPortThatASchemeHasAnywayIsTheSameOrigin(t *testing.T) {
+	for _, row := range []struct{ target, destination string }{
+		{"http://up.invalid", "http://up.invalid:80/"}, {"http://up.invalid:80", "http://up.invalid/"}, {"https://up.invalid:443/", "https://up.invalid/"}, {"https://[::1]:443", "https://[::1]/"},
+	} {
+		_, err := proxy.New(proxy.Config{
+			Upstreams: map[string]proxy.Upstream{"up": {Targets: []string{row.target}}},
+			Rewrites:  proxy.RewriteRules{Before: []proxy.RewriteRule{{Source: "/", Destination: row.destination}}},
+		})
+		if err != nil {
+			t.Errorf("%s and %s: %v", row.target, row.destination, err)
+		}
+	}
+	if _, err := proxy.New(proxy.Config{Upstreams: map[string]proxy.Upstream{"up": {Targets: []string{"http://up.invalid:65536"}}}}); err == nil || !strings.Contains(err.Error(), "a port of at most 65535") {
+		t.Errorf("a port that is none: %v", err)
+	}
+}
+
 func TestUpstreamIsFoundByNameAndOrigin(t *testing.T) {
 	up := serve(t, tell)
 	p := newProxy(t, proxy.Config{
@@ -396,4 +414,53 @@ func ExampleUpstream() {
 	p.Wrap(http.NotFoundHandler()).ServeHTTP(w, httptest.NewRequest("GET", "/api/users", nil))
 	fmt.Println(w.Code, w.Body)
 	// Output: 200 the API's /v1/users
+}
+
+// A connection is waited for, and goes from one request to the next.
+func TestMaxConns(t *testing.T) {
+	var open, most atomic.Int32
+	up := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	up.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		switch state {
+		case http.StateNew:
+			if n := open.Add(1); n > most.Load() {
+				most.Store(n)
+			}
+		case http.StateClosed:
+			open.Add(-1)
+		default:
+		}
+	}
+	up.Start()
+	t.Cleanup(up.Close)
+	s := front(t, proxy.Config{}, proxy.Upstream{Targets: []string{up.URL}, MaxConns: 2})
+	var wait sync.WaitGroup
+	for range 20 {
+		wait.Go(func() {
+			if res := send(t, "GET", s.URL+"/up/a", ""); res.StatusCode != 200 {
+				t.Errorf("got %d", res.StatusCode)
+			}
+		})
+	}
+	if wait.Wait(); most.Load() > 2 || most.Load() < 1 {
+		t.Errorf("%d connections at a time", most.Load())
+	}
+}
+
+// Over HTTP/2 a client asks for an upgrade by CONNECT with a protocol (RFC 8441): that is a tunnel, and is not opened.
+func TestExtendedConnectIsRefused(t *testing.T) {
+	var reached atomic.Int32
+	up := serve(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached.Add(1) }))
+	p := newProxy(t, proxy.Config{
+		Upstreams: map[string]proxy.Upstream{"up": {Targets: []string{up.URL}}},
+		Rewrites:  proxy.RewriteRules{Before: []proxy.RewriteRule{{Source: "/:path*", Destination: "http://up/:path*", Upgrade: true}}},
+	})
+	r := httptest.NewRequest(http.MethodConnect, "/chat", nil)
+	r.Proto, r.ProtoMajor, r.ProtoMinor = "HTTP/2.0", 2, 0
+	r.Header[":protocol"] = []string{"websocket"} // as net/http hands it on
+	w := httptest.NewRecorder()
+	p.Wrap(echo).ServeHTTP(w, r)
+	if w.Code != http.StatusNotImplemented || reached.Load() != 0 {
+		t.Errorf("got %d, reached %d times", w.Code, reached.Load())
+	}
 }

@@ -17,8 +17,8 @@ func ParseTemplate(text string, known func(name string) bool) ([]Token, error) {
 	escapes := strings.Contains(text, ":")
 	for i := 0; i < len(text); {
 		end := i + 1
-		if escapes && text[i] == '\\' && end < len(text) {
-			plain(text[end:end+1], i)
+		if escapes && text[i] == '\\' {
+			plain(text[end:min(end+1, len(text))], i) // at the end there is nothing to make plain
 			i = end + 1
 			continue
 		}
