@@ -27,6 +27,7 @@ var parts = []struct {
 	{"proxy", proxyCases},
 	{"security", securityCases},
 	{"revalidate", revalidateCases},
+	{"callback", callbackCases},
 }
 
 func main() {
