@@ -32,7 +32,7 @@ var panva = target{
 	id: "app", secret: "secret-of-the-app", fill: url.Values{"login": {"ana"}, "password": {"x"}}, subject: "ana", endSession: "/session/end",
 	start: func(t *testing.T, app string) string {
 		t.Helper()
-		folder := install(t)
+		folder := install(t, "oidc-provider", "oidc-provider-8.8.1", "testdata/panva/package.json", "testdata/panva/package-lock.json", "testdata/panva/provider.js")
 		cmd := exec.CommandContext(t.Context(), "node", "provider.js")
 		cmd.Dir = folder
 		// The application's certificate is a test's: what the provider reports to it must not fail for that.
@@ -67,8 +67,8 @@ func absent(t *testing.T, what string) {
 	t.Skip(what)
 }
 
-// install installs oidc-provider from the lock file beside this test, once, and returns its folder.
-func install(t *testing.T) string {
+// install installs a package of npm from its lock file, once, and returns the folder, to which it copies the files.
+func install(t *testing.T, name, folder string, files ...string) string {
 	t.Helper()
 	for _, tool := range []string{"node", "npm"} {
 		if _, err := exec.LookPath(tool); err != nil {
@@ -79,23 +79,20 @@ func install(t *testing.T) string {
 	if err != nil {
 		absent(t, err.Error())
 	}
-	folder := filepath.Join(cache, "gatehouse-providertest", "oidc-provider-8.8.1")
-	if err := os.CopyFS(t.TempDir(), os.DirFS(filepath.Join("testdata", "panva"))); err != nil {
-		t.Fatal(err)
-	}
+	folder = filepath.Join(cache, "gatehouse-providertest", folder)
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		absent(t, err.Error())
 	}
-	for _, name := range []string{"package.json", "package-lock.json", "provider.js"} {
-		text, err := os.ReadFile(filepath.Join("testdata", "panva", name))
+	for _, file := range files {
+		text, err := os.ReadFile(filepath.FromSlash(file))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(filepath.Join(folder, name), text, 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(folder, filepath.Base(file)), text, 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, err := os.Stat(filepath.Join(folder, "node_modules", "oidc-provider", "package.json")); err == nil {
+	if _, err := os.Stat(filepath.Join(folder, "node_modules", name, "package.json")); err == nil {
 		return folder
 	}
 	npm := exec.CommandContext(t.Context(), "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
@@ -104,6 +101,18 @@ func install(t *testing.T) string {
 		absent(t, "npm ci: "+err.Error()+": "+string(out))
 	}
 	return folder
+}
+
+// readAxe returns the script of axe-core, of the version that the console's tests lock.
+func readAxe(t *testing.T) string {
+	t.Helper()
+	const locked = "../../../webhook/inbox/console/consoletest/testdata/axe/"
+	folder := install(t, "axe-core", "axe-core-4.14.1", locked+"package.json", locked+"package-lock.json")
+	script, err := os.ReadFile(filepath.Join(folder, "node_modules", "axe-core", "axe.min.js"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(script)
 }
 
 // dex is the identity service of the CNCF, in this process.
