@@ -76,6 +76,7 @@ type CORS struct {
 	anyHeader   bool
 	headers     []string // lower case
 	longest     int      // of headers
+	fields      int      // of an answer, at most
 	answer      struct{ methods, headers, expose, maxAge string }
 	refuser     refuser
 }
@@ -117,6 +118,13 @@ func NewCORS(c CORSConfig) (*CORS, error) {
 	cors.answer.methods = strings.Join(cors.methods, ", ")
 	cors.answer.headers = strings.Join(cors.headers, ", ")
 	cors.answer.expose = strings.Join(expose, ", ")
+	cors.fields = 2 // Vary and Access-Control-Allow-Origin
+	if c.Credentials {
+		cors.fields++
+	}
+	if len(expose) > 0 {
+		cors.fields++
+	}
 	if c.MaxAge > 0 {
 		cors.answer.maxAge = strconv.FormatInt(int64(c.MaxAge/time.Second), 10)
 	}
@@ -173,7 +181,7 @@ func (c *CORS) Wrap(next http.Handler) http.Handler {
 			return
 		}
 		origins := r.Header["Origin"]
-		values := make([]string, 0, 4) // all fields' values in one allocation
+		values := make([]string, 0, c.fields) // all fields' values in one allocation
 		one := func(value string) []string {
 			values = append(values, value)
 			return values[len(values)-1 : len(values) : len(values)]

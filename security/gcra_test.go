@@ -199,6 +199,7 @@ func TestRateLimitMemory(t *testing.T) {
 			}
 		}
 		used := int64(heap() - before)
+		t.Logf("%s: %.1f bytes a key", row.name, float64(used)/float64(row.most))
 		if used > int64(48*row.most) || used < int64(16*row.atLeast) {
 			t.Errorf("%s: %d bytes, %.1f a key", row.name, used, float64(used)/float64(row.most))
 		}
