@@ -238,7 +238,7 @@ func (a *Access) refuse(w http.ResponseWriter, r *http.Request, judge int, err e
 			if i == judge || errors.Is(err, ErrScope) {
 				reason = err
 			}
-			if challenge := s.Challenge(reason, scopes); challenge != "" {
+			if challenge := s.Challenge(reason, scopes); challenge != "" && !slices.Contains(h["Www-Authenticate"], challenge) {
 				h["Www-Authenticate"] = append(h["Www-Authenticate"], challenge)
 			}
 		}

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -339,6 +340,20 @@ func TestRequireProtectsTheHandlerItself(t *testing.T) {
 	}
 	if w := ask(access.Require()(whoami), "Bearer "+reader); w.Code != 200 || w.Body.String() != "reader true" {
 		t.Errorf("any principal: %d %s", w.Code, w.Body)
+	}
+}
+
+func TestOneChallengeIsSentOnce(t *testing.T) {
+	keys, _ := security.NewAPIKeys(security.APIKeysConfig{Prefix: "acme"})
+	access := newAccess(t, security.AccessConfig{Schemes: []security.Scheme{keys, security.Bearer{Tokens: []string{"secret"}}}})
+	for authorization, want := range map[string][]string{
+		"":              {`Bearer realm="api"`},
+		"Bearer wrong":  {`Bearer realm="api"`, `Bearer realm="api", error="invalid_token"`},
+		"Bearer secret": {`Bearer realm="api", error="insufficient_scope", scope="read"`},
+	} {
+		if got := ask(access.Require("read")(whoami), authorization).Header()["Www-Authenticate"]; !slices.Equal(got, want) {
+			t.Errorf("%q: %q", authorization, got)
+		}
 	}
 }
 

@@ -113,7 +113,7 @@ func (p *CSP) write(bad *invalid.Config, field string, endpoints map[string]stri
 		if d.sources == nil {
 			continue
 		}
-		d.check(bad, field)
+		d.check(bad, field, d.governsScripts(p))
 		full = append(full, d.text(d.sources))
 		plain = append(plain, d.text(slices.DeleteFunc(slices.Clone(d.sources), func(s Source) bool { return s == SourceNonce })))
 	}
@@ -138,13 +138,22 @@ func (d cspDirective) text(sources []Source) string {
 	return b.String()
 }
 
-func (d cspDirective) check(bad *invalid.Config, field string) {
+// governsScripts reports whether the browser asks d where code may come from.
+func (d cspDirective) governsScripts(p *CSP) bool {
+	return strings.HasPrefix(d.name, "script-src") || d.name == "object-src" || d.name == "default-src" && (p.ScriptSrc == nil || p.ObjectSrc == nil)
+}
+
+func (d cspDirective) check(bad *invalid.Config, field string, code bool) {
 	script := strings.HasPrefix(d.name, "script-src") || strings.HasPrefix(d.name, "style-src") || d.name == "default-src"
 	for i, s := range d.sources {
 		at := field + "." + d.field + "[" + strconv.Itoa(i) + "]"
 		switch {
 		case s == SourceNone && len(d.sources) > 1:
 			bad.Field(at, string(s), "must stand alone")
+		case s.isBareKeyword():
+			bad.Field(at, string(s), "must be in single quotes: it is the name of a host without them")
+		case code && slices.Contains([]Source{SourceData, "javascript:", "filesystem:"}, s):
+			bad.Field(at, string(s), "must not be where scripts come from: whoever can write such a URL writes the script")
 		case !s.valid():
 			bad.Field(at, string(s), "must be one source expression")
 		case s[0] == '\'' && s != SourceNone && s != SourceSelf && !script:

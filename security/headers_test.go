@@ -439,6 +439,12 @@ func TestHeadersAllocate(t *testing.T) {
 	}
 }
 
+func TestDataIsASourceOfWhatIsNoScript(t *testing.T) {
+	mustHeaders(t, security.HeadersConfig{CSP: &security.CSP{
+		DefaultSrc: []security.Source{security.SourceSelf, security.SourceData}, ScriptSrc: []security.Source{security.SourceSelf}, ObjectSrc: []security.Source{}, ImgSrc: []security.Source{security.SourceData},
+	}})
+}
+
 func TestNewHeadersReportsEveryMistake(t *testing.T) {
 	sources := func(list ...security.Source) *security.CSP { return &security.CSP{ScriptSrc: list} }
 	for _, row := range []struct {
@@ -458,6 +464,19 @@ func TestNewHeadersReportsEveryMistake(t *testing.T) {
 		},
 		{"none beside others", security.HeadersConfig{CSP: sources(security.SourceNone, security.SourceSelf)}, []string{"ScriptSrc[0] = \"'none'\" must stand alone"}},
 		{"a script's keyword where no scripts are", security.HeadersConfig{CSP: &security.CSP{ImgSrc: []security.Source{security.SourceNonce}}}, []string{"ImgSrc[0]", "directive for scripts"}},
+		{
+			"keywords without their quotes, which would be hosts",
+			security.HeadersConfig{CSP: &security.CSP{DefaultSrc: []security.Source{"none"}, ScriptSrc: []security.Source{"self", "Unsafe-Inline", "nonce-abc", "sha256-abc"}, FrameAncestors: []security.Source{"self"}}},
+			[]string{`DefaultSrc[0] = "none" must be in single quotes`, "ScriptSrc[0]", "ScriptSrc[1]", "ScriptSrc[2]", "ScriptSrc[3]", "FrameAncestors[0]"},
+		},
+		{
+			"scripts from URLs that anybody can write",
+			security.HeadersConfig{
+				CSP:           &security.CSP{ScriptSrc: []security.Source{security.SourceData, "javascript:", "filesystem:"}, ObjectSrc: []security.Source{security.SourceData}},
+				CSPReportOnly: &security.CSP{DefaultSrc: []security.Source{security.SourceSelf, security.SourceData}},
+			},
+			[]string{`CSP.ScriptSrc[0] = "data:" must not be where scripts come from`, "CSP.ScriptSrc[1]", "CSP.ScriptSrc[2]", "CSP.ObjectSrc[0]", "CSPReportOnly.DefaultSrc[1]"},
+		},
 		{
 			"everything else in a policy",
 			security.HeadersConfig{CSPReportOnly: &security.CSP{SandboxAllow: []string{"allow-scripts", "allow;x", "scripts"}, TrustedTypes: []string{"a b", ""}, ReportTo: "nowhere", ReportURI: "http://a.example/"}},

@@ -85,7 +85,8 @@ type RateLimitConfig struct {
 
 // RateLimit refuses clients that ask too often, by the generic cell rate algorithm. It is safe for concurrent use.
 //
-// In a chain one stands before anything costly, keyed by address; another, keyed by principal, behind access control.
+// In a chain one stands before anything costly, keyed by address; another, keyed by principal, behind access control. One bucket for all, without
+// fields in answers, or a limit on one's own calls to others, is a [rate.Limiter] by itself.
 type RateLimit struct {
 	policies []ratePolicy
 	policy   string // the value of RateLimit-Policy

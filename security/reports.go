@@ -61,7 +61,8 @@ type ReportsConfig struct {
 
 // Reports is a handler to which browsers send reports: violations of a Content-Security-Policy or Permissions-Policy, deprecations,
 // interventions, crashes and network errors (NEL). Mount it at the path that HeadersConfig.ReportingEndpoints and CSP.ReportURI
-// name, outside of access and cross-origin checks. It is safe for concurrent use.
+// name, outside of access and cross-origin checks. Where the pages are of another origin, their browsers ask first: put a [CORS] with the
+// request field Content-Type in front. It is safe for concurrent use.
 type Reports struct {
 	onReport   func(context.Context, Report)
 	limit      *rate.Limiter

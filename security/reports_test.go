@@ -153,3 +153,22 @@ func FuzzReports(f *testing.F) {
 		}
 	})
 }
+
+// Pages of another origin send their reports after a preflight (Reporting API, section 3.5; Fetch standard).
+func TestReportsOfAnotherOriginBehindCORS(t *testing.T) {
+	p, err := security.NewReports(security.ReportsConfig{Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := mustCORS(t, security.CORSConfig{Origins: []string{"https://app.example"}, Headers: []string{"Content-Type"}}).Wrap(p)
+	w := serve(h, request("OPTIONS", "/reports", "Origin: https://app.example", "Access-Control-Request-Method: POST", "Access-Control-Request-Headers: content-type"))
+	if w.Code != 204 || w.Header().Get("Access-Control-Allow-Headers") != "Content-Type" {
+		t.Errorf("the preflight: %d %v", w.Code, w.Header())
+	}
+	r := httptest.NewRequest("POST", "/reports", strings.NewReader(`[{"type":"deprecation","url":"https://app.example/","body":{}}]`))
+	r.Header.Set("Content-Type", "application/reports+json")
+	r.Header.Set("Origin", "https://app.example")
+	if w = serve(h, r); w.Code != 204 || w.Header().Get("Access-Control-Allow-Origin") != "https://app.example" || p.Counts()["deprecation"] != 1 {
+		t.Errorf("the report: %d %v %v", w.Code, w.Header(), p.Counts())
+	}
+}

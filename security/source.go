@@ -59,6 +59,19 @@ func (s Source) valid() bool {
 	return isHostSource(text)
 }
 
+// isBareKeyword reports whether s is a keyword, nonce or hash whose quotes were forgotten.
+func (s Source) isBareKeyword() bool {
+	text := strings.ToLower(string(s))
+	for _, prefix := range []string{"nonce-", "sha256-", "sha384-", "sha512-"} {
+		if strings.HasPrefix(text, prefix) && !strings.Contains(text, ".") {
+			return true
+		}
+	}
+	return slices.Contains([]Source{
+		SourceNone, SourceSelf, SourceStrictDynamic, SourceReportSample, SourceUnsafeHashes, SourceWasmUnsafeEval, SourceInsecureInline, SourceInsecureEval,
+	}, Source("'"+text+"'"))
+}
+
 // isHash reports whether s is sha256-, sha384- or sha512- and base64, without the opening and with the closing quote.
 func isHash(s string) bool {
 	name, value, _ := strings.Cut(s, "-")
