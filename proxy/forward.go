@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/gatehouse-go/gatehouse/internal/reqbody"
 )
 
 // A destination is what to ask an upstream for, below the base of its target.
@@ -85,8 +87,8 @@ func (up *upstream) forward(e *exchange, to destination) {
 	out := r.WithContext(f)
 	// The reverse proxy drops from the query what its readers take in different ways (CVE-2022-2880).
 	out.URL = &url.URL{Path: to.path, RawPath: to.rawPath, RawQuery: to.query}
-	if r.Body != nil && r.Body != http.NoBody && r.ContentLength != 0 {
-		f.body = &cappedBody{ReadCloser: r.Body, left: up.maxBody}
+	if !reqbody.Empty(out) {
+		f.body = &cappedBody{ReadCloser: out.Body, left: up.maxBody}
 		out.Body = f.body
 	}
 	if asked := r.Header["Upgrade"]; asked != nil && (!to.upgrade || len(asked) != 1 || !strings.EqualFold(asked[0], "websocket")) {

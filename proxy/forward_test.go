@@ -350,6 +350,15 @@ func TestRequestBodies(t *testing.T) {
 	if res := raw(t, s, "TRACE /up/a HTTP/1.1\r\nHost: x\r\nCookie: secret\r\n\r\n"); res.StatusCode != 501 || strings.Contains(body(t, res), "secret") {
 		t.Errorf("TRACE: got %d", res.StatusCode)
 	}
+	for sent, status := range map[string]int{"0123456789": 200, "0123456789a": 413} { // a length of 0 from an adapter that does not know it
+		r := httptest.NewRequest("POST", "/up/a", nil)
+		r.Body, r.ContentLength = io.NopCloser(strings.NewReader(sent)), 0
+		w := httptest.NewRecorder()
+		s.Config.Handler.ServeHTTP(w, r)
+		if w.Code != status || status == 200 && told(t, w.Result()).Body != sent {
+			t.Errorf("%q of a length that nobody said: got %d %s", sent, w.Code, w.Body)
+		}
+	}
 	outer := serve(t, http.MaxBytesHandler(s.Config.Handler, 4))
 	if res := raw(t, outer, "POST /up/a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n9\r\n012345678\r\n0\r\n\r\n"); res.StatusCode != 413 {
 		t.Errorf("the cap of an outer handler: got %d", res.StatusCode)

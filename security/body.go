@@ -148,7 +148,7 @@ type declared struct {
 }
 
 func (b *Body) check(r *http.Request) (declared, error) {
-	if r.Body == nil || r.Body == http.NoBody || r.ContentLength == 0 {
+	if reqbody.Empty(r) {
 		return declared{empty: true}, nil
 	}
 	switch r.Method {

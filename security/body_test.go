@@ -457,3 +457,29 @@ func FuzzBodyMultipart(f *testing.F) {
 		}
 	})
 }
+
+// An adapter of a platform that is not net/http's server may say a length of 0 where it does not know it: the body is judged all the same.
+func TestBodyOfUnsaidLengthIsJudged(t *testing.T) {
+	h := newBody(t, security.BodyConfig{MaxBytes: 10}).Wrap(echo)
+	for _, row := range []struct {
+		media, body string
+		status      int
+		says        string
+	}{
+		{"application/json", `{"a":1}`, 200, `{"a":1}`},
+		{"application/xml", `<a/>`, 415, ""},
+		{"application/json", `{"a":"0123456789"}`, 413, ""},
+		{"", ``, 200, ""},
+	} {
+		r := httptest.NewRequest("POST", "/", nil)
+		r.Body, r.ContentLength = io.NopCloser(strings.NewReader(row.body)), 0
+		if row.media != "" {
+			r.Header.Set("Content-Type", row.media)
+		}
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		if w.Code != row.status || !strings.Contains(w.Body.String(), row.says) {
+			t.Errorf("%q of %s: %d %s", row.body, row.media, w.Code, w.Body)
+		}
+	}
+}

@@ -45,12 +45,15 @@ func Read(w http.ResponseWriter, r *http.Request, l Limits) ([]byte, error) {
 	if r.ContentLength > l.Max {
 		return nil, ErrTooLarge
 	}
-	if r.Body == nil || r.Body == http.NoBody || r.ContentLength == 0 {
+	if r.Body == nil || r.Body == http.NoBody {
 		return nil, nil
 	}
 	d := Pace{Limits: l}
 	d.Start(w)
 	defer d.Clear()
+	if Empty(r) {
+		return nil, nil
+	}
 
 	size := int64(512)
 	if r.ContentLength > 0 {

@@ -24,6 +24,7 @@ import (
 
 	"github.com/gatehouse-go/gatehouse/internal/httpsig"
 	"github.com/gatehouse-go/gatehouse/internal/invalid"
+	"github.com/gatehouse-go/gatehouse/internal/reqbody"
 	"github.com/gatehouse-go/gatehouse/security"
 )
 
@@ -155,7 +156,7 @@ func (s *Scheme) Authenticate(r *http.Request) (security.Principal, error) {
 
 // verify judges one signature: what costs least first, and the body and the nonce only of what is signed by a known key.
 func (s *Scheme) verify(r *http.Request, input httpsig.Member, signature []byte) (security.Principal, error) {
-	hasBody := r.Body != nil && r.Body != http.NoBody && r.ContentLength != 0
+	hasBody := !reqbody.Empty(r)
 	if err := s.covers(r, input, hasBody); err != nil {
 		return security.Principal{}, err
 	}

@@ -249,6 +249,26 @@ func TestScheme(t *testing.T) {
 	}
 }
 
+// A length of 0 that an adapter says because it does not know it hides no body from the signature.
+func TestBodyOfUnsaidLengthMustBeCovered(t *testing.T) {
+	s := newScheme(t, signature.Config{})
+	for _, row := range []struct {
+		name, body string
+		ok         bool
+	}{{"the signed body", `{"hello": "world"}`, true}, {"another body", `{"hello": "thief"}`, false}, {"no body", "", false}} {
+		r := post(nil).request(t)
+		r.Body, r.ContentLength = io.NopCloser(strings.NewReader(row.body)), 0
+		if _, err := s.Authenticate(r); (err == nil) != row.ok {
+			t.Errorf("%s: %v", row.name, err)
+		}
+	}
+	r := get(nil).request(t)
+	r.Method, r.Body, r.ContentLength = "GET", io.NopCloser(strings.NewReader("more than was signed")), 0
+	if _, err := s.Authenticate(r); err == nil {
+		t.Error("a body was put behind a signature that covers none")
+	}
+}
+
 func TestSchemeWhatIsNotTheClientsFault(t *testing.T) {
 	if _, err := newScheme(t, signature.Config{}).Authenticate(get(func(m *message) { m.params = with("down") }).request(t)); err == nil || errors.Is(err, security.ErrCredentials) {
 		t.Errorf("keys that cannot be looked up: %v", err)
