@@ -10,6 +10,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/exec"
 	"strings"
 	"time"
 
@@ -51,11 +52,11 @@ func main() {
 }
 
 func partNames() string {
-	names := make([]string, len(parts))
-	for i, p := range parts {
-		names[i] = p.name
+	names := make([]string, 0, len(parts)+1)
+	for _, p := range parts {
+		names = append(names, p.name)
 	}
-	return strings.Join(names, ", ")
+	return strings.Join(append(names, redisPart), ", ")
 }
 
 // run measures the parts, prints and writes them, and reports whether a bar was missed.
@@ -67,18 +68,17 @@ func run(only, out string, options measure.Options) (missed bool, err error) {
 	defer func() { err = errors.Join(err, os.RemoveAll(scratch)) }()
 	r := report.New()
 	fmt.Printf("%s, %d CPUs, %s, %s, %s\n", r.Machine.CPU, r.Machine.CPUs, r.Machine.OS, r.Machine.Go, r.At.Format(time.DateOnly))
-	color := isTerminal(os.Stdout)
 	for _, p := range parts {
 		if only != "" && only != p.name {
 			continue
 		}
-		for _, c := range p.cases(scratch) {
-			results := measure.Run(c, options)
-			measured := report.Case{Part: p.name, Name: c.Name, Results: results, Verdicts: measure.Judge(c.Bars, results)}
-			if err := measured.Print(os.Stdout, color); err != nil {
-				return false, err
-			}
-			r.Cases = append(r.Cases, measured)
+		if err := measureAll(r, p.name, p.cases(scratch), options); err != nil {
+			return false, err
+		}
+	}
+	if only == "" || only == redisPart {
+		if err := measureRedis(r, only == redisPart, options); err != nil {
+			return false, err
 		}
 	}
 	if len(r.Cases) == 0 {
@@ -93,6 +93,42 @@ func run(only, out string, options measure.Options) (missed bool, err error) {
 		return len(misses) > 0, r.Write(out)
 	}
 	return len(misses) > 0, nil
+}
+
+// measureAll measures the cases of a part, prints them and adds them to r.
+func measureAll(r *report.Report, part string, cases []measure.Case, options measure.Options) error {
+	for _, c := range cases {
+		results := measure.Run(c, options)
+		measured := report.Case{Part: part, Name: c.Name, Results: results, Verdicts: measure.Judge(c.Bars, results)}
+		if err := measured.Print(os.Stdout, isTerminal(os.Stdout)); err != nil {
+			return err
+		}
+		r.Cases = append(r.Cases, measured)
+	}
+	return nil
+}
+
+// redisPart is the part that needs a redis-server, without which it is left out unless it was asked for.
+const redisPart = "redis"
+
+func measureRedis(r *report.Report, required bool, options measure.Options) error {
+	b, err := startRedis()
+	if errors.Is(err, exec.ErrNotFound) && !required {
+		fmt.Println("\nredis: left out, for redis-server is not installed")
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer b.stop()
+	if err := measureAll(r, redisPart, b.cases(), options); err != nil {
+		return err
+	}
+	fmt.Println()
+	for _, line := range b.facts() {
+		fmt.Println("redis:", line)
+	}
+	return nil
 }
 
 func isTerminal(f *os.File) bool {

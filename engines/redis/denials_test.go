@@ -1,9 +1,9 @@
 package redis_test
 
 import (
+	"context"
 	"errors"
 	"strconv"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -140,22 +140,31 @@ func TestARefusalIsNoSignOfHealth(t *testing.T) {
 }
 
 func TestRefusalsAreBounded(t *testing.T) {
-	if testing.Short() {
-		t.Skip("30,000 questions")
-	}
+	const clients = 20_000
 	s := start(t)
 	store := s.engine().NewRateStore(redis.RateConfig{})
-	for i := range 30_000 { // each is refused, for it costs more than the bucket holds
-		takeOne(t, store, security.RateTake{Key: strconv.Itoa(i), Interval: time.Hour, Burst: 1, Cost: 2})
+	flood := func() {
+		for i := range clients {
+			takeOne(t, store, security.RateTake{Key: strconv.Itoa(i), Interval: time.Hour, Burst: 1, Cost: 1})
+		}
 	}
+	flood() // allowed
+	flood() // refused
 	before := s.calls("evalsha")
-	for i := range 30_000 {
-		takeOne(t, store, security.RateTake{Key: strconv.Itoa(i), Interval: time.Hour, Burst: 1, Cost: 2})
+	flood()
+	if n := s.calls("evalsha") - before; n < clients/2-1000 || n > clients {
+		t.Errorf("%d of %d were asked again: want all but the 10,000 that are remembered", n, clients)
 	}
-	if n := s.calls("evalsha") - before; n < 15_000 {
-		t.Errorf("%d of 30,000 were asked again: more than 10,000 are remembered", n)
+}
+
+func TestARefusalThatIsRememberedAllocatesNothing(t *testing.T) {
+	store := start(t).engine().NewRateStore(redis.RateConfig{})
+	take := []security.RateTake{{Key: "a", Interval: time.Hour, Burst: 1, Cost: 1}}
+	states := make([]security.RateTaken, 1)
+	for range 2 {
+		takeOne(t, store, take...)
 	}
-	if keys, _ := s.do("KEYS", "*").AsStrSlice(); len(keys) != 0 {
-		t.Errorf("refusals left %d keys, such as %s", len(keys), strings.Join(keys[:1], ""))
+	if n := testing.AllocsPerRun(100, func() { _ = store.Take(context.Background(), take, states) }); n != 0 || states[0].Allowed {
+		t.Errorf("%v allocations, %+v", n, states[0])
 	}
 }
