@@ -30,6 +30,10 @@ type Engine[T any] struct {
 	// Faulty returns a Ledger as New does, of which the steps fail that f says. Its Open tries again, and its Credits does not fail. Where it is nil,
 	// no step fails.
 	Faulty func(t *testing.T, f *Faults) Ledger[T]
+
+	// AtLeastOnce says that the engine gives handlers no transaction: what a failed attempt wrote stays written. Its Ledger's Credit then
+	// commits by itself, through [inbox.Once], and the suite expects a failed attempt's effect to be there, and a replay to have none again.
+	AtLeastOnce bool
 }
 
 // A Ledger is one place where an engine keeps events, which outlives the inboxes that are opened over it.
@@ -37,7 +41,7 @@ type Ledger[T any] interface {
 	// Open opens an inbox over the ledger. The suite closes it with Close.
 	Open(t *testing.T, c inbox.Config) Inbox[T]
 
-	// Credit writes one effect for key through a handler's transaction, such as a row in a table of the test.
+	// Credit writes one effect for key through a handler's transaction, such as a row in a table of the test; see [Engine].AtLeastOnce.
 	Credit(ctx context.Context, tx T, key string) error
 
 	// Credits returns how many effects there are for each key.
