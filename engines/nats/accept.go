@@ -2,7 +2,6 @@ package nats
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"net/http"
@@ -22,9 +21,6 @@ import (
 // ErrTooLarge is returned by Accept for an event that is larger, with its header, than the server takes (max_payload, 1 MiB by default) or the stream
 // (max_msg_size). It is answered 413.
 var ErrTooLarge error = refusal.New(http.StatusRequestEntityTooLarge, "nats inbox: the event is larger than a message may be")
-
-// overhead is about what a message costs beside its payload, for the bound on waiting bytes.
-const overhead = 512
 
 // arrivals bounds the events that wait for the server's answer.
 type arrivals struct {
@@ -80,49 +76,38 @@ func (a *arrivals) close() {
 
 // Accept implements [inbox.Accepter]. An event of more bytes than a message may have is refused with [ErrTooLarge].
 func (b *Inbox) Accept(ctx context.Context, e webhook.Event) (fresh bool, err error) {
-	start := time.Now()
-	fresh, err = b.accept(ctx, e)
-	o := inbox.Observation{Kind: inbox.ObserveAccepted, Provider: e.Provider, Type: e.Type, Duration: time.Since(start), Err: err}
-	switch {
-	case err != nil:
-		o.Kind = inbox.ObserveRefused
-	case fresh:
-		b.minutes.add(inbox.Minute{Accepted: 1})
-	default:
-		o.Kind = inbox.ObserveDuplicate
-		b.minutes.add(inbox.Minute{Duplicates: 1})
-	}
-	if b.config.Inbox.Observe != nil {
-		b.config.Inbox.Observe(o)
-	}
-	return fresh, err
+	return engine.Observed(b.config.Inbox, e, func() (bool, error) {
+		fresh, err := b.accept(ctx, e)
+		switch {
+		case fresh:
+			b.minutes.add(inbox.Minute{Accepted: 1})
+		case err == nil:
+			b.minutes.add(inbox.Minute{Duplicates: 1})
+		}
+		return fresh, err
+	})
 }
 
 func (b *Inbox) accept(ctx context.Context, e webhook.Event) (fresh bool, err error) {
-	key := e.Key
-	if e.Repeatable || key == (webhook.Key{}) { // nothing tells a repeat: each is an event of its own
-		_, _ = rand.Read(key[:]) // never fails
+	if ctx.Err() != nil {
+		return false, unavailable(ctx.Err())
 	}
-	encoded, err := engine.EncodeRequest(e)
+	a, err := engine.NewArrival(b.config.Inbox, e)
 	if err != nil {
-		return false, inbox.Permanent(err)
-	}
-	r := eventRecord{Provider: []byte(e.Provider), Type: []byte(e.Type), EventID: []byte(e.ID), Body: len(e.Body)}
-	if b.config.Inbox.OrderBy != nil {
-		r.OrderKey = []byte(b.config.Inbox.OrderBy(e))
-	}
-	payload := slices.Concat(e.Body, encoded)
-	size := int64(len(payload)) + overhead
-	if err := b.arrivals.add(size); err != nil {
 		return false, err
 	}
-	defer b.arrivals.leave(size)
-	_, err = b.publish(ctx, b.config.subjectOf(key, kindEvent), record(r), payload, 0)
+	if err := b.arrivals.add(a.Size); err != nil {
+		return false, err
+	}
+	defer b.arrivals.leave(a.Size)
+	r := eventRecord{Provider: []byte(e.Provider), Type: []byte(e.Type), EventID: []byte(e.ID), OrderKey: []byte(a.OrderKey), Body: len(e.Body)}
+	payload := slices.Concat(e.Body, a.Request)
+	_, err = b.publish(ctx, b.config.subjectOf(a.Key, kindEvent), record(r), payload, 0)
 	switch {
 	case err == nil:
 		return true, nil
 	case errors.Is(err, errConflict):
-		return false, b.repeat(ctx, key)
+		return false, b.repeat(ctx, a.Key)
 	case errors.Is(err, natsgo.ErrMaxPayload), hasCode(err, jetstream.JSErrCodeStreamMessageExceedsMaximum):
 		return false, fmt.Errorf("%w: %d bytes: %w", ErrTooLarge, len(payload), err)
 	}
@@ -161,7 +146,7 @@ func (b *Inbox) repeat(ctx context.Context, key webhook.Key) error {
 				return nil
 			}
 		}
-		if !time.Now().Before(end) || !sleep(ctx, 2*time.Millisecond) {
+		if !time.Now().Before(end) || !engine.Sleep(ctx, 2*time.Millisecond) {
 			if known {
 				return nil
 			}

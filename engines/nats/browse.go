@@ -3,7 +3,6 @@ package nats
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -16,63 +15,44 @@ import (
 	"github.com/gatehouse-go/gatehouse/webhook/inbox/engine"
 )
 
-// Bounds of a page.
-const (
-	defaultPage = 50
-	longestPage = 500
-)
-
 // List implements [inbox.Browser].
 func (b *Inbox) List(ctx context.Context, f inbox.Filter) (inbox.Page, error) {
-	if f.Limit == 0 {
-		f.Limit = defaultPage
-	}
-	if f.Limit < 1 || f.Limit > longestPage {
-		return inbox.Page{}, fmt.Errorf("%w: Limit %d must be 1 to %d", inbox.ErrSelection, f.Limit, longestPage)
-	}
-	if err := checkStatus(f); err != nil {
-		return inbox.Page{}, err
-	}
-	l, err := b.current(ctx)
-	if err != nil {
-		return inbox.Page{}, err
-	}
+	return engine.Page(f, func(f inbox.Filter) ([]engine.Row, error) {
+		if err := engine.CheckStatus(f); err != nil {
+			return nil, err
+		}
+		l, err := b.current(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return l.newest(f), nil
+	})
+}
+
+// newest returns up to f.Limit deliveries, newest first.
+func (l *ledger) newest(f inbox.Filter) (found []engine.Row) {
 	l.read()
 	defer l.mu.RUnlock()
-	var page inbox.Page
 	if !l.mayHave(f) {
-		return page, nil
+		return nil
 	}
 	at := len(l.ids)
 	if f.Before > 0 {
 		at = l.place(f.Before)
 	}
-	for at--; at >= 0; at-- {
+	for at--; at >= 0 && len(found) < f.Limit; at-- {
 		r := l.ids[at]
-		if !r.selected(f) {
-			if !f.From.IsZero() && r.accepted.Before(f.From.Add(-clockSlack)) {
-				break // what came before it was accepted before it
-			}
-			continue
+		if r.selected(f) {
+			found = append(found, r.engineRow())
+		} else if !f.From.IsZero() && r.accepted.Before(f.From.Add(-clockSlack)) {
+			break // what came before it was accepted before it
 		}
-		if len(page.Deliveries) == f.Limit {
-			page.Next = page.Deliveries[f.Limit-1].ID
-			break
-		}
-		page.Deliveries = append(page.Deliveries, r.delivery())
 	}
-	return page, nil
+	return found
 }
 
 // clockSlack is how far the server's clock may have gone back between two messages without hiding one from a filter by time.
 const clockSlack = 10 * time.Minute
-
-func checkStatus(f inbox.Filter) error {
-	if f.Status != "" && !slices.Contains(inbox.Statuses(), f.Status) {
-		return fmt.Errorf("%w: status %.20q is none", inbox.ErrSelection, f.Status)
-	}
-	return nil
-}
 
 // read takes the lock for reading, with the deliveries in order.
 func (l *ledger) read() {
@@ -123,13 +103,13 @@ func (r *row) selected(f inbox.Filter) bool {
 	return f.EventID == "" || r.eventID == f.EventID
 }
 
-// delivery returns r without body and header.
-func (r *row) delivery() inbox.Delivery {
-	return inbox.Delivery{
+// engineRow returns r as engines share it, without body and header.
+func (r *row) engineRow() engine.Row {
+	return engine.Row{Tries: r.tries, Delivery: &inbox.Delivery{
 		ID: r.id, Event: webhook.Event{Provider: r.lane.Provider, Type: r.lane.Type, ID: r.eventID, Key: r.key},
 		Status: r.status, Attempts: r.attempts, OrderKey: r.orderKey, DueAt: r.due.Round(0), AcceptedAt: r.accepted, EndedAt: r.ended,
 		Duplicates: r.duplicates, Error: r.err, Purged: r.purged,
-	}
+	}}
 }
 
 // find returns the delivery of a number.
@@ -147,20 +127,19 @@ func (b *Inbox) Get(ctx context.Context, id int64) (inbox.Delivery, []inbox.Atte
 		return inbox.Delivery{}, nil, err
 	}
 	l.read()
-	r := l.find(id)
-	var d inbox.Delivery
-	if r != nil {
-		d = r.delivery()
+	var d *inbox.Delivery
+	if r := l.find(id); r != nil {
+		d = r.engineRow().Delivery
 	}
 	l.mu.RUnlock()
-	if r == nil {
+	if d == nil {
 		return inbox.Delivery{}, nil, inbox.ErrNotFound
 	}
-	if err := b.fill(ctx, &d); err != nil {
+	if err := b.fill(ctx, d); err != nil {
 		return inbox.Delivery{}, nil, err
 	}
 	history, err := b.history(ctx, d.Event.Key)
-	return d, history, err
+	return *d, history, err
 }
 
 // fill reads d's body and header.
@@ -179,40 +158,40 @@ func (b *Inbox) Stats(ctx context.Context) (inbox.Stats, error) {
 	if err != nil {
 		return inbox.Stats{}, err
 	}
-	stats := inbox.Stats{Queued: b.arrivals.len()}
 	l.mu.Lock() // to look for what is due first drops what does not count any more
 	defer l.mu.Unlock()
+	counts := map[engine.Count]int64{}
 	for of, lane := range l.lanes {
-		t := inbox.TypeStats{Provider: of.Provider, Type: of.Type, ByStatus: map[inbox.Status]int64{}, Duplicates: lane.duplicates}
+		counts[engine.Count{Lane: of, Status: engine.Duplicated}] = lane.duplicates
 		for status, n := range lane.counts {
-			if n > 0 {
-				t.ByStatus[status] = n
-			}
+			counts[engine.Count{Lane: of, Status: status}] = n
 		}
-		if first, ok := lane.first(); ok {
-			t.OldestPending = max(0, time.Since(first.at))
-		}
-		stats.OldestPending = max(stats.OldestPending, t.OldestPending)
-		stats.Types = append(stats.Types, t)
 	}
-	slices.SortFunc(stats.Types, func(a, b inbox.TypeStats) int {
-		return cmp.Or(cmp.Compare(a.Provider, b.Provider), cmp.Compare(a.Type, b.Type))
-	})
+	stats, err := engine.Stats(counts, func([]engine.Lane) (map[engine.Lane]time.Time, error) { return l.firstDue(), nil })
+	stats.Queued = b.arrivals.len()
 	for _, p := range l.paused {
 		stats.Paused = append(stats.Paused, p)
 	}
 	slices.SortFunc(stats.Paused, func(a, b inbox.PausedType) int {
 		return cmp.Or(cmp.Compare(a.Provider, b.Provider), cmp.Compare(a.Type, b.Type))
 	})
-	return stats, nil
+	return stats, err
 }
 
-// step is how many deliveries are looked at in one go where a filter selects any number.
-const step = 200
+// firstDue returns when the first of each lane is due. Lanes without any are left out. The caller holds the lock for writing.
+func (l *ledger) firstDue() map[engine.Lane]time.Time {
+	due := map[engine.Lane]time.Time{}
+	for of, lane := range l.lanes {
+		if first, ok := lane.first(); ok {
+			due[of] = first.at
+		}
+	}
+	return due
+}
 
 // ascend calls each with what f selects, in steps, oldest first. Before and Limit do not count.
-func (b *Inbox) ascend(ctx context.Context, f inbox.Filter, each func([]inbox.Delivery) error) error {
-	if err := checkStatus(f); err != nil {
+func (b *Inbox) ascend(ctx context.Context, f inbox.Filter, each func([]engine.Row) error) error {
+	if err := engine.CheckStatus(f); err != nil {
 		return err
 	}
 	l, err := b.current(ctx)
@@ -220,12 +199,12 @@ func (b *Inbox) ascend(ctx context.Context, f inbox.Filter, each func([]inbox.De
 		return err
 	}
 	for last := int64(0); ; {
-		var found []inbox.Delivery
+		var found []engine.Row
 		l.read()
 		for _, r := range l.ids[l.place(last+1):] {
 			if r.selected(f) {
-				found = append(found, r.delivery())
-				if len(found) == step {
+				found = append(found, r.engineRow())
+				if len(found) == engine.Step {
 					break
 				}
 			}
@@ -234,32 +213,28 @@ func (b *Inbox) ascend(ctx context.Context, f inbox.Filter, each func([]inbox.De
 		if len(found) == 0 {
 			return nil
 		}
+		last = found[len(found)-1].ID
 		if err := each(found); err != nil {
 			return err
 		}
-		last = found[len(found)-1].ID
 	}
 }
 
 // Export implements [inbox.Browser]. It asks the server for each body.
 func (b *Inbox) Export(ctx context.Context, w io.Writer, f inbox.Filter) error {
-	lines := json.NewEncoder(w)
-	return b.ascend(ctx, f, func(found []inbox.Delivery) error {
-		for i := range found {
-			if err := b.fill(ctx, &found[i]); errors.Is(err, inbox.ErrNotFound) {
-				continue // forgotten meanwhile
-			} else if err != nil {
-				return err
+	return engine.Export(w, func(each func([]engine.Row) error) error {
+		return b.ascend(ctx, f, func(found []engine.Row) error {
+			there := found[:0]
+			for _, r := range found {
+				err := b.fill(ctx, r.Delivery)
+				if err == nil {
+					there = append(there, r)
+				} else if !errors.Is(err, inbox.ErrNotFound) { // which was forgotten meanwhile
+					return err
+				}
 			}
-			line, err := engine.LineOf(&found[i])
-			if err != nil {
-				return err
-			}
-			if err := lines.Encode(line); err != nil {
-				return err
-			}
-		}
-		return nil
+			return each(there)
+		})
 	})
 }
 

@@ -1,6 +1,7 @@
 package nats_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/gatehouse-go/gatehouse/webhook/inbox/inboxtest"
@@ -12,5 +13,15 @@ func TestConformance(t *testing.T) {
 	inboxtest.Run(t, inboxtest.Engine[nats.NoTx]{
 		New:         func(t *testing.T) inboxtest.Ledger[nats.NoTx] { t.Helper(); return newLedger(t, running(t)) },
 		AtLeastOnce: true,
+		Address: func(l inboxtest.Ledger[nats.NoTx]) string {
+			of := l.(*ledger)
+			return strings.Join([]string{of.url, of.stream, of.path}, "|")
+		},
+		At: func(t *testing.T, address string) inboxtest.Ledger[nats.NoTx] {
+			t.Helper()
+			of := strings.Split(address, "|")
+			return ledgerAt(t, of[0], of[1], of[2])
+		},
+		Block: func(t *testing.T, _ inboxtest.Ledger[nats.NoTx]) func() { t.Helper(); return running(t).stopped(t) },
 	})
 }

@@ -9,7 +9,6 @@ import (
 	"runtime"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -84,9 +83,7 @@ func TestAFullQueueRefusesAndACancelledCallerLeavesNothingHalf(t *testing.T) {
 	c.MaxQueue = 2
 	box := l.open(t, c)
 	defer box.Close()
-	if err := s.signal(syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
+	resume := s.stopped(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	var waiting sync.WaitGroup
 	for i := range 2 {
@@ -108,9 +105,7 @@ func TestAFullQueueRefusesAndACancelledCallerLeavesNothingHalf(t *testing.T) {
 	}
 	cancel()
 	waiting.Wait()
-	if err := s.signal(syscall.SIGCONT); err != nil {
-		t.Fatal(err)
-	}
+	resume()
 	eventually(t, "health", func() bool { return box.Health(t.Context()) == nil })
 	for i := range 2 { // stored or not: sent again, each is there once
 		eventually(t, "a repeat", func() bool {
@@ -230,6 +225,39 @@ func TestAStreamThatOthersChange(t *testing.T) {
 	})
 	if fresh, err := box.Accept(t.Context(), inboxtest.Event("p", "t", "1")); !fresh || err != nil {
 		t.Errorf("in the new stream: fresh %v, %v", fresh, err)
+	}
+}
+
+// Somebody who removes or overwrites an event's message makes a dead letter of it, and the others go on.
+func TestAnEventWhoseMessageIsGoneIsDead(t *testing.T) {
+	l := newLedger(t, running(t))
+	box := l.open(t, quick())
+	defer box.Close()
+	if err := box.Handle("p", "t", crediting(l)); err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range []string{"gone", "changed", "well"} {
+		if _, err := box.Accept(t.Context(), inboxtest.Event("p", "t", id)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stream, err := l.js.Stream(t.Context(), l.stream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	subject := func(id string) string {
+		return l.stream + ".delivery." + inboxtest.Event("p", "t", id).Key.String() + ".event"
+	}
+	if err := stream.Purge(t.Context(), jetstream.WithPurgeSubject(subject("gone"))); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.js.Publish(t.Context(), subject("changed"), []byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	run(t, box)
+	stats := quiet(t, box)
+	if stats.Total(inbox.Dead) != 2 || stats.Total(inbox.Done) != 1 {
+		t.Errorf("%+v", stats)
 	}
 }
 

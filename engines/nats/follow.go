@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-go/gatehouse/webhook/inbox"
+	"github.com/gatehouse-go/gatehouse/webhook/inbox/engine"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -83,7 +84,7 @@ func (b *Inbox) load(ctx context.Context) (*following, error) {
 func (b *Inbox) watch(ctx context.Context) {
 	moved := time.Now()
 	var last uint64
-	for sleep(ctx, watchEvery) {
+	for engine.Sleep(ctx, watchEvery) {
 		f := b.index.Load()
 		position := f.at()
 		if position != last {

@@ -32,6 +32,8 @@ type Inbox struct {
 	stored   atomic.Uint64 // the last message that this process was told is stored
 	arrivals arrivals
 	minutes  minutes
+	work     engine.Work[NoTx]
+	inHand   sync.Map // the *claim of each delivery that a worker has, by number
 
 	running atomic.Bool // Run is under way
 	closed  atomic.Bool
@@ -53,6 +55,7 @@ func Open(ctx context.Context, js jetstream.JetStream, c Config) (*Inbox, error)
 		return nil, err
 	}
 	b := &Inbox{js: js, config: c, instance: rand.Text()}
+	b.work = engine.Work[NoTx]{Config: c.Inbox, Routes: &b.routes, Effect: b.effect, Fail: b.failed}
 	b.lanes.Init(c.Inbox)
 	b.arrivals.init(c.Inbox)
 	if b.stream, err = c.stream(ctx, js); err != nil {
@@ -143,15 +146,4 @@ func unavailable(err error) error {
 		return err
 	}
 	return fmt.Errorf("%w: %w", webhook.ErrUnavailable, err)
-}
-
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
 }

@@ -1,18 +1,13 @@
 package nats_test
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
-	"os/exec"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -40,109 +35,8 @@ func crediting(l *ledger) inbox.Handler[nats.NoTx] {
 	}
 }
 
-// victim accepts events from many producers, of which some come twice, and handles them, until it is killed. It prints the number of each event that
-// was acknowledged.
-func victim(args string) {
-	var url, stream, path string
-	var first int64
-	if _, err := fmt.Sscan(args, &url, &stream, &path, &first); err != nil {
-		panic(err)
-	}
-	js, err := dial(url)
-	if err != nil {
-		panic(err)
-	}
-	l := &ledger{js: js, stream: stream}
-	if l.db, err = openEffects(path); err != nil {
-		panic(err)
-	}
-	box, err := nats.Open(context.Background(), js, l.config(quick()))
-	if err != nil {
-		panic(err)
-	}
-	if err := box.Handle("p", "*", crediting(l)); err != nil {
-		panic(err)
-	}
-	go func() {
-		if err := box.Run(context.Background()); err != nil {
-			panic(err)
-		}
-	}()
-	var next atomic.Int64
-	next.Store(first)
-	var producers sync.WaitGroup
-	for range 16 {
-		producers.Go(func() {
-			for {
-				n := next.Add(1)
-				for range 1 + n%50/49 {
-					if _, err := box.Accept(context.Background(), inboxtest.Event("p", fmt.Sprint("t", n%3), fmt.Sprint(n))); err != nil {
-						panic(err)
-					}
-				}
-				fmt.Fprintf(os.Stdout, "%d\n", n)
-			}
-		})
-	}
-	producers.Wait()
-}
-
 // enough is after how many acknowledgements something is killed.
 const enough = 200
-
-// killVictim runs a victim until it has acknowledged enough and adds what it acknowledged.
-func killVictim(t *testing.T, args string, acknowledged map[string]bool) {
-	t.Helper()
-	cmd := exec.CommandContext(t.Context(), os.Args[0])
-	cmd.Env = append(os.Environ(), victimEnv+"="+args)
-	var problems strings.Builder
-	cmd.Stderr = &problems
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	late := time.AfterFunc(time.Minute, func() { _ = cmd.Process.Kill() })
-	defer late.Stop()
-	n := 0
-	for lines := bufio.NewReader(out); ; n++ {
-		line, err := lines.ReadString('\n')
-		if err != nil { // what is cut was not said
-			break
-		}
-		acknowledged[strings.TrimSpace(line)] = true
-		if n == enough {
-			_ = cmd.Process.Kill() // what it had said before is read all the same
-		}
-	}
-	_ = cmd.Wait() // it was killed
-	if n < enough {
-		t.Fatalf("the victim ended by itself: %s", problems.String())
-	}
-}
-
-// expectOnce looks for one effect of each event.
-func (l *ledger) expectOnce(t *testing.T, numbers []string) {
-	t.Helper()
-	credits := l.Credits(t)
-	missing, doubled := 0, 0
-	for _, n := range numbers {
-		if credits[inboxtest.Event("p", "", n).Key.String()] == 0 {
-			missing++
-		}
-	}
-	for _, n := range credits {
-		if n > 1 {
-			doubled++
-		}
-	}
-	if missing != 0 || doubled != 0 {
-		t.Errorf("of %d acknowledged events %d have no effect, and %d have two", len(numbers), missing, doubled)
-	}
-	t.Logf("%d events acknowledged, %d have no effect, %d have two", len(numbers), missing, doubled)
-}
 
 // run runs box until the test ends or stop is called.
 func run(t *testing.T, box *nats.Inbox) (stop func()) {
@@ -172,32 +66,6 @@ func quiet(t *testing.T, box *nats.Inbox) inbox.Stats {
 			t.Fatalf("something is left: %+v, %v", stats, err)
 		}
 	}
-}
-
-func TestProcessKilledFiveTimesUnderLoadLosesAndDoublesNothing(t *testing.T) {
-	l := newLedger(t, running(t))
-	acknowledged := map[string]bool{}
-	for round := range 5 {
-		killVictim(t, fmt.Sprint(running(t).url(), " ", l.stream, " ", l.path, " ", 1_000_000*round), acknowledged)
-	}
-	box := l.open(t, quick())
-	defer box.Close()
-	for n := range acknowledged { // their providers send again
-		if fresh, err := box.Accept(t.Context(), inboxtest.Event("p", "t0", n)); err != nil || fresh {
-			t.Errorf("%s was acknowledged and is not known: fresh %v, %v", n, fresh, err)
-		}
-	}
-	if err := box.Handle("p", "*", crediting(l)); err != nil {
-		t.Fatal(err)
-	}
-	stop := run(t, box)
-	quiet(t, box)
-	stop()
-	var numbers []string
-	for n := range acknowledged {
-		numbers = append(numbers, n)
-	}
-	l.expectOnce(t, numbers)
 }
 
 // The server is killed with what it has not synced, and stopped for longer than the lease once; providers send again what was refused.
@@ -279,13 +147,9 @@ func TestServerKilledFiveTimesUnderLoadLosesAndDoublesNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := s.signal(syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
+	resume := s.stopped(t)
 	time.Sleep(nats.LeaseTime + time.Second) // which interrupts what is in hand
-	if err := s.signal(syscall.SIGCONT); err != nil {
-		t.Fatal(err)
-	}
+	resume()
 	<-enoughNow
 	close(halt)
 	producers.Wait()
@@ -293,8 +157,9 @@ func TestServerKilledFiveTimesUnderLoadLosesAndDoublesNothing(t *testing.T) {
 	stop()
 	mu.Lock()
 	defer mu.Unlock()
-	l.expectOnce(t, acknowledged)
-	t.Logf("%d answers said to send again", refused.Load())
+	inboxtest.Once[nats.NoTx](t, l, acknowledged)
+	inboxtest.Honest[nats.NoTx](t, box)
+	t.Logf("%d events acknowledged, %d answers said to send again", len(acknowledged), refused.Load())
 	if refused.Load() == 0 {
 		t.Error("no answer was refused: nothing is shown")
 	}

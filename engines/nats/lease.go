@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"github.com/gatehouse-go/gatehouse/webhook/inbox/engine"
 )
 
 const (
@@ -36,7 +38,7 @@ func (b *Inbox) holdLease(ctx context.Context) (held context.Context, release fu
 		if !waited {
 			b.config.Inbox.Logger.InfoContext(ctx, "inbox waits: another process handles this ledger, or did a moment ago", "stream", b.config.Stream)
 		}
-		if !sleep(ctx, leaseLook) {
+		if !engine.Sleep(ctx, leaseLook) {
 			return nil, nil
 		}
 	}
@@ -63,7 +65,7 @@ func (b *Inbox) takeLease(ctx context.Context) (seq uint64, ok bool) {
 // number of the last message.
 func (b *Inbox) renewLease(ctx context.Context, seq uint64) uint64 {
 	renewed := time.Now()
-	for wait := leaseRenew; sleep(ctx, wait); {
+	for wait := leaseRenew; engine.Sleep(ctx, wait); {
 		begun := time.Now()
 		next, err := b.publish(ctx, b.config.subject(kindLease), record(leaseRecord{b.instance}), nil, seq)
 		wait = leaseRenew

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-go/gatehouse/webhook/inbox"
+	"github.com/gatehouse-go/gatehouse/webhook/inbox/engine"
 )
 
 const countEvery = time.Second
@@ -60,7 +61,7 @@ func (m *minutes) putBack(minute int64) {
 
 // count stores what this process counts once a second, until ctx ends.
 func (b *Inbox) count(ctx context.Context) {
-	for sleep(ctx, countEvery) {
+	for engine.Sleep(ctx, countEvery) {
 		if err := b.flushMinutes(ctx); err != nil && ctx.Err() == nil {
 			b.config.Inbox.Logger.DebugContext(ctx, "inbox cannot store its counts", "error", err)
 		}

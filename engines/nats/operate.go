@@ -6,9 +6,9 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
+	"github.com/gatehouse-go/gatehouse/webhook"
 	"github.com/gatehouse-go/gatehouse/webhook/inbox"
 	"github.com/gatehouse-go/gatehouse/webhook/inbox/engine"
 )
@@ -16,83 +16,56 @@ import (
 // Replay implements [inbox.Operator]. What is checked for all of the named deliveries is then decided one by one: when the server fails on the way, those
 // before it are replayed, which the count says.
 func (b *Inbox) Replay(ctx context.Context, s inbox.Selection, why inbox.Reason) (int64, error) {
-	return b.decide(ctx, s, why, decision{
-		from: []inbox.Status{inbox.Done, inbox.Ignored, inbox.Dead, inbox.Discarded}, to: inbox.Pending, result: inbox.Replayed, needsBody: true,
-	})
+	return b.decide(ctx, s, why, engine.Replay())
 }
 
 // Discard implements [inbox.Operator], one by one like Replay.
 func (b *Inbox) Discard(ctx context.Context, s inbox.Selection, why inbox.Reason) (int64, error) {
-	return b.decide(ctx, s, why, decision{
-		from: []inbox.Status{inbox.Pending, inbox.Waiting, inbox.Dead, inbox.Ignored}, to: inbox.Discarded, result: inbox.GivenUp,
-	})
+	return b.decide(ctx, s, why, engine.Discard())
 }
 
-// decision is what an operator does to a delivery.
-type decision struct {
-	from      []inbox.Status
-	to        inbox.Status
-	result    inbox.Result
-	needsBody bool
+func (b *Inbox) decide(ctx context.Context, s inbox.Selection, why inbox.Reason, k engine.Decision) (changed int64, err error) {
+	ascend := func(f inbox.Filter, each func([]engine.Row) error) error { return b.ascend(ctx, f, each) }
+	return k.Make(s, why, ascend, func(ids []int64, named bool) (int64, error) { return b.decideStep(ctx, ids, why, k, named) })
 }
 
-// check says why the decision cannot be made about r.
-func (k decision) check(r *row) error {
-	switch {
-	case !slices.Contains(k.from, r.status):
-		return fmt.Errorf("%w: delivery %d is %s", inbox.ErrStatus, r.id, r.status)
-	case k.needsBody && r.purged:
-		return fmt.Errorf("%w: delivery %d", inbox.ErrPurged, r.id)
-	}
-	return nil
-}
-
-func (b *Inbox) decide(ctx context.Context, s inbox.Selection, why inbox.Reason, k decision) (changed int64, err error) {
-	if err := errors.Join(s.Check(), why.Check()); err != nil {
-		return 0, err
-	}
-	if len(s.IDs) > 0 {
-		return b.decideNamed(ctx, slices.Compact(slices.Sorted(slices.Values(s.IDs))), why, k)
-	}
-	err = b.ascend(ctx, s.Filter, func(found []inbox.Delivery) error {
-		for _, d := range found {
-			switch err := b.decideOne(ctx, d.ID, why, k); {
-			case err == nil:
-				changed++
-			case !errors.Is(err, inbox.ErrStatus) && !errors.Is(err, inbox.ErrPurged) && !errors.Is(err, inbox.ErrNotFound):
-				return err
-			}
-		}
-		return nil
-	})
-	return changed, errors.Join(err, b.see(ctx))
-}
-
-// decideNamed decides about all of the deliveries, or none where one does not allow it.
-func (b *Inbox) decideNamed(ctx context.Context, ids []int64, why inbox.Reason, k decision) (changed int64, err error) {
+// decideStep decides about a few deliveries, and waits until the index shows it.
+func (b *Inbox) decideStep(ctx context.Context, ids []int64, why inbox.Reason, k engine.Decision, named bool) (changed int64, err error) {
 	l, err := b.current(ctx)
 	if err != nil {
 		return 0, err
 	}
-	l.read()
-	for _, id := range ids {
-		if r := l.find(id); r == nil {
-			err = errors.Join(err, inbox.ErrNotFound)
-		} else {
-			err = errors.Join(err, k.check(r))
-		}
-	}
-	l.mu.RUnlock()
+	chosen, err := k.Choose(ids, l.found(ids), named)
 	if err != nil {
 		return 0, err
 	}
-	for _, id := range ids {
-		if err := b.decideOne(ctx, id, why, k); err != nil {
+	for _, d := range chosen {
+		switch err := b.decideOne(ctx, d.ID, why, k); {
+		case err == nil:
+			changed++
+		case named || !refused(err):
 			return changed, err
 		}
-		changed++
 	}
 	return changed, b.see(ctx)
+}
+
+// refused reports whether err is about the delivery that changed since it was chosen.
+func refused(err error) bool {
+	return errors.Is(err, inbox.ErrStatus) || errors.Is(err, inbox.ErrPurged) || errors.Is(err, inbox.ErrNotFound)
+}
+
+// found returns those of ids that are there.
+func (l *ledger) found(ids []int64) map[int64]engine.Row {
+	l.read()
+	defer l.mu.RUnlock()
+	found := map[int64]engine.Row{}
+	for _, id := range ids {
+		if r := l.find(id); r != nil {
+			found[id] = r.engineRow()
+		}
+	}
+	return found
 }
 
 // see waits until the index shows what was decided.
@@ -104,34 +77,26 @@ func (b *Inbox) see(ctx context.Context) error {
 // conflicts is how often a decision is made anew when a worker or another operator came between.
 const conflicts = 10
 
-func (b *Inbox) decideOne(ctx context.Context, id int64, why inbox.Reason, k decision) error {
+func (b *Inbox) decideOne(ctx context.Context, id int64, why inbox.Reason, k engine.Decision) error {
 	for range conflicts {
 		l := b.index.Load().ledger
-		l.read()
-		r := l.find(id)
-		err := inbox.ErrNotFound
-		var c claim
-		var next stateRecord
-		if r != nil {
-			err = k.check(r)
-			c = claim{l: l, row: r, id: id, lane: r.lane.Lane, last: r.stateSeq}
-			next = stateRecord{Status: k.to, Attempts: r.attempts, Error: r.err}
-		}
-		l.mu.RUnlock()
+		chosen, err := k.Choose([]int64{id}, l.found([]int64{id}), true)
 		if err != nil {
 			return err
 		}
+		d := chosen[0]
+		c := claim{key: d.Event.Key, last: l.stateOf(d.Event.Key)}
 		now := time.Now()
-		if k.to == inbox.Pending {
+		next := stateRecord{Status: k.To, Attempts: d.Attempts, Error: d.Error}
+		if k.To == inbox.Pending {
 			next.Due = now
 		} else {
 			next.Ended = now
 		}
-		if c.history, err = b.history(ctx, r.key); err != nil {
+		if c.history, err = b.history(ctx, c.key); err != nil {
 			return err
 		}
-		c.history = append(c.history, inbox.Attempt{At: now, Result: k.result, Error: why.Why, By: why.By})
-		if _, err = b.say(ctx, c, next); !errors.Is(err, errConflict) {
+		if _, err = b.say(ctx, c, next, inbox.Attempt{At: now, Result: k.Result, Error: why.Why, By: why.By}); !errors.Is(err, errConflict) {
 			return err
 		}
 		if err := b.applied(ctx, l, c.last+1); err != nil {
@@ -139,6 +104,16 @@ func (b *Inbox) decideOne(ctx context.Context, id int64, why inbox.Reason, k dec
 		}
 	}
 	return fmt.Errorf("%w: delivery %d changes all the time", inbox.ErrStatus, id)
+}
+
+// stateOf returns the number of the message that has the state of a key.
+func (l *ledger) stateOf(key webhook.Key) uint64 {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	if r := l.rows[key]; r != nil {
+		return r.stateSeq
+	}
+	return 0
 }
 
 // Pause implements [inbox.Operator].

@@ -3,6 +3,7 @@ package nats
 import (
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -128,22 +129,25 @@ func minuteOf(t time.Time) int64 { return t.Unix() / 60 }
 
 func minuteToken(minute int64) string { return strconv.FormatInt(minute, 10) }
 
+// errUnreadable says that a message is not as this package writes it.
+var errUnreadable = errors.New("nats inbox: an event's message cannot be read")
+
 // decodeEvent returns the event of a message. purged is true when body and request are gone.
 func decodeEvent(key webhook.Key, record string, payload []byte) (e webhook.Event, purged bool, err error) {
 	var r eventRecord
 	if err := json.Unmarshal([]byte(record), &r); err != nil {
-		return e, false, fmt.Errorf("nats inbox: event %v: %w", key, err)
+		return e, false, fmt.Errorf("%w: %v: %w", errUnreadable, key, err)
 	}
 	e = webhook.Event{Provider: string(r.Provider), Type: string(r.Type), ID: string(r.EventID), Key: key}
 	if r.ID != 0 {
 		return e, true, nil
 	}
 	if r.Body < 0 || r.Body > len(payload) {
-		return e, false, fmt.Errorf("nats inbox: event %v: the body has %d bytes, of %d", key, r.Body, len(payload))
+		return e, false, fmt.Errorf("%w: %v: the body has %d bytes, of %d", errUnreadable, key, r.Body, len(payload))
 	}
 	e.Body = payload[:r.Body:r.Body]
 	if err := engine.DecodeRequest(payload[r.Body:], &e); err != nil {
-		return e, false, fmt.Errorf("nats inbox: event %v: %w", key, err)
+		return e, false, fmt.Errorf("%w: %v: %w", errUnreadable, key, err)
 	}
 	return e, false, nil
 }

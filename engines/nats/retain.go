@@ -12,30 +12,21 @@ import (
 )
 
 const (
-	retainEvery = time.Minute
-	retainStep  = 100
+	retainStep = 100
 
 	// keepGone is how long the list of forgotten keys stays in the stream, for processes that were cut off.
 	keepGone = 24 * time.Hour
 )
 
-// retain removes bodies and, later, whole deliveries when their time is over, until ctx ends.
-func (b *Inbox) retain(ctx context.Context) {
-	for {
-		err := b.purgeBodies(ctx)
-		if err == nil {
-			err = b.purgeKeys(ctx)
-		}
-		if err == nil {
-			err = b.purgeMinutes(ctx, time.Now())
-		}
-		if err != nil && ctx.Err() == nil {
-			b.config.Inbox.Logger.ErrorContext(ctx, "inbox cannot remove what is past its time", "error", err)
-		}
-		if !sleep(ctx, retainEvery) {
-			return
-		}
+// purge removes bodies and, later, whole deliveries when their time is over.
+func (b *Inbox) purge(ctx context.Context) (more bool, err error) {
+	if err = b.purgeBodies(ctx); err == nil {
+		err = b.purgeKeys(ctx)
 	}
+	if err == nil {
+		err = b.purgeMinutes(ctx, time.Now())
+	}
+	return false, err
 }
 
 // past returns deliveries that ended before a time and are as asked, oldest first.

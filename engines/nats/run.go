@@ -4,6 +4,7 @@ import (
 	"container/heap"
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -30,180 +31,149 @@ func (b *Inbox) Run(ctx context.Context) error {
 	return nil
 }
 
-// runWith handles deliveries until ctx ends or held does.
+// runWith handles deliveries until ctx ends, or held does, which interrupts them.
 func (b *Inbox) runWith(ctx, held context.Context) {
-	r := &runner{Inbox: b, freed: make(chan struct{}, 1)}
-	r.work, r.interrupt = context.WithCancel(held)
-	defer r.interrupt()
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	defer context.AfterFunc(held, stop)()
-	r.hands.Go(func() { b.retain(ctx) })
-	r.dispatch(ctx)
-	r.drain()
-}
-
-// runner is one time of holding the lease.
-type runner struct {
-	*Inbox
-	work      context.Context //nolint:containedctx // of all attempts: it ends when the drain is over, or the lease is lost
-	interrupt context.CancelFunc
-	freed     chan struct{} // has a token when a worker is done
-
-	mu    sync.Mutex
-	busy  int
-	hands sync.WaitGroup
-}
-
-// dispatch gives what is due to workers as they are free, until ctx ends.
-func (r *runner) dispatch(ctx context.Context) {
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	var looked time.Time
-	for ctx.Err() == nil {
-		now := time.Now()
-		if now.Sub(looked) >= engine.Poll || now.Before(looked) {
-			r.look()
-			r.recover(ctx)
-			looked = now
-		}
-		shares, again := r.lanes.Shares(now, r.free())
-		for _, share := range shares {
-			r.begin(share, now)
-		}
-		if len(shares) > 0 {
-			continue
-		}
-		timer.Reset(time.Until(again))
-		select {
-		case <-ctx.Done():
-		case <-timer.C:
-		case <-r.freed:
-		case <-r.lanes.Signal():
-		}
+	dispatcher := engine.Dispatcher{
+		Config: b.config.Inbox, Lanes: &b.lanes, Claim: b.claimShares,
+		Look: func(ctx context.Context) error { return errors.Join(b.recover(ctx), b.look()) },
+		Handle: func(ctx context.Context, d engine.Row) {
+			ctx, interrupt := context.WithCancel(ctx)
+			defer interrupt()
+			defer context.AfterFunc(held, interrupt)()
+			b.handle(ctx, d)
+		},
 	}
-}
-
-func (r *runner) free() int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.config.Inbox.Workers - r.busy
+	var retaining sync.WaitGroup
+	retaining.Go(func() { engine.Retain(ctx, b.config.Inbox, b.purge) })
+	dispatcher.Run(ctx)
+	retaining.Wait()
 }
 
 // look learns from the index which lanes have pending deliveries, and which are paused.
-func (b *Inbox) look() {
+func (b *Inbox) look() error {
 	l := b.index.Load().ledger
-	pending, paused := map[engine.Lane]time.Time{}, map[engine.Lane]bool{}
 	l.mu.Lock()
-	for of, lane := range l.lanes {
-		if first, ok := lane.first(); ok {
-			pending[of] = first.at
-		}
-	}
-	for of := range l.paused {
-		paused[of] = true
-	}
+	due, paused := l.firstDue(), slices.Collect(maps.Keys(l.paused))
 	l.mu.Unlock()
-	b.lanes.Refresh(pending, paused)
+	b.lanes.Refresh(due, paused)
+	return nil
 }
 
-// begin gives a share's deliveries to workers, and notes when the lane's next is due.
-func (r *runner) begin(share engine.Share, now time.Time) {
-	l := r.index.Load().ledger
+// claimShares says of what is due in the shares that it runs, which counts the attempt before it begins, and returns that of which it could
+// be said.
+func (b *Inbox) claimShares(ctx context.Context, shares []engine.Share) (claimed []engine.Row, due map[engine.Lane]time.Time, err error) {
+	claims, due := b.pop(shares)
+	errs := make([]error, len(claims))
+	var saying sync.WaitGroup
+	for i, c := range claims {
+		saying.Go(func() { errs[i] = b.claim(ctx, c) })
+	}
+	saying.Wait()
+	for i, c := range claims {
+		switch {
+		case errs[i] == nil:
+			claimed = append(claimed, c.row)
+			b.inHand.Store(c.row.ID, c)
+		case errors.Is(errs[i], errConflict): // an operator came between
+			b.letGo(ctx, c)
+		default:
+			b.letGo(ctx, c)
+			err = errs[i]
+		}
+	}
+	if len(claimed) > 0 {
+		return claimed, due, nil // what could not be claimed is in its lane again
+	}
+	return nil, due, err
+}
+
+// pop takes what is due in the shares out of the lanes, and returns when each has its next.
+func (b *Inbox) pop(shares []engine.Share) (claims []*claim, due map[engine.Lane]time.Time) {
+	l := b.index.Load().ledger
+	due = map[engine.Lane]time.Time{}
 	l.mu.Lock()
-	var claims []claim
-	lane := l.lanes[share.Lane]
-	for lane != nil {
-		first, ok := lane.first()
-		if !ok {
-			break
+	defer l.mu.Unlock()
+	now := time.Now()
+	for _, share := range shares {
+		lane := l.lanes[share.Lane]
+		for n := 0; lane != nil; n++ {
+			first, ok := lane.first()
+			if !ok {
+				break
+			}
+			if n == share.N || first.at.After(now) {
+				due[share.Lane] = first.at
+				break
+			}
+			heap.Pop(&lane.due)
+			first.inHand = true
+			r := first.engineRow()
+			r.Status, r.Since = inbox.Running, first.since()
+			r.Attempts++
+			r.Tries++
+			claims = append(claims, &claim{l: l, of: first.row, key: first.key, row: r, last: first.stateSeq})
 		}
-		if len(claims) == share.N || first.at.After(now) {
-			defer r.lanes.Settle(share.Lane, first.at)
-			break
+	}
+	return claims, due
+}
+
+// since returns when r was accepted or due, whichever is later.
+func (r *row) since() time.Time {
+	if r.due.After(r.accepted) {
+		return r.due
+	}
+	return r.accepted
+}
+
+// claim says that a delivery runs, and reads it.
+func (b *Inbox) claim(ctx context.Context, c *claim) (err error) {
+	if c.last > 0 {
+		if c.history, err = b.history(ctx, c.key); err != nil {
+			return err
 		}
-		heap.Pop(&lane.due)
-		first.inHand = true
-		claims = append(claims, claim{
-			l: l, row: first.row, id: first.id, lane: share.Lane, order: first.orderKey, accepted: first.accepted, due: first.at,
-			attempts: first.attempts + 1, tries: first.tries + 1, duplicates: first.duplicates, last: first.stateSeq,
-		})
 	}
-	l.mu.Unlock()
-	for _, c := range claims {
-		r.mu.Lock()
-		r.busy++
-		r.mu.Unlock()
-		r.hands.Go(func() {
-			defer r.done()
-			r.handle(r.work, c)
-		})
+	said, err := b.say(ctx, *c, stateRecord{Status: inbox.Running, Attempts: c.row.Attempts, Tries: c.row.Tries})
+	if err == nil {
+		c.last = said
 	}
+	return err
 }
-
-func (r *runner) done() {
-	r.mu.Lock()
-	r.busy--
-	r.mu.Unlock()
-	select {
-	case r.freed <- struct{}{}:
-	default:
-	}
-}
-
-// drain waits for the attempts in hand, and interrupts those that take too long.
-func (r *runner) drain() {
-	timer := time.AfterFunc(r.config.Inbox.DrainTimeout, r.interrupt)
-	defer timer.Stop()
-	r.hands.Wait()
-}
-
-var errInterrupted = errors.New("the process ended, or lost the server, while it was handled")
 
 // recover takes up what is said to be running and is in nobody's hand: another process died, or lost the lease, or the answer to a
-// claim was lost. The first interruption costs no wait, since it says nothing about the event.
-func (r *runner) recover(ctx context.Context) {
-	l := r.index.Load().ledger
-	var left []claim
-	l.mu.RLock()
+// claim was lost.
+func (b *Inbox) recover(ctx context.Context) error {
+	l := b.index.Load().ledger
+	for _, c := range l.abandoned() {
+		var err error
+		if c.history, err = b.history(ctx, c.key); err != nil {
+			return err
+		}
+		if err := b.fail(ctx, c, engine.Interrupted(b.config.Inbox, c.row)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l *ledger) abandoned() (left []*claim) {
+	l.read()
+	defer l.mu.RUnlock()
 	running := int64(0)
 	for _, lane := range l.lanes {
 		running += lane.counts[inbox.Running]
 	}
 	for i := len(l.ids) - 1; i >= 0 && running > 0; i-- {
-		row := l.ids[i]
-		if row.gone || row.status != inbox.Running {
+		r := l.ids[i]
+		if r.gone || r.status != inbox.Running {
 			continue
 		}
 		running--
-		if !row.inHand {
-			left = append(left, claim{l: l, row: row, id: row.id, lane: row.lane.Lane, attempts: row.attempts, tries: row.tries, last: row.stateSeq})
+		if !r.inHand {
+			left = append(left, &claim{l: l, of: r, key: r.key, row: r.engineRow(), last: r.stateSeq})
 		}
 	}
-	l.mu.RUnlock()
-	for _, c := range left {
-		history, err := r.history(ctx, c.row.key)
-		if err != nil {
-			return
-		}
-		wait, dead := r.config.Inbox.NextAttempt(c.tries, errInterrupted)
-		if c.tries == 1 {
-			wait, dead = 0, false
-		}
-		c.history = slices.Concat(history, []inbox.Attempt{{Number: c.attempts, At: time.Now(), Result: inbox.Interrupted, Error: errInterrupted.Error()}})
-		next := stateRecord{Status: inbox.Pending, Attempts: c.attempts, Tries: c.tries, Error: errInterrupted.Error()}
-		if dead {
-			next.Status = inbox.Dead
-		} else {
-			next.Wait, next.Due = wait, time.Now().Add(wait)
-		}
-		if _, err := r.say(ctx, c, next); err != nil && !errors.Is(err, errConflict) {
-			return // the next look tries again
-		}
-		count := inbox.Minute{Failed: 1}
-		if dead {
-			count.Dead = 1
-		}
-		r.minutes.add(count)
-	}
+	return left
 }

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -26,11 +27,8 @@ import (
 	"github.com/gatehouse-go/gatehouse/engines/nats"
 )
 
-// Environment of the processes that the tests start and kill: this program, as another.
-const (
-	serverEnv = "GATEHOUSE_NATS_SERVER" // "port folder sync"
-	victimEnv = "GATEHOUSE_NATS_VICTIM" // "url stream database first"
-)
+// serverEnv has "port folder sync" for a process of this program that is a server.
+const serverEnv = "GATEHOUSE_NATS_SERVER"
 
 var (
 	shared    *natsServer
@@ -38,13 +36,12 @@ var (
 )
 
 func TestMain(m *testing.M) {
-	switch {
-	case os.Getenv(serverEnv) != "":
-		serve(os.Getenv(serverEnv))
+	if args := os.Getenv(serverEnv); args != "" {
+		serve(args)
 		return
-	case os.Getenv(victimEnv) != "":
-		victim(os.Getenv(victimEnv))
-		return
+	}
+	if inboxtest.Victim() {
+		os.Exit(m.Run()) // over the server of the one who kills it
 	}
 	shared, errServer = newServer(false)
 	if errServer == nil {
@@ -180,21 +177,49 @@ var streams atomic.Int64
 // ledger is a stream, and a database of the handlers' own for their effects.
 type ledger struct {
 	js     jetstream.JetStream
+	url    string
 	stream string
-	path   string
+	path   string // of the database
 	db     *sql.DB
 }
 
 func newLedger(t *testing.T, s *natsServer) *ledger {
 	t.Helper()
-	l := &ledger{js: connect(t, s), stream: fmt.Sprint("LEDGER", streams.Add(1)), path: filepath.Join(t.TempDir(), "effects.db")}
-	db, err := openEffects(l.path)
+	return ledgerAt(t, s.url(), fmt.Sprint("LEDGER", streams.Add(1)), filepath.Join(t.TempDir(), "effects.db"))
+}
+
+func ledgerAt(t *testing.T, url, stream, path string) *ledger {
+	t.Helper()
+	js, err := dial(url)
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.db = db
+	t.Cleanup(js.Conn().Close)
+	db, err := openEffects(path)
+	if err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(func() { _ = db.Close() })
-	return l
+	return &ledger{js, url, stream, path, db}
+}
+
+// stopped keeps the server from doing anything until resume is called.
+func (s *natsServer) stopped(t *testing.T) (resume func()) {
+	t.Helper()
+	if err := s.signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	var status syscall.WaitStatus
+	if _, err := syscall.Wait4(s.cmd.Process.Pid, &status, syscall.WUNTRACED, nil); err != nil || !status.Stopped() { // it takes a moment
+		t.Fatalf("the server does not stop: %v, %v", status, err)
+	}
+	resume = sync.OnceFunc(func() {
+		if err := s.signal(syscall.SIGCONT); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Cleanup(resume)
+	return resume
 }
 
 func openEffects(path string) (*sql.DB, error) {
