@@ -38,7 +38,10 @@ func (b *Inbox) runWith(ctx, held context.Context) {
 	defer context.AfterFunc(held, stop)()
 	dispatcher := engine.Dispatcher{
 		Config: b.config.Inbox, Lanes: &b.lanes, Claim: b.claimShares,
-		Look: func(ctx context.Context) error { return errors.Join(b.recover(ctx), b.look()) },
+		Look: func(ctx context.Context) error {
+			b.look()
+			return b.recover(ctx)
+		},
 		Handle: func(ctx context.Context, d engine.Row) {
 			ctx, interrupt := context.WithCancel(ctx)
 			defer interrupt()
@@ -53,13 +56,12 @@ func (b *Inbox) runWith(ctx, held context.Context) {
 }
 
 // look learns from the index which lanes have pending deliveries, and which are paused.
-func (b *Inbox) look() error {
+func (b *Inbox) look() {
 	l := b.index.Load().ledger
 	l.mu.Lock()
 	due, paused := l.firstDue(), slices.Collect(maps.Keys(l.paused))
 	l.mu.Unlock()
 	b.lanes.Refresh(due, paused)
-	return nil
 }
 
 // claimShares says of what is due in the shares that it runs, which counts the attempt before it begins, and returns that of which it could
