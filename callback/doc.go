@@ -20,7 +20,7 @@
 // has the application redeem the ticket, starts a session under a new id, and answers 303 with the page the person wanted.
 //
 // Everything that is refused says so in words: a page for a browser, problem+json for a fetch ([Refuse]), with a link to begin again
-// that keeps the page the person wanted. Each reason is a [Reason], and an application may add its own.
+// that keeps the page the person wanted, also where the browser knows nothing of the flow: the state carries it, sealed. Each reason is a [Reason], and an application may add its own.
 //
 // # Magic links
 //
@@ -38,4 +38,9 @@
 // A session in a sealed cookie needs no server and suits small values. It cannot be revoked: whoever copied the cookie has the session to
 // its end. Sessions in a store can be listed and ended, by id, by user, and by a login provider; the cookie then holds an id alone, and
 // the store a hash of it.
+//
+// # Several processes
+//
+// Processes that answer for one host share the keys, a [SessionStore] where sessions have one, and a [MarkStore]: what was used at one is
+// then used at all. The module engines/redis has both.
 package callback
