@@ -20,7 +20,8 @@
 // has the application redeem the ticket, starts a session under a new id, and answers 303 with the page the person wanted.
 //
 // Everything that is refused says so in words: a page for a browser, problem+json for a fetch ([Refuse]), with a link to begin again
-// that keeps the page the person wanted, also where the browser knows nothing of the flow: the state carries it, sealed. Each reason is a [Reason], and an application may add its own.
+// that keeps the page the person wanted, also where the browser knows nothing of the flow: the state carries it, sealed. Each reason is
+// a [Reason], and an application may add its own.
 //
 // # Magic links
 //

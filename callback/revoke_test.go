@@ -148,3 +148,56 @@ func TestStoreThatCannotRenewOrDelete(t *testing.T) {
 		}
 	})
 }
+
+// slowStore lets something happen before a record is put.
+type slowStore struct {
+	callback.SessionStore
+	before func()
+	down   bool
+}
+
+func (s *slowStore) Put(ctx context.Context, rec callback.SessionRecord) error {
+	if s.before != nil {
+		s.before()
+	}
+	return s.SessionStore.Put(ctx, rec)
+}
+
+func (s *slowStore) Get(ctx context.Context, id string) (callback.SessionRecord, bool, error) {
+	if s.down {
+		return callback.SessionRecord{}, false, errors.New("down")
+	}
+	return s.SessionStore.Get(ctx, id)
+}
+
+func TestChangeDoesNotReviveARevokedSession(t *testing.T) {
+	store := &slowStore{SessionStore: memory(t, 10)}
+	s, j := sessions(t, callback.SessionsConfig[user]{Store: store}), jar{}
+	signIn(t, s, j, "Ana")
+	store.before = func() { // while the change is under way
+		if n, err := s.RevokeUser(t.Context(), "Ana"); n != 1 || err != nil {
+			t.Errorf("%d sessions ended, %v", n, err)
+		}
+	}
+	w := httptest.NewRecorder()
+	if err := s.Change(w, j.request(), user{"Ana"}); !errors.Is(err, callback.ErrNoSession) {
+		t.Errorf("Change: %v", err)
+	}
+	j.take(w)
+	if list, err := s.List(t.Context(), "Ana"); len(list) != 0 || err != nil {
+		t.Errorf("sessions left: %v, %v", list, err)
+	}
+	if status, _ := visit(s, j); status != 401 {
+		t.Errorf("the browser: %d", status)
+	}
+
+	store.before = nil
+	signIn(t, s, j, "Ana")
+	store.before = func() { store.down = true }
+	if err := s.Change(httptest.NewRecorder(), j.request(), user{"Ana"}); !errors.Is(err, callback.ErrStore) {
+		t.Errorf("with a store that goes down: %v", err)
+	}
+	if list, _ := s.List(t.Context(), "Ana"); len(list) != 1 {
+		t.Errorf("%d sessions, want the old one alone", len(list))
+	}
+}

@@ -130,6 +130,7 @@ type session[U any] struct {
 	expires time.Time // the idle end
 	ends    time.Time // the absolute end
 	links   []string
+	follows *[sessionIDSize]byte // the session that this one takes the place of
 }
 
 const (
@@ -156,7 +157,7 @@ func (s *Sessions[U]) Change(w http.ResponseWriter, r *http.Request, user U) err
 	if len(links) > 0 {
 		links = links[1:] // the first is the user's, and is made anew
 	}
-	return s.begin(w, r, session[U]{user: user, created: old.created, ends: old.ends, links: links})
+	return s.begin(w, r, session[U]{user: user, created: old.created, ends: old.ends, links: links, follows: &old.id})
 }
 
 // Update keeps another user value in r's session, under the same id: for what the session remembers, such as refreshed tokens. Two
@@ -198,6 +199,9 @@ func (s *Sessions[U]) begin(w http.ResponseWriter, r *http.Request, n session[U]
 		if err := s.config.Store.Put(r.Context(), rec); err != nil {
 			return s.unavailable(r.Context(), err)
 		}
+		if err := s.follow(r.Context(), rec.ID, n.follows); err != nil {
+			return err
+		}
 		if err := s.drop(r); err != nil {
 			return err
 		}
@@ -212,6 +216,22 @@ func (s *Sessions[U]) begin(w http.ResponseWriter, r *http.Request, n session[U]
 		return s.seen.Set(w, n.id[:])
 	}
 	return nil
+}
+
+// follow ends the new session where the one that it follows has ended meanwhile: what ended that by user or link may not have seen the
+// new one.
+func (s *Sessions[U]) follow(ctx context.Context, id string, old *[sessionIDSize]byte) error {
+	if old == nil {
+		return nil
+	}
+	_, found, err := s.config.Store.Get(ctx, storeID(*old))
+	if err == nil && found {
+		return nil
+	}
+	if err := errors.Join(err, s.config.Store.Delete(ctx, id)); err != nil {
+		return s.unavailable(ctx, err)
+	}
+	return ErrNoSession
 }
 
 // idleEnd returns when a session that is seen now ends if it is not seen again.
