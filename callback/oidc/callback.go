@@ -130,7 +130,7 @@ func (p *provider) redeem(ctx context.Context, d *discovered, code string, v *vi
 	if err != nil {
 		return Identity{}, err
 	}
-	client := gooidc.ClientContext(ctx, p.client)
+	client := gooidc.ClientContext(ctx, p.quiet)
 	token, err := config.Exchange(client, code, append(options(auth), oauth2.VerifierOption(v.flow.Verifier))...)
 	if err != nil {
 		err = plainError(err)
@@ -198,7 +198,7 @@ func (l *Login[U]) refuse(w http.ResponseWriter, r *http.Request, err error, aga
 	if refusal.Status(err) >= 500 {
 		level = slog.LevelError
 	}
-	l.config.Logger.LogAttrs(r.Context(), level, "login refused", slog.String("cause", scrub.Text(err.Error(), secrets...)))
+	l.config.Logger.LogAttrs(r.Context(), level, "login refused", slog.String("cause", short(scrub.Text(err.Error(), secrets...))))
 	if l.config.OnError != nil {
 		l.config.OnError(w, r, err)
 		return
@@ -215,6 +215,15 @@ func (l *Login[U]) refuse(w http.ResponseWriter, r *http.Request, err error, aga
 		link = withQuery(link, q)
 	}
 	callback.Refuse(w, r, err, link, l.config.Page)
+}
+
+// short returns what of a text is worth a line of a log: some errors repeat what a provider sent.
+func short(text string) string {
+	const most = 1000
+	if len(text) <= most {
+		return text
+	}
+	return strings.ToValidUTF8(text[:most], "") + "…"
 }
 
 // clockSkew is how far the provider's clock may be off.

@@ -51,6 +51,24 @@ func (t limitedTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return res, err
 }
 
+// quiet returns client for libraries that put what a refused GET said into their errors: there, it says nothing. It might repeat a token.
+func quiet(client *http.Client) *http.Client {
+	c := *client
+	c.Transport = quietTransport{client.Transport}
+	return &c
+}
+
+type quietTransport struct{ next http.RoundTripper }
+
+func (t quietTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	res, err := t.next.RoundTrip(r)
+	if err == nil && r.Method == http.MethodGet && res.StatusCode != http.StatusOK {
+		_ = res.Body.Close() // it is not read
+		res.Body = http.NoBody
+	}
+	return res, err
+}
+
 type limitedBody struct {
 	io.Reader
 	io.Closer

@@ -197,7 +197,7 @@ func (l *Login[U]) reach(ctx context.Context) error {
 	for _, p := range l.order {
 		if _, err := p.discover(ctx); err != nil {
 			if l.config.AllowUnreachable {
-				l.config.Logger.WarnContext(ctx, "provider cannot be reached", "provider", p.ID, "issuer", p.Issuer, "error", err)
+				l.config.Logger.WarnContext(ctx, "provider cannot be reached", "provider", p.ID, "issuer", p.Issuer, "error", short(err.Error()))
 				continue
 			}
 			all = append(all, fmt.Errorf("callback/oidc: provider %q: %w", p.ID, err))

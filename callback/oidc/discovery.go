@@ -3,7 +3,6 @@ package oidc
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"time"
 
 	gooidc "github.com/coreos/go-oidc/v3/oidc"
@@ -68,7 +67,7 @@ func (p *provider) discover(ctx context.Context) (*discovered, error) {
 }
 
 func (p *provider) fetch(ctx context.Context) (*discovered, error) {
-	op, err := gooidc.NewProvider(gooidc.ClientContext(ctx, p.client), p.Issuer)
+	op, err := gooidc.NewProvider(gooidc.ClientContext(ctx, p.quiet), p.Issuer)
 	if err != nil {
 		return nil, err
 	}
@@ -91,12 +90,13 @@ func (p *provider) fetch(ctx context.Context) (*discovered, error) {
 	}
 	config := &gooidc.Config{ClientID: p.ClientID, SupportedSigningAlgs: p.algorithms}
 	background := context.WithoutCancel(ctx)
-	keys := gooidc.NewRemoteKeySet(gooidc.ClientContext(background, p.client), d.JWKS)
+	keys := gooidc.NewRemoteKeySet(gooidc.ClientContext(background, p.quiet), d.JWKS)
 	d.tokens = gooidc.NewVerifier(p.Issuer, keys, config)
 	// Keys for logout tokens are kept apart: anybody can send one that names an unknown key, and must not be able to make us ask
 	// the provider for keys all day, or to use up the logins' share of asking.
-	sparse := &http.Client{Timeout: callTimeout, Transport: &sparseTransport{next: p.client.Transport, limit: rate.NewLimiter(rate.Every(logoutFetches), 3)}}
-	logoutKeys := gooidc.NewRemoteKeySet(gooidc.ClientContext(background, sparse), d.JWKS)
+	sparse := *p.quiet
+	sparse.Transport = &sparseTransport{next: sparse.Transport, limit: rate.NewLimiter(rate.Every(logoutFetches), 3)}
+	logoutKeys := gooidc.NewRemoteKeySet(gooidc.ClientContext(background, &sparse), d.JWKS)
 	d.logouts = gooidc.NewVerifier(p.Issuer, logoutKeys, config)
 	return d, nil
 }

@@ -1,6 +1,7 @@
 package oidc_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -294,6 +295,80 @@ func TestMetadataThatIsRefused(t *testing.T) {
 		if _, err := oidc.New(t.Context(), c); err == nil || (name != "another issuer" && !strings.Contains(err.Error(), name)) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// What a provider says when it fails may be long, and may repeat what it was sent.
+func TestWhatAFailingProviderSaysIsNotLogged(t *testing.T) {
+	const says = "the token at-secret-1 of ana@example.com is not good"
+	op := callbacktest.NewProvider(t, callbacktest.ProviderConfig{})
+	for _, path := range []string{"/userinfo", "/jwks", "/.well-known/openid-configuration"} {
+		failing := false
+		a := startAt(t, op, func(c *oidc.Config[account], op *callbacktest.Provider) {
+			c.Providers[0].UserInfo = true
+			next := op.Client().Transport
+			c.HTTPClient = &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+				if failing && r.URL.Path == path {
+					return &http.Response{Status: "500 Oops", StatusCode: 500, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(says)), Request: r}, nil
+				}
+				return next.RoundTrip(r)
+			})}
+		})
+		back := a.answer(a.Browser, "/login")
+		failing = true
+		if got := a.Open(back); path != "/.well-known/openid-configuration" && got.StatusCode < 400 {
+			t.Errorf("%s: %d", path, got.StatusCode)
+		}
+		var log strings.Builder
+		c := config(t, "https://app.example.com", op, nil, &log)
+		c.AllowUnreachable = true
+		c.HTTPClient = &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+			return &http.Response{Status: "500 Oops", StatusCode: 500, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(says)), Request: r}, nil
+		})}
+		if _, err := oidc.New(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+		for _, text := range []string{a.log.String(), log.String()} {
+			if strings.Contains(text, "secret-1") || strings.Contains(text, "example.com is") {
+				t.Errorf("%s: %s", path, text)
+			}
+		}
+	}
+}
+
+func TestLongErrorsAreCutInTheLog(t *testing.T) {
+	a := start(t, func(c *oidc.Config[account], _ *callbacktest.Provider) {
+		c.User = func(context.Context, oidc.Identity) (account, error) {
+			return account{}, errors.New(strings.Repeat("long ", 10_000))
+		}
+	})
+	if got := a.Open(a.answer(a.Browser, "/login")); got.StatusCode != 500 || a.log.Len() > 2000 || !strings.Contains(a.log.String(), "long …") {
+		t.Errorf("%d, %d bytes: %.1200s", got.StatusCode, a.log.Len(), a.log)
+	}
+}
+
+// Keys for logout tokens are fetched by a client of their own, which must be as careful.
+func TestKeysForLogoutTokensAreNotFetchedFromElsewhere(t *testing.T) {
+	op := callbacktest.NewProvider(t, callbacktest.ProviderConfig{})
+	elsewhere := 0
+	a := startAt(t, op, func(c *oidc.Config[account], op *callbacktest.Provider) {
+		next := op.Client().Transport
+		c.HTTPClient = &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+			switch r.URL.Path {
+			case "/jwks":
+				return &http.Response{StatusCode: 302, Header: http.Header{"Location": {op.Issuer + "/elsewhere"}}, Body: http.NoBody, Request: r}, nil
+			case "/elsewhere":
+				elsewhere++
+				r.URL.Path = "/jwks"
+			}
+			return next.RoundTrip(r)
+		})}
+	})
+	if got := a.Send(a.Request("POST", "/backchannel", "logout_token="+op.Sign(t, "logout+jwt", op.LogoutToken("ana", "")))); got.StatusCode != 400 || elsewhere != 0 {
+		t.Errorf("%d, followed %d times", got.StatusCode, elsewhere)
+	}
+	if a.Open(a.answer(a.Browser, "/login")); a.signedIn(a.Browser) != "" || elsewhere != 0 {
+		t.Errorf("a login followed %d times", elsewhere)
 	}
 }
 

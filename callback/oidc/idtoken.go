@@ -24,7 +24,7 @@ func (p *provider) verify(ctx context.Context, d *discovered, raw, accessToken s
 	if raw == "" {
 		return fail(errors.New("there is none"))
 	}
-	token, err := d.tokens.Verify(gooidc.ClientContext(ctx, p.client), raw) // 2, 3, 6 to 8, 9
+	token, err := d.tokens.Verify(gooidc.ClientContext(ctx, p.quiet), raw) // 2, 3, 6 to 8, 9
 	if err != nil {
 		return fail(err)
 	}

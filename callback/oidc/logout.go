@@ -208,7 +208,7 @@ func (l *Login[U]) logoutToken(ctx context.Context, raw string) (*provider, *goo
 	if err != nil {
 		return nil, nil, because(ErrUnreachable, err)
 	}
-	token, err := d.logouts.VerifyLogout(gooidc.ClientContext(ctx, p.client), raw)
+	token, err := d.logouts.VerifyLogout(gooidc.ClientContext(ctx, p.quiet), raw)
 	if err != nil {
 		return nil, nil, because(ErrLogoutToken, err)
 	}

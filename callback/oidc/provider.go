@@ -92,6 +92,7 @@ type provider struct {
 	Provider
 	redirect   string // redirect URI
 	client     *http.Client
+	quiet      *http.Client // for go-oidc
 	algorithms []string
 	sign       *assertionSigner // nil without PrivateKey
 
@@ -116,7 +117,7 @@ var asymmetric = []string{
 }
 
 func newProvider(bad *invalid.Config, field string, p Provider, redirect string, client *http.Client) *provider {
-	out := &provider{Provider: p, redirect: redirect, client: client, algorithms: asymmetric}
+	out := &provider{Provider: p, redirect: redirect, client: client, quiet: quiet(client), algorithms: asymmetric}
 	if strings.Trim(p.ID, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") != "" || len(p.ID) > 64 {
 		bad.Field(field+".ID", p.ID, "must be at most 64 letters, digits, '-' and '_'")
 	}
