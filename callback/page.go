@@ -23,11 +23,17 @@ type Page struct {
 	// Link and LinkText lead on: to begin again, with the return target kept. Link is empty where there is nowhere to go.
 	Link, LinkText string
 
+	// Choices are links to choose from, such as several ways to sign in.
+	Choices []Choice
+
 	// Action and Fields are a form to confirm, empty on other pages: POST the fields to Action.
 	Action string
 	Fields []Field
 	Button string
 }
+
+// Choice is one of several links on a [Page].
+type Choice struct{ Link, Text string }
 
 // Field is one hidden field of the form on a [Page].
 type Field struct{ Name, Value string }
@@ -51,6 +57,13 @@ var pageTemplate = template.Must(template.New("page").Parse(`<!doctype html>
 <main>
 <h1>{{.Title}}</h1>
 <p>{{.Text}}</p>
+{{- if .Choices}}
+<ul>
+{{- range .Choices}}
+<li><a href="{{.Link}}">{{.Text}}</a></li>
+{{- end}}
+</ul>
+{{- end}}
 {{- if .Action}}
 <form method="post" action="{{.Action}}">
 {{- range .Fields}}

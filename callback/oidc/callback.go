@@ -203,18 +203,7 @@ func (l *Login[U]) refuse(w http.ResponseWriter, r *http.Request, err error, aga
 		l.config.OnError(w, r, err)
 		return
 	}
-	q := url.Values{}
-	if again.target != "" && again.target != l.config.Home {
-		q.Set(l.config.ReturnToParam, again.target)
-	}
-	if len(l.order) > 1 && l.providers[again.provider] != nil {
-		q.Set(l.config.ProviderParam, again.provider)
-	}
-	link := l.config.LoginPath
-	if len(q) > 0 {
-		link = withQuery(link, q)
-	}
-	callback.Refuse(w, r, err, link, l.config.Page)
+	callback.Refuse(w, r, err, l.loginLink(again.provider, again.target), l.config.Page)
 }
 
 // short returns what of a text is worth a line of a log: some errors repeat what a provider sent.

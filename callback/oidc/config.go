@@ -17,7 +17,7 @@ import (
 
 // Config configures a [Login] whose users are of type U.
 type Config[U any] struct {
-	// Providers are where people sign in. Required: at least one.
+	// Providers are where people sign in. Required: at least one. Where there are several, the person chooses among them in this order.
 	Providers []Provider
 
 	// BaseURL is the application's own origin as browsers see it, such as "https://app.example.com". Required. It is never taken

@@ -140,10 +140,22 @@ func TestSeveralProviders(t *testing.T) {
 		op.SetFaults(callbacktest.Faults{NoResponseIssuer: true, NoPushed: true})
 		other.SetFaults(callbacktest.Faults{NoResponseIssuer: true, NoPushed: true})
 		c.Providers[0].ID = "main"
-		c.Providers = append(c.Providers, oidc.Provider{ID: "other", Issuer: other.Issuer, ClientID: other.ClientID, ClientSecret: oidc.Secret(other.ClientSecret)})
+		c.Providers = append(c.Providers, oidc.Provider{ID: "other", Name: "The <other> one", Issuer: other.Issuer, ClientID: other.ClientID, ClientSecret: oidc.Secret(other.ClientSecret)})
 	})
-	if got := a.Open("/login"); got.StatusCode != 400 || !strings.Contains(got.Text, "Choose how to sign in") {
-		t.Errorf("without a choice: %d", got.StatusCode)
+	got := a.Open("/login?return_to=/inbox")
+	for _, link := range []string{`<a href="/login?provider=main&amp;return_to=%2Finbox">main</a>`, `<a href="/login?provider=other&amp;return_to=%2Finbox">The &lt;other&gt; one</a>`} {
+		if got.StatusCode != 200 || !strings.Contains(got.Text, "Choose how to sign in") || !strings.Contains(got.Text, link) || len(got.Header["Set-Cookie"]) > 0 {
+			t.Errorf("without a choice: %d %s", got.StatusCode, got.Text)
+		}
+	}
+	for name, r := range map[string]*http.Request{
+		"a script without a choice": a.Request("GET", "/login", "", "Accept", "application/json"),
+		"an unknown choice":         a.Request("GET", "/login?provider=x", ""),
+		"a hostile target":          a.Request("GET", "/login?return_to=//evil.example", ""),
+	} {
+		if got := a.Send(r); got.StatusCode != 400 {
+			t.Errorf("%s: %d", name, got.StatusCode)
+		}
 	}
 	target := a.toProvider(a.Browser, "/login?provider=main")
 	if got := param(t, target, "redirect_uri"); got != a.URL+"/auth/callback/main" {
@@ -157,7 +169,7 @@ func TestSeveralProviders(t *testing.T) {
 		t.Error("not signed in at the first")
 	}
 	other.SetSubject("ben", nil)
-	got := a.Open(a.Open(a.Open("/login?provider=other").Header.Get("Location")).Header.Get("Location"))
+	got = a.Open(a.Open(a.Open("/login?provider=other").Header.Get("Location")).Header.Get("Location"))
 	if a.signedIn(a.Browser) != "ben" {
 		t.Errorf("not signed in at the second: %d\n%s", got.StatusCode, a.log)
 	}

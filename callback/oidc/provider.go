@@ -26,6 +26,9 @@ type Provider struct {
 	// there is only one; else letters, digits, '-' and '_'.
 	ID string
 
+	// Name is what a person knows the provider by, for the page on which they choose. Empty means ID.
+	Name string
+
 	// Issuer is the provider's issuer identifier, exactly as in its metadata. Required, but for a provider with OAuth2 set, where it
 	// may be empty.
 	Issuer string

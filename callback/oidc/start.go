@@ -2,6 +2,7 @@ package oidc
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
@@ -37,13 +38,16 @@ func (f pending) encode() []byte {
 }
 
 // Start returns the handler of LoginPath: it sends the browser to the provider. The parameter ReturnToParam says where to go
-// afterwards, and ProviderParam which provider where there are several.
+// afterwards, and ProviderParam which provider where there are several; without it, a browser gets a page on which the person chooses.
 //
 // Each login is a flow of its own ([callback.Flows]), so that several tabs can sign in at once. State, nonce and PKCE verifier are
 // random; nothing in the request can choose them.
 func (l *Login[U]) Start() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		target, err := l.start(w, r)
+		if errors.Is(err, errAnswered) {
+			return
+		}
 		if err != nil {
 			l.refuse(w, r, err, retry{})
 			return
@@ -62,19 +66,25 @@ func (l *Login[U]) start(w http.ResponseWriter, r *http.Request) (string, error)
 	if err != nil {
 		return "", err
 	}
-	p := l.providers[q.Get(l.config.ProviderParam)]
-	if len(l.order) == 1 && !q.Has(l.config.ProviderParam) {
-		p = l.order[0]
-	}
-	if p == nil {
-		return "", ErrProvider
-	}
-	flow := pending{Provider: p.ID, Nonce: rand.Text(), Verifier: oauth2.GenerateVerifier(), Target: l.config.Home, Begun: time.Now().Unix()}
+	flow := pending{Nonce: rand.Text(), Verifier: oauth2.GenerateVerifier(), Target: l.config.Home, Begun: time.Now().Unix()}
 	if named := q.Get(l.config.ReturnToParam); named != "" {
 		if flow.Target, err = l.config.ReturnTo.Resolve(named); err != nil {
 			return "", err
 		}
 	}
+	p := l.providers[q.Get(l.config.ProviderParam)]
+	if !q.Has(l.config.ProviderParam) {
+		if len(l.order) > 1 && callback.WantsPage(r) {
+			return "", l.choose(w, r, flow.Target)
+		}
+		if len(l.order) == 1 {
+			p = l.order[0]
+		}
+	}
+	if p == nil {
+		return "", ErrProvider
+	}
+	flow.Provider = p.ID
 	var ask Authorization
 	if l.config.Authorize != nil {
 		ask = l.config.Authorize(r)
@@ -108,6 +118,37 @@ func (l *Login[U]) start(w http.ResponseWriter, r *http.Request) (string, error)
 		return target, nil
 	}
 	return p.push(r, d, config, auth, target)
+}
+
+// errAnswered says that the answer is written.
+var errAnswered = errors.New("answered")
+
+// choose answers with a page on which the person chooses a provider, and returns errAnswered.
+func (l *Login[U]) choose(w http.ResponseWriter, r *http.Request, target string) error {
+	page := callback.Page{Status: http.StatusOK, Title: "Choose how to sign in"}
+	for _, p := range l.order {
+		page.Choices = append(page.Choices, callback.Choice{Link: l.loginLink(p.ID, target), Text: cmp.Or(p.Name, p.ID)})
+	}
+	w.Header().Add("Vary", "Accept, Sec-Fetch-Mode")
+	if err := page.Write(w, r, l.config.Page); err != nil {
+		return err
+	}
+	return errAnswered
+}
+
+// loginLink returns the link to begin a login that keeps what is known.
+func (l *Login[U]) loginLink(provider, target string) string {
+	q := url.Values{}
+	if target != "" && target != l.config.Home {
+		q.Set(l.config.ReturnToParam, target)
+	}
+	if len(l.order) > 1 && l.providers[provider] != nil {
+		q.Set(l.config.ProviderParam, provider)
+	}
+	if len(q) == 0 {
+		return l.config.LoginPath
+	}
+	return withQuery(l.config.LoginPath, q)
 }
 
 // params returns the parameters of the authorization request (OpenID Connect Core 1.0, section 3.1.2.1).
