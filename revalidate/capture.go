@@ -10,16 +10,19 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/gatehouse-go/gatehouse/internal/oneuse"
 )
 
 // A capture is the [http.ResponseWriter] that a handler under [Cache.Wrap] gets when its response may be stored. It writes into
 // an exchange; there is no connection under it, so it has Flush but neither Hijack nor deadlines. Its header is empty to
 // begin with: what middleware around the cache has set belongs to one request and is added for each.
 type capture struct {
-	h   *wrapped
-	x   *exchange
-	r   *http.Request
-	col *collector
+	h    *wrapped
+	x    *exchange
+	r    *http.Request
+	col  *collector
+	once *oneuse.Mark
 
 	prior   *Entry // what is being validated or may stand in for an error
 	asks    bool   // the request carries the validators of prior
@@ -51,7 +54,7 @@ func (w *capture) WriteHeader(status int) {
 	header := w.fields.Clone()
 	p := w.h.responses.judge(w.r, status, header, x.asked, now)
 	names, matches := varyNames(header)
-	if !matches {
+	if !matches || w.once.IsSet() {
 		p.store, p.share = false, false
 	}
 
@@ -195,6 +198,8 @@ func (w *capture) end(ctx context.Context, panicked any) {
 		w.stand(w.prior, true, "fwd=stale; fwd-status="+strconv.Itoa(status))
 	case ctx.Err() != nil && (ph == growing || ph == passing) && header["Content-Length"] == nil:
 		w.fail(http.ErrAbortHandler) // it was told to stop, so what it wrote may be a part
+	case ph == growing && w.once.IsSet(): // since its header
+		w.drop(ctx)
 	case ph == growing:
 		if !w.complete(header, body) {
 			c.log.LogAttrs(ctx, slog.LevelWarn, "response is shorter or longer than its Content-Length and is not stored", slog.String("path", w.r.URL.Path))
@@ -309,6 +314,7 @@ func (w *capture) validated(ctx context.Context, update http.Header, now int64) 
 		w.h.cache.log.LogAttrs(ctx, slog.LevelError, "response has a tag that breaks a rule and is not stored", slog.String("path", w.r.URL.Path), slog.Any("error", err))
 		p.store = false
 	}
+	p.store = p.store && !w.once.IsSet()
 	e := fresh.entry(w.x.key, tags, trimPath(w.r.URL.Path), stamp, w.h.responses.disconnected)
 	if p.store {
 		e = w.store(ctx, fresh, tags, stamp)

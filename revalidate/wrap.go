@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gatehouse-go/gatehouse/internal/oneuse"
 	"github.com/gatehouse-go/gatehouse/internal/problem"
 	"github.com/gatehouse-go/gatehouse/internal/refusal"
 )
@@ -257,7 +258,7 @@ func (h *wrapped) start(r *http.Request, x *exchange, prior *Entry) bool {
 		return false
 	}
 	col := &collector{stamp: x.stamp}
-	ctx := context.WithValue(context.WithoutCancel(r.Context()), collectorKey{}, col)
+	ctx, once := oneuse.With(context.WithValue(context.WithoutCancel(r.Context()), collectorKey{}, col))
 	if x.alone {
 		ctx, x.cancel = context.WithTimeout(ctx, c.refreshTimeout)
 	} else {
@@ -272,7 +273,7 @@ func (h *wrapped) start(r *http.Request, x *exchange, prior *Entry) bool {
 	x.mu.Unlock()
 	delete(clone.Header, "Range")
 	delete(clone.Header, "If-Range")
-	w := &capture{h: h, x: x, r: clone, col: col, prior: prior, fields: make(http.Header)}
+	w := &capture{h: h, x: x, r: clone, col: col, once: once, prior: prior, fields: make(http.Header)}
 	if prior != nil {
 		w.asks = validators(clone.Header, prior.value.(*response)) //nolint:forcetypeassert // prior is always a response
 	}

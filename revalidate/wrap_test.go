@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/gatehouse-go/gatehouse/internal/oneuse"
 	"github.com/gatehouse-go/gatehouse/revalidate"
 )
 
@@ -175,4 +176,59 @@ func ExampleCache_Wrap() {
 	// posts, version 1
 	// posts, version 1
 	// posts, version 2
+}
+
+// A page with a nonce names it in a policy that comes with this answer alone, whether the nonce is asked for before or after the header.
+func TestAnAnswerForOneRequestIsNotKept(t *testing.T) {
+	for _, late := range []bool{false, true} {
+		cache := newCache(t, revalidate.Config{})
+		var calls atomic.Int64
+		h := cache.Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Cache-Control", "public, max-age=60")
+			if late {
+				_, _ = io.WriteString(w, "page ")
+			}
+			oneuse.Set(r.Context())
+			fmt.Fprintf(w, "call %d", calls.Add(1))
+		}))
+		for range 3 {
+			res := ask{}.do(h)
+			if res.StatusCode != 200 || strings.Contains(res.Header.Get("Cache-Status"), "hit") {
+				t.Errorf("late %v: %d %v", late, res.StatusCode, res.Header)
+			}
+		}
+		if calls.Load() != 3 {
+			t.Errorf("late %v: the handler was asked %d times", late, calls.Load())
+		}
+	}
+}
+
+// A page that begins to hold a nonce takes the place of what was stored, and is not stored itself.
+func TestARevalidatedAnswerForOneRequestIsNotKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cache := newCache(t, revalidate.Config{})
+		var calls atomic.Int64
+		h := cache.Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Cache-Control", "public, max-age=60")
+			w.Header().Set("Etag", `"1"`)
+			if calls.Add(1) > 1 {
+				oneuse.Set(r.Context())
+			}
+			if r.Header.Get("If-None-Match") != "" {
+				w.WriteHeader(304)
+				return
+			}
+			_, _ = io.WriteString(w, "page")
+		}))
+		for want := int64(1); want <= 3; want++ {
+			res := ask{after: 61 * time.Second}.do(h)
+			if body, _ := io.ReadAll(res.Body); res.StatusCode != 200 || string(body) != "page" || calls.Load() != want {
+				t.Errorf("%d: %d %s after %d calls", want, res.StatusCode, body, calls.Load())
+			}
+		}
+		if res := (ask{}).do(h); calls.Load() != 4 {
+			t.Errorf("what must not be kept was: %v", res.Header)
+		}
+		_ = cache.Close(context.Background())
+	})
 }

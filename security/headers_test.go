@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gatehouse-go/gatehouse/internal/oneuse"
 	"github.com/gatehouse-go/gatehouse/security"
 )
 
@@ -221,6 +222,24 @@ func TestNonceIsNowhereElse(t *testing.T) {
 			t.Errorf("a nonce that no policy has a place for: %q", got)
 		}
 	})), request("GET", "/"))
+}
+
+// A cache between Headers and the handler sees the header before Headers makes the answer uncacheable: it is told.
+func TestNonceTellsCachesInside(t *testing.T) {
+	for path, want := range map[string]bool{"/": true, "/plain": false} {
+		serve(mustHeaders(t, security.HTMLHeaders()).Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			ctx, mark := oneuse.With(r.Context())
+			if want {
+				_, _ = io.WriteString(w, security.Nonce(ctx))
+			}
+			if mark.IsSet() != want {
+				t.Errorf("%s: the mark of the cache is %v", path, mark.IsSet())
+			}
+		})), request("GET", path))
+	}
+	if ctx, mark := oneuse.With(t.Context()); security.Nonce(ctx) != "" || mark.IsSet() {
+		t.Error("an answer without a nonce is marked")
+	}
 }
 
 func TestHeadersDropWhatMustNotLeave(t *testing.T) {
