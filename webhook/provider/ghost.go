@@ -41,6 +41,7 @@ func (s Ghost) hmac() HMAC {
 			AckTimeout:  2 * time.Second,
 			RetryWindow: time.Minute,
 		},
+		layout:    "sha256={signature}, t={timestamp}",
 		timeInKey: true,
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/gatehouse-go/gatehouse/internal/invalid"
@@ -89,6 +90,7 @@ type HMAC struct {
 	// Contract is what the provider promises and expects. Its Tolerance bounds the signed time; zero means 5 minutes.
 	Contract webhook.Contract
 
+	layout        string              // how the provider writes Header, where Sign would put the pairs in another order or leave one out
 	newSecret     string              // what stands before a generated secret and is part of it
 	batch, beside []string            // see identity
 	unique        bool                // see identity
@@ -168,6 +170,8 @@ func (s HMAC) Sign(r *http.Request, body []byte, now time.Time, key webhook.Secr
 	if v.timed() && v.TimestampJSON == "" {
 		in.timestamp = v.TimestampFormat.format(now)
 	}
+	layout := v.headerLayout()
+	in.field, in.separator = layout, v.Separator
 	if v.TimestampHeader != "" {
 		r.Header.Set(v.TimestampHeader, in.timestamp)
 	}
@@ -183,15 +187,23 @@ func (s HMAC) Sign(r *http.Request, body []byte, now time.Time, key webhook.Secr
 	if err := v.template.hash(st, &in); err != nil {
 		return nil, err
 	}
-	field := v.Prefix + string(st.encoded(v.Encoding))
-	if v.SignatureField != "" {
-		field = v.SignatureField + "=" + field
-	}
-	if v.TimestampField != "" {
-		field = v.TimestampField + "=" + in.timestamp + v.Separator + field
-	}
-	r.Header.Set(v.Header, field)
+	r.Header.Set(v.Header, strings.NewReplacer("{signature}", string(st.encoded(v.Encoding)), "{timestamp}", in.timestamp).Replace(layout))
 	return body, nil
+}
+
+// headerLayout returns how Sign writes Header.
+func (s HMAC) headerLayout() string {
+	if s.layout != "" {
+		return s.layout
+	}
+	layout := s.Prefix + "{signature}"
+	if s.SignatureField != "" {
+		layout = s.SignatureField + "=" + layout
+	}
+	if s.TimestampField != "" {
+		layout = s.TimestampField + "={timestamp}" + s.Separator + layout
+	}
+	return layout
 }
 
 // setMethod sets r's method to the first that the provider uses, unless it is one of them.

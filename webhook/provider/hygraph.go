@@ -39,6 +39,7 @@ func (s Hygraph) hmac() HMAC {
 		TimestampFormat: UnixMillis,
 		EventType:       Source{JSON: []string{"operation"}},
 		Contract:        webhook.Contract{Tolerance: defaultTolerance},
+		layout:          "sign={signature}, env=master, t={timestamp}",
 		timeInKey:       true,
 	}
 }

@@ -144,9 +144,18 @@ func (v *paypalVerifier) Verify(r *http.Request, body []byte, now time.Time) (we
 		if err := v.window.check(sent, now); err != nil {
 			return webhook.Proof{}, err
 		}
-		return webhook.Proof{Secret: w.index, KeyID: proof.KeyID, SentAt: sent}, nil
+		proof.SentAt = sent
+		if len(v.pinned) == 0 || !v.identified(proof.Secret) { // several secrets may have one id and a key each
+			proof.Secret = w.index
+		}
+		return proof, nil
 	}
 	return webhook.Proof{}, reason
+}
+
+// identified reports whether the secret at index has a webhook's id.
+func (v *paypalVerifier) identified(index int) bool {
+	return slices.ContainsFunc(v.webhooks, func(w token) bool { return w.index == index })
 }
 
 // paypalSigned returns what PayPal signs.
