@@ -134,6 +134,12 @@ func TestVerifyPublishedDeliveries(t *testing.T) {
 			"verify", "-provider", "meta", "-secret", "app", "-secret", "token", "-method", "GET",
 			"-url", "https://app.example/hook?hub.mode=subscribe&hub.verify_token=x&hub.challenge=123",
 		}, "refused: webhook: handshake is not valid", 1},
+		{"the Ed25519 example of RFC 9421, appendix B.2.6", []string{
+			"verify", "-provider", "rfc9421", "-secret", "MCowBQYDK2VwAyEAJrQLj5P/89iXES9+vFgrIy29clF9CC/oPPsw3c5D0bs=", "-url", "https://example.com/foo", "-at", "1618884473", "-body", "-",
+			"-header", "Date: Tue, 20 Apr 2021 02:07:55 GMT", "-header", "Content-Type: application/json", "-header", "Content-Length: 18",
+			"-header", `Signature-Input: sig-b26=("date" "@method" "@path" "@authority" "content-type" "content-length");created=1618884473;keyid="test-key-ed25519"`,
+			"-header", "Signature: sig-b26=:wqcAqbmYJ2ji2glfAMaRy4gruYYnx2nEFN2HN6jrnDnQCK1u02Gb04v9EDgwUPiu4A0w6vuQv5lIp5WPpBKRCw==:",
+		}, `accepted provider=rfc9421 type="" id="", but the signature does not cover the body`, 0},
 		{"a header that is none", []string{"verify", "-header", "x"}, "", 2},
 		{"a time that is none", []string{"verify", "-at", "NaN"}, "", 2},
 		{"no command", nil, "", 2},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -53,7 +54,11 @@ func verify(ctx context.Context, o *options, body []byte) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return line("accepted", "provider", e.Provider, "type", e.Type, "id", e.ID), nil
+	result := line("accepted", "provider", e.Provider, "type", e.Type, "id", e.ID)
+	if o.provider == "rfc9421" && len(body) > 0 && !slices.Contains(e.SignedHeaders, "Content-Digest") {
+		result += ", but the signature does not cover the body"
+	}
+	return result, nil
 }
 
 // line joins word and pairs of name and value; a value that could be taken for several words is quoted.

@@ -91,7 +91,8 @@ func New(id string, secrets ...webhook.Secret) (webhook.Scheme, error) {
 //   - strapi, datocms: the token in any header field, since settings name it;
 //   - token: in the query, in Authorization (Bearer) or in the field X-Webhook-Token;
 //   - websub: a handshake for any topic;
-//   - rfc9421: a shared secret that is not base64 is used as text.
+//   - rfc9421: whatever a signature covers will do, even nothing of the body (Event.SignedHeaders says what it covers); a shared secret that
+//     is not base64 is used as text.
 //
 // A receiver must not use it.
 func Inspect(id string, secrets ...webhook.Secret) (webhook.Scheme, error) {
@@ -128,7 +129,7 @@ func Inspect(id string, secrets ...webhook.Secret) (webhook.Scheme, error) {
 		s.anyTopic = true
 		return s, nil
 	case RFC9421:
-		s.rawSecrets = true
+		s.rawSecrets, s.InsecureUnsignedBody, s.Components = true, true, []string{}
 		return s, nil
 	}
 	return scheme, nil
