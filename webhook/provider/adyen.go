@@ -22,10 +22,10 @@ import (
 //
 // Type is eventCode where all notifications have the same, for platforms the member type. ID is "pspReference:eventCode:success" where there is
 // one notification. Deduplication goes by these of all notifications, for platforms by the body. No time is signed. An event is answered
-// "[accepted]". Adyen waits 10 seconds and retries for seven days.
+// "[accepted]", which older endpoints had to answer; any 2xx will do today. Adyen waits 10 seconds and retries for 30 days.
 //
 // Source: https://docs.adyen.com/development-resources/webhooks/secure-webhooks/verify-hmac-signatures and adyen-node-api-library
-// hmacValidator. The answer's text and the retries are from memory of that documentation.
+// hmacValidator; for the retries https://docs.adyen.com/development-resources/webhooks/troubleshoot
 type Adyen struct {
 	// Secrets are the HMAC keys of the webhook, in hexadecimal as the Customer Area shows them, newest first. At least one is required.
 	Secrets []webhook.Secret
@@ -74,7 +74,7 @@ func (*adyenVerifier) Contract() webhook.Contract {
 	return webhook.Contract{
 		Accepted:    webhook.Reply{Body: []byte("[accepted]")},
 		AckTimeout:  10 * time.Second,
-		RetryWindow: 7 * 24 * time.Hour,
+		RetryWindow: 30 * 24 * time.Hour,
 	}
 }
 

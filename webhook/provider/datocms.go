@@ -13,10 +13,12 @@ import (
 // A delivery shows user name and password (HTTP Basic, RFC 7617), or a token in a header field that the webhook's settings name; nothing
 // is signed (see [Token] for what that means).
 //
-// There is no id. Deduplication goes by the body, which has event_triggered_at; a custom payload without it may be the same each time, and
-// is then an event of its own. Type is "<entity>.<event>", such as "item.publish". DatoCMS waits 8 seconds, as far as known.
+// ID is the member webhook_call_id, the same in each attempt, while the body counts them (attempted_auto_retries_count): deduplication goes
+// by it. A custom payload may lack it: then it goes by the body where that has event_triggered_at, and else each delivery is an event of its
+// own. Type is "<entity>.<event>", such as "item.publish". DatoCMS does not say how long it waits; it tries again only where the
+// webhook's settings say so.
 //
-// Source: https://www.datocms.com/docs/content-management-api/resources/webhook
+// Source: https://www.datocms.com/docs/content-management-api/resources/webhook and .../webhook-call
 type DatoCMS struct {
 	// Secrets are "user:password" for HTTP Basic, or the whole value of Header, newest first. At least one is required.
 	Secrets []webhook.Secret
@@ -34,7 +36,7 @@ func (DatoCMS) Provider() string { return "datocms" }
 func (s DatoCMS) Prepare(setup webhook.Setup) (webhook.Verifier, error) {
 	return tokenField{
 		id: "datocms", header: s.Header, anyHeader: s.anyHeader, schemes: []string{"Basic", "Bearer"},
-		typ: Source{JSON: []string{"entity_type+event_type"}}, dated: "event_triggered_at",
+		typ: Source{JSON: []string{"entity_type+event_type"}}, event: Source{JSON: []string{"webhook_call_id"}}, dated: "event_triggered_at",
 	}.prepare(setup, s.Secrets)
 }
 

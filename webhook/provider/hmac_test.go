@@ -201,6 +201,10 @@ func TestContractsSayHowLongAProviderWaits(t *testing.T) {
 		{"ghost", 2 * time.Second, time.Minute},
 		{"msgraph", 3 * time.Second, 4 * time.Hour},
 		{"shopify", 5 * time.Second, 4 * time.Hour},
+		{"adyen", 10 * time.Second, 30 * 24 * time.Hour},
+		{"sanity", 30 * time.Second, 2 * time.Minute},
+		{"paddle", 5 * time.Second, 72 * time.Hour},
+		{"linear", 5 * time.Second, 7*time.Hour + time.Minute},
 	} {
 		scheme, err := provider.New(row.id, good(t, row.id)...)
 		if err != nil {

@@ -14,9 +14,10 @@ import (
 // The body is a projection of the customer's making, often without anything that tells two changes apart. The key
 // idempotency-key is NOT signed. Two deliveries therefore are the same when body and signed time are; if a new attempt is
 // signed anew, it counts as a new event. Type is the field sanity-operation (create, update, delete), which is not signed.
-// Tolerance: 5 minutes both ways, where Sanity's toolkit has none. Sanity waits 30 seconds and retries for 30 minutes.
+// Tolerance: 5 minutes both ways, where Sanity's toolkit has none. Sanity waits 30 seconds and makes two more
+// attempts, 30 seconds apart; before April 2026 it went on for 30 minutes.
 //
-// Source: https://www.sanity.io/docs/webhooks and sanity-io/webhook-toolkit src/signature.ts.
+// Source: https://www.sanity.io/docs/webhooks, its changelog of 29 April 2026, and sanity-io/webhook-toolkit src/signature.ts.
 type Sanity struct {
 	// Secrets are the webhook's secrets as text, newest first. At least one is required.
 	Secrets []webhook.Secret
@@ -41,7 +42,7 @@ func (s Sanity) hmac() HMAC {
 		Contract: webhook.Contract{
 			Tolerance:   defaultTolerance,
 			AckTimeout:  30 * time.Second,
-			RetryWindow: 30 * time.Minute,
+			RetryWindow: 2 * time.Minute,
 		},
 		timeInKey: true,
 	}

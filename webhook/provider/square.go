@@ -14,7 +14,7 @@ import (
 // so it must be fixed: it is never taken from the request.
 //
 // The event id is in the body, so it is signed, and it is the same in each attempt: deduplication goes by it. No time is
-// signed. Square waits 10 seconds and retries for 24 hours.
+// signed. Square retries for 24 hours; it waits 10 seconds, by an earlier edition of its document.
 //
 // Source: https://developer.squareup.com/docs/webhooks/step3validate and square-nodejs-sdk tests/integration/webhooks.test.ts.
 type Square struct {

@@ -54,6 +54,7 @@ type tokenField struct {
 	header  string
 	schemes []string
 	typ     Source
+	event   Source // of the event's id
 	dated   string // see identity
 
 	anyHeader bool // the token may be in any field
@@ -72,7 +73,7 @@ func (f tokenField) prepare(setup webhook.Setup, own []webhook.Secret) (webhook.
 		c.Field("Header", f.header, "must be a header field")
 	}
 	v := &tokenVerifier{
-		identity: identity{provider: f.id, typ: f.typ, bearer: true, dated: f.dated},
+		identity: identity{provider: f.id, typ: f.typ, id: f.event, bearer: true, dated: f.dated},
 		contract: webhook.Contract{SecretHeaders: []string{f.field()}},
 		tokens:   tokensOf(setup, own, &c),
 		places:   []place{headerToken(f.field())},

@@ -13,15 +13,13 @@ import (
 //
 // Signed is the body alone, with HMAC-SHA256, as "sha256=<base64>" in x-twitter-webhooks-signature.
 //
-// There is no event id and no signed time: deduplication goes by the body, in which each event has its own. X waits 10 seconds, and
-// retries within minutes.
+// There is no event id and no signed time: deduplication goes by the body, in which each event has its own. X waits 10 seconds.
 //
-// The handshake (CRC), made when the URL is entered and every 24 hours, is GET with a parameter crc_token; the answer has its HMAC, in
+// The handshake (CRC), made when the URL is entered and about every hour, is GET with a parameter crc_token; the answer has its HMAC, in
 // the same form as a delivery's signature. Anyone may ask, so a token with other characters than X's is refused: else one could
 // have the body of a forged delivery signed.
 //
-// Source: https://docs.x.com/x-api/webhooks/introduction. X is not among the providers of the data that the others
-// come from; its facts are from memory of that page.
+// Source: https://docs.x.com/x-api/webhooks/introduction
 type X struct {
 	// Secrets are the app's API secrets (consumer secrets), as text, newest first; the newest answers the handshake. At least one is
 	// required.
