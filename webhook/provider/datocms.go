@@ -18,7 +18,7 @@ import (
 // own. Type is "<entity>.<event>", such as "item.publish". DatoCMS does not say how long it waits; it tries again only where the
 // webhook's settings say so.
 //
-// Source: https://www.datocms.com/docs/content-management-api/resources/webhook and .../webhook-call
+// Source: https://www.datocms.com/docs/content-management-api/resources/webhook and, beside it, webhook-call.
 type DatoCMS struct {
 	// Secrets are "user:password" for HTTP Basic, or the whole value of Header, newest first. At least one is required.
 	Secrets []webhook.Secret
