@@ -3,6 +3,7 @@ module github.com/gatehouse-go/gatehouse/examples
 go 1.26.0
 
 require (
+	github.com/aws/aws-lambda-go v1.55.1
 	github.com/chromedp/chromedp v0.23.0
 	github.com/gatehouse-go/gatehouse v0.0.0
 	github.com/gatehouse-go/gatehouse/engines/otel v0.0.0-00010101000000-000000000000
