@@ -16,6 +16,9 @@ func must[T any](v T, err error) T {
 	return v
 }
 
+// check is must for what returns nothing else.
+func check(err error) { must(struct{}{}, err) }
+
 // answer sends v as JSON, or a plain 500.
 func answer(w http.ResponseWriter, v any, err error) {
 	if err != nil {

@@ -1,7 +1,9 @@
 // Quickstart shows the main job of gatehouse in one server: pages that are cached until a signed webhook says they changed, a
-// callback that signs people in, and an API behind a key.
+// callback that signs people in, and an API behind a key. Webhooks are kept in a SQLite file before they are acknowledged.
 //
-//	go run ./examples/quickstart [-addr 127.0.0.1:8080] [-data FOLDER]
+//	[CONSOLE_PASSWORD=…] go run ./examples/quickstart [-addr 127.0.0.1:8080] [-data FOLDER]
+//
+// With CONSOLE_PASSWORD, the webhooks are shown under /console/ to the user "operator".
 package main
 
 import (
@@ -29,7 +31,7 @@ import (
 
 func main() {
 	addr := flag.String("addr", "127.0.0.1:8080", "address to listen on")
-	data := flag.String("data", "", "folder of posts, one .txt file each; empty means the two in the program")
+	data := flag.String("data", "", "folder of posts, one .txt file each, and of inbox.db, which keeps the webhooks; empty means the two posts in the program, and a temporary file")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, *addr, *data, os.Stdout)
@@ -41,7 +43,7 @@ func main() {
 }
 
 // run serves until ctx ends, then lets requests in hand finish. What to try is printed to out.
-func run(ctx context.Context, addr, data string, out io.Writer) error {
+func run(ctx context.Context, addr, data string, out io.Writer) (err error) {
 	secrets, err := newSecrets()
 	if err != nil {
 		return err
@@ -50,15 +52,27 @@ func run(ctx context.Context, addr, data string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	events, err := openHooks(data)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, events.close()) }()
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
 	if err != nil {
 		return err
 	}
 	origin := "http://" + listener.Addr().String()
-	handler := site(origin, posts, secrets)
+	handler := site(origin, posts, secrets, events)
 	if _, err := fmt.Fprintln(out, hints(origin, secrets)); err != nil {
 		return errors.Join(err, listener.Close())
 	}
+	working, stopWorking := context.WithCancel(context.WithoutCancel(ctx))
+	worked := make(chan error, 1)
+	go func() { worked <- events.box.Run(working) }()
+	defer func() { // after the last request: first what brings events ends, then what handles them
+		stopWorking()
+		err = errors.Join(err, <-worked)
+	}()
 	server := security.Server(handler)
 	go func() {
 		<-ctx.Done()
@@ -75,7 +89,7 @@ func run(ctx context.Context, addr, data string, out io.Writer) error {
 const denied = `{"success":false,"message":"authentication failed"}`
 
 // site puts everything on one mux.
-func site(origin string, posts *content, secrets secrets) http.Handler {
+func site(origin string, posts *content, secrets secrets, events *hooks) http.Handler {
 	registry := must(security.NewSecrets(secrets.token, secrets.github, secrets.stripe, secrets.standard, secrets.apiKey))
 	logger := slog.New(must(security.NewRedactor(slog.NewTextHandler(os.Stderr, nil), security.RedactConfig{Secrets: registry})))
 	cache := must(revalidate.New(revalidate.Config{Logger: logger}))
@@ -93,15 +107,21 @@ func site(origin string, posts *content, secrets secrets) http.Handler {
 	})
 	mux.HandleFunc("GET /posts/{slug}", posts.post)
 
-	// What refreshes them: a URL with a token, and signed webhooks.
+	// What refreshes them: a URL with a token, and signed webhooks, which are on disk before they are acknowledged.
 	mux.Handle("/webhook", must(revalidate.NewEndpoint(revalidate.EndpointConfig{
 		Cache: cache, Tokens: []string{secrets.token}, Mode: revalidate.Expire, Logger: logger,
 	})))
+	check(events.handle(func(ctx context.Context, e webhook.Event) error {
+		posts.happened(e.Provider + " event " + e.Type)
+		return cache.ExpireTag(ctx, "posts")
+	}))
 	for name, scheme := range secrets.schemes() {
-		mux.Handle("/hooks/"+name, must(webhook.New(webhook.Config{Scheme: scheme, Logger: logger, OnEvent: func(ctx context.Context, e webhook.Event) error {
-			posts.happened(e.Provider + " event " + e.Type)
-			return cache.ExpireTag(ctx, "posts")
-		}})))
+		mux.Handle("/hooks/"+name, must(webhook.New(webhook.Config{
+			Scheme: scheme, OnEvent: events.receive, Dedupe: webhook.InsecureNoDedupe{}, Logger: logger, // the inbox knows duplicates itself
+		})))
+	}
+	if password := os.Getenv("CONSOLE_PASSWORD"); password != "" {
+		mux.Handle("/console/", must(events.console(password)))
 	}
 
 	// The way back from a third party, which this server plays itself.

@@ -162,6 +162,51 @@ func TestSignInAndComeBack(t *testing.T) {
 	}
 }
 
+// A webhook that is known is acknowledged and not handled again, also by a later process on the same folder; the console shows it to the operator alone.
+func TestWebhooksAreKept(t *testing.T) {
+	t.Setenv("GITHUB_WEBHOOK_SECRET", publishedSecret)
+	t.Setenv("CONSOLE_PASSWORD", "correct horse")
+	dir := t.TempDir()
+	send := func(origin string) {
+		t.Helper()
+		if status, body, _ := ask(t, "POST", origin+"/hooks/github", published, publishedSignature, "Content-Type: application/json"); status != 200 {
+			t.Fatalf("%d %s", status, body)
+		}
+	}
+	t.Run("first", func(t *testing.T) {
+		origin, _ := start(t, dir)
+		send(origin)
+		if _, page, _ := ask(t, "GET", origin+"/", ""); !strings.Contains(page, "because of: github event") {
+			t.Errorf("page: %s", page)
+		}
+	})
+	origin, _ := start(t, dir)
+	send(origin)
+	if _, page, _ := ask(t, "GET", origin+"/", ""); !strings.Contains(page, "because of: start") {
+		t.Errorf("a repeat is handled: %s", page)
+	}
+	const operator = "Authorization: Basic b3BlcmF0b3I6Y29ycmVjdCBob3JzZQ==" // operator:correct horse
+	for _, row := range []struct {
+		name   string
+		header []string
+		status int
+		want   string
+	}{{"nobody", nil, 401, ""}, {"the operator", []string{operator}, 200, "github"}} {
+		status, page, _ := ask(t, "GET", origin+"/console/", "", row.header...)
+		if status != row.status || !strings.Contains(page, row.want) {
+			t.Errorf("%s: %d %s", row.name, status, page)
+		}
+	}
+}
+
+func TestNoConsoleWithoutAPassword(t *testing.T) {
+	t.Setenv("CONSOLE_PASSWORD", "")
+	origin, _ := start(t, "")
+	if status, _, _ := ask(t, "GET", origin+"/console/", ""); status != 404 {
+		t.Errorf("got %d", status)
+	}
+}
+
 func TestPostsComeFromTheFolder(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "mine.txt"), []byte("My <own> post\n\ntext"), 0o600); err != nil {
