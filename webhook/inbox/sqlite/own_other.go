@@ -11,7 +11,7 @@ import (
 // own takes the ledger for this process, or fails: a file beside the database, opened so that nobody else may, tells the processes apart. The system
 // gives it back when a process dies, since it is removed and recreated only by its owner.
 func (b *Inbox) own(ctx context.Context) (release func(), err error) {
-	path, err := b.path(ctx)
+	path, err := path(ctx, b.db)
 	if err != nil || path == "" {
 		return func() {}, err // a database in memory has no other process
 	}

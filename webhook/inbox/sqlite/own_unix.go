@@ -18,7 +18,7 @@ const ownPoll = 200 * time.Millisecond
 
 // own waits until this process is the one that handles the database's deliveries, and returns what ends that.
 func (b *Inbox) own(ctx context.Context) (release func(), err error) {
-	path, err := b.path(ctx)
+	path, err := path(ctx, b.db)
 	if err != nil || path == "" {
 		return func() {}, err // a database in memory has no other process
 	}

@@ -1,10 +1,16 @@
 package sqlite
 
-import "context"
+import (
+	"context"
+	"database/sql"
+)
 
-// path returns the file of the database, or "" for one in memory.
-func (b *Inbox) path(ctx context.Context) (string, error) {
-	rows, err := b.db.QueryContext(ctx, "PRAGMA database_list")
+// path returns the file of the database, or "" for one in memory. db is a [*sql.DB] or a [*sql.Conn].
+func path(ctx context.Context, db interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+},
+) (string, error) {
+	rows, err := db.QueryContext(ctx, "PRAGMA database_list")
 	if err != nil {
 		return "", err
 	}

@@ -36,10 +36,14 @@ func settle(ctx context.Context, conn *sql.Conn) error {
 		conn.QueryRowContext(ctx, "PRAGMA journal_mode").Scan(&mode),
 		conn.QueryRowContext(ctx, "PRAGMA synchronous").Scan(&synchronous),
 	)
+	file := ""
+	if err == nil && mode == "memory" { // the only mode of a database in memory, and one that a database in a file must not have
+		file, err = path(ctx, conn)
+	}
 	switch {
 	case err != nil:
 		return fmt.Errorf("sqlite inbox: %w", err)
-	case mode != "wal" && mode != "memory":
+	case mode != "wal" && (mode != "memory" || file != ""):
 		return fmt.Errorf("sqlite inbox: PRAGMA journal_mode = %s must be wal", mode)
 	case synchronous < 2:
 		return fmt.Errorf("sqlite inbox: PRAGMA synchronous = %d must be FULL (2) or EXTRA (3): an acknowledged event could be lost", synchronous)

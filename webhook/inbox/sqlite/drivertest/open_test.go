@@ -22,6 +22,9 @@ func TestOpenRefuses(t *testing.T) {
 		want          string
 	}{
 		{name: "a journal that is not WAL", options: "?_pragma=journal_mode(DELETE)", want: "PRAGMA journal_mode = delete must be wal"},
+		{name: "a journal in memory, of a database in a file", options: "?_pragma=journal_mode(MEMORY)", want: "PRAGMA journal_mode = memory must be wal"},
+		{name: "no journal", options: "?_pragma=journal_mode(OFF)", want: "PRAGMA journal_mode = off must be wal"},
+		{name: "a database that is read only", options: "?mode=ro&_pragma=journal_mode(WAL)", want: "unable to open"},
 		{name: "commits that are not synced", options: "?_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)", want: "PRAGMA synchronous = 1 must be FULL"},
 		{name: "two connections", options: "?_pragma=journal_mode(WAL)", conns: 2, want: "sqlite inbox: db.SetMaxOpenConns = 2 must be 0 or at least 3"},
 		{name: "a configuration with mistakes", options: "?_pragma=journal_mode(WAL)", conns: 1, config: inbox.Config{Workers: -1}, want: "inbox: Workers = -1 must not be negative\nsqlite inbox: db.SetMaxOpenConns = 1"},

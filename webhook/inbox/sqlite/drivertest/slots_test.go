@@ -93,6 +93,51 @@ func jumpClock(t *testing.T, db *sql.DB, jump int) {
 	}
 }
 
+// What was accepted while the clock was an hour ahead is handled at once when it is right again.
+func TestAClockThatIsPutBackHoldsNothingUp(t *testing.T) {
+	l := newLedger(t, "sqlite", drivers["sqlite"](filepath.Join(t.TempDir(), "x.db")))
+	box := l.Open(t, inbox.Config{})
+	defer box.Close()
+	const n = 250 // more than a step
+	for i := range n {
+		if _, err := box.Accept(t.Context(), inboxtest.Event("p", fmt.Sprint("t", i%3), fmt.Sprint(i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ahead := time.Hour.Milliseconds()
+	if _, err := l.db.ExecContext(t.Context(), "UPDATE inbox_deliveries SET accepted_at = accepted_at + ?1, due_at = due_at + ?1", ahead); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.db.ExecContext(t.Context(), "UPDATE inbox_slots SET slot = slot + ?", ahead/slot.Milliseconds()); err != nil {
+		t.Fatal(err)
+	}
+	if err := box.Handle("p", "*", func(context.Context, *sql.Tx, *inbox.Delivery) error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := box.Accept(t.Context(), inboxtest.Event("p", "t0", "after")); err != nil { // by the right clock
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- box.Run(ctx) }()
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		stats, err := box.Stats(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if stats.Total(inbox.Done) == n+1 {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%+v", stats)
+		}
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
 // A ledger of the version before knows the times of what it has.
 func TestALedgerThatHadNoSlotsGetsThem(t *testing.T) {
 	l := newLedger(t, "sqlite", drivers["sqlite"](filepath.Join(t.TempDir(), "x.db")))
