@@ -252,7 +252,7 @@ func (b *Inbox) Health(ctx context.Context) error {
 	if _, err := b.publish(ctx, b.config.subject(kindHealth), "", nil, anything); err != nil {
 		return unavailable(err)
 	}
-	info, err := b.stream.Info(ctx)
+	info, err := b.info(ctx)
 	if err != nil {
 		return unavailable(err)
 	}

@@ -22,6 +22,10 @@ func TestConformance(t *testing.T) {
 			of := strings.Split(address, "|")
 			return ledgerAt(t, of[0], of[1], of[2])
 		},
+		Faulty: func(t *testing.T, f *inboxtest.Faults) inboxtest.Ledger[nats.NoTx] {
+			t.Helper()
+			return newFaultyLedger(t, f)
+		},
 		Block: func(t *testing.T, _ inboxtest.Ledger[nats.NoTx]) func() { t.Helper(); return running(t).stopped(t) },
 	})
 }

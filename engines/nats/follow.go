@@ -27,7 +27,7 @@ type following struct {
 
 // follow begins to read the stream into l, from what l has on, by headers alone.
 func (b *Inbox) follow(ctx context.Context, l *ledger) (*following, error) {
-	info, err := b.stream.Info(ctx)
+	info, err := b.info(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -65,6 +65,13 @@ func (b *Inbox) follow(ctx context.Context, l *ledger) (*following, error) {
 	return f, err
 }
 
+// info returns what the server says of the stream.
+func (b *Inbox) info(ctx context.Context) (*jetstream.StreamInfo, error) {
+	ctx, done := b.link.ask(ctx)
+	defer done()
+	return b.stream.Info(ctx)
+}
+
 // load reads the whole stream.
 func (b *Inbox) load(ctx context.Context) (*following, error) {
 	f, err := b.follow(ctx, newLedger(b.lanes.Wake))
@@ -90,7 +97,7 @@ func (b *Inbox) watch(ctx context.Context) {
 		if position != last {
 			last, moved = position, time.Now()
 		}
-		info, err := b.stream.Info(ctx)
+		info, err := b.info(ctx)
 		switch {
 		case errors.Is(err, jetstream.ErrStreamNotFound), err == nil && info.State.LastSeq < position:
 			// The stream is not what it was: a server came back without its disk.

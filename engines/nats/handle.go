@@ -36,9 +36,16 @@ func (b *Inbox) say(ctx context.Context, c claim, next stateRecord, more ...inbo
 	return b.publish(ctx, b.config.subjectOf(c.key, kindState), record(next), payload, c.last)
 }
 
+// last returns the message of a kind that a key has.
+func (b *Inbox) last(ctx context.Context, key webhook.Key, kind string) (*jetstream.RawStreamMsg, error) {
+	ctx, done := b.link.ask(ctx)
+	defer done()
+	return b.stream.GetLastMsgForSubject(ctx, b.config.subjectOf(key, kind))
+}
+
 // history returns what happened to the delivery of a key.
 func (b *Inbox) history(ctx context.Context, key webhook.Key) ([]inbox.Attempt, error) {
-	m, err := b.stream.GetLastMsgForSubject(ctx, b.config.subjectOf(key, kindState))
+	m, err := b.last(ctx, key, kindState)
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return nil, nil
 	}
@@ -50,7 +57,7 @@ func (b *Inbox) history(ctx context.Context, key webhook.Key) ([]inbox.Attempt, 
 
 // event returns the event of a key with body and header. purged is true when they are gone.
 func (b *Inbox) event(ctx context.Context, key webhook.Key) (e webhook.Event, purged bool, err error) {
-	m, err := b.stream.GetLastMsgForSubject(ctx, b.config.subjectOf(key, kindEvent))
+	m, err := b.last(ctx, key, kindEvent)
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return e, false, inbox.ErrNotFound
 	}

@@ -32,13 +32,16 @@ type Inbox struct {
 	stored   atomic.Uint64 // the last message that this process was told is stored
 	arrivals arrivals
 	minutes  minutes
+	link     link
 	work     engine.Work[NoTx]
 	inHand   sync.Map // the *claim of each delivery that a worker has, by number
 
 	running atomic.Bool // Run is under way
 	closed  atomic.Bool
-	stop    context.CancelFunc
+	stop    context.CancelFunc // ends what tends
 	tending sync.WaitGroup
+	unlink  context.CancelFunc // ends what watches the link, which is needed to the last
+	linking sync.WaitGroup
 }
 
 var _ inbox.Inbox[NoTx] = (*Inbox)(nil)
@@ -58,19 +61,34 @@ func Open(ctx context.Context, js jetstream.JetStream, c Config) (*Inbox, error)
 	b.work = engine.Work[NoTx]{Config: c.Inbox, Routes: &b.routes, Effect: b.effect, Fail: b.failed}
 	b.lanes.Init(c.Inbox)
 	b.arrivals.init(c.Inbox)
-	if b.stream, err = c.stream(ctx, js); err != nil {
-		return nil, fmt.Errorf("nats inbox: %w", err)
-	}
-	f, err := b.load(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("nats inbox: %w", err)
-	}
-	b.index.Store(f)
+	b.link.init()
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
-	b.stop = stop
+	linked, unlink := context.WithCancel(context.WithoutCancel(ctx))
+	b.stop, b.unlink = stop, unlink
+	b.linking.Go(func() { b.watchLink(linked) })
+	if err := b.begin(ctx); err != nil {
+		stop()
+		unlink()
+		b.linking.Wait()
+		return nil, fmt.Errorf("nats inbox: %w", err)
+	}
 	b.tending.Go(func() { b.watch(background) })
 	b.tending.Go(func() { b.count(background) })
 	return b, nil
+}
+
+// begin finds the stream and reads it.
+func (b *Inbox) begin(ctx context.Context) (err error) {
+	asked, done := b.link.ask(ctx)
+	defer done()
+	if b.stream, err = b.config.stream(asked, b.js); err != nil {
+		return err
+	}
+	f, err := b.load(asked)
+	if err == nil {
+		b.index.Store(f)
+	}
+	return err
 }
 
 // Close ends the Inbox. It waits for the events that are being stored, and stores what was counted. End Run first.
@@ -84,7 +102,12 @@ func (b *Inbox) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
 	defer cancel()
 	err := b.flushMinutes(ctx)
+	for err != nil && engine.Sleep(ctx, leaseLook) {
+		err = b.flushMinutes(ctx)
+	}
 	b.index.Load().consume.Stop()
+	b.unlink()
+	b.linking.Wait()
 	return err
 }
 
@@ -111,6 +134,8 @@ const anything = ^uint64(0)
 func (b *Inbox) publish(ctx context.Context, subject, record string, payload []byte, last uint64) (uint64, error) {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
+	ctx, done := b.link.ask(ctx)
+	defer done()
 	m := &natsgo.Msg{Subject: subject, Header: natsgo.Header{header: {record}}, Data: payload}
 	options := []jetstream.PublishOpt{jetstream.WithExpectStream(b.config.Stream)}
 	if last != anything {
@@ -119,6 +144,9 @@ func (b *Inbox) publish(ctx context.Context, subject, record string, payload []b
 	ack, err := b.js.PublishMsg(ctx, m, options...)
 	if refused, ok := errors.AsType[*jetstream.APIError](err); ok && refused.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence {
 		return 0, errConflict
+	}
+	if err != nil && errors.Is(context.Cause(ctx), errDisconnected) {
+		return 0, errors.Join(errDisconnected, err)
 	}
 	if err != nil {
 		return 0, fmt.Errorf("nats inbox: %w", err)

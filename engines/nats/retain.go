@@ -93,6 +93,13 @@ func (b *Inbox) purgeKeys(ctx context.Context) error {
 	return nil
 }
 
+// remove removes messages.
+func (b *Inbox) remove(ctx context.Context, which ...jetstream.StreamPurgeOpt) error {
+	ctx, done := b.link.ask(ctx)
+	defer done()
+	return b.stream.Purge(ctx, which...)
+}
+
 // has reports whether the event of a key is here that came before the message of that number: it was replayed before it was forgotten.
 func (l *ledger) has(key webhook.Key, before uint64) bool {
 	l.mu.RLock()
@@ -109,7 +116,7 @@ func (b *Inbox) purgeGone(ctx context.Context, l *ledger, subject string, mark *
 				continue
 			}
 			// Up to the mark: an event of this key that came after it is another.
-			if err := b.stream.Purge(ctx, jetstream.WithPurgeSubject(b.config.subjectOf(key, "*")), jetstream.WithPurgeSequence(mark.seq)); err != nil {
+			if err := b.remove(ctx, jetstream.WithPurgeSubject(b.config.subjectOf(key, "*")), jetstream.WithPurgeSequence(mark.seq)); err != nil {
 				return err
 			}
 		}
@@ -118,7 +125,7 @@ func (b *Inbox) purgeGone(ctx context.Context, l *ledger, subject string, mark *
 	if time.Since(mark.at) < keepGone {
 		return nil
 	}
-	if err := b.stream.Purge(ctx, jetstream.WithPurgeSubject(b.config.subject(subject))); err != nil {
+	if err := b.remove(ctx, jetstream.WithPurgeSubject(b.config.subject(subject))); err != nil {
 		return err
 	}
 	l.mu.Lock()
@@ -140,7 +147,7 @@ func (b *Inbox) purgeMinutes(ctx context.Context, now time.Time) error {
 	}
 	l.mu.RUnlock()
 	for _, minute := range old {
-		if err := b.stream.Purge(ctx, jetstream.WithPurgeSubject(b.config.subject(kindMinute, minuteToken(minute), "*"))); err != nil {
+		if err := b.remove(ctx, jetstream.WithPurgeSubject(b.config.subject(kindMinute, minuteToken(minute), "*"))); err != nil {
 			return err
 		}
 		l.mu.Lock()

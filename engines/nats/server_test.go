@@ -164,8 +164,12 @@ func connect(t *testing.T, s *natsServer) jetstream.JetStream {
 	return js
 }
 
-func dial(url string) (jetstream.JetStream, error) {
-	conn, err := natsgo.Connect(url, natsgo.MaxReconnects(-1), natsgo.ReconnectWait(20*time.Millisecond), natsgo.ReconnectJitter(0, 0))
+func dial(url string, more ...natsgo.Option) (jetstream.JetStream, error) {
+	options := []natsgo.Option{
+		natsgo.MaxReconnects(-1), natsgo.ReconnectWait(time.Millisecond), natsgo.ReconnectJitter(0, 0),
+		natsgo.ErrorHandler(func(*natsgo.Conn, *natsgo.Subscription, error) {}), // which would print
+	}
+	conn, err := natsgo.Connect(url, append(options, more...)...)
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,76 @@
+package nats_test
+
+import (
+	"errors"
+	"io"
+	"net"
+	"testing"
+
+	"github.com/gatehouse-go/gatehouse/webhook/inbox"
+	"github.com/gatehouse-go/gatehouse/webhook/inbox/inboxtest"
+	natsgo "github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/gatehouse-go/gatehouse/engines/nats"
+)
+
+// faultyLedger opens its inboxes over a connection that may break.
+type faultyLedger struct {
+	*ledger
+	faulty jetstream.JetStream
+}
+
+func newFaultyLedger(t *testing.T, f *inboxtest.Faults) *faultyLedger {
+	t.Helper()
+	plain := newLedger(t, running(t))
+	js, err := dial(plain.url, natsgo.SetCustomDialer(faultyDialer{f}))
+	for err != nil {
+		js, err = dial(plain.url, natsgo.SetCustomDialer(faultyDialer{f}))
+	}
+	t.Cleanup(js.Conn().Close)
+	return &faultyLedger{plain, js}
+}
+
+func (l *faultyLedger) Open(t *testing.T, c inbox.Config) inboxtest.Inbox[nats.NoTx] {
+	t.Helper()
+	box, err := nats.Open(t.Context(), l.faulty, l.config(c))
+	if err != nil {
+		box, err = nats.Open(t.Context(), l.faulty, l.config(c))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return box
+}
+
+type faultyDialer struct{ faults *inboxtest.Faults }
+
+func (d faultyDialer) Dial(network, address string) (net.Conn, error) {
+	conn, err := net.Dial(network, address)
+	if err != nil {
+		return nil, err
+	}
+	return &faultyConn{conn, d.faults}, nil
+}
+
+// faultyConn breaks at the write, or at the read, that is chosen. A write that fails was not sent. A read that fails is an answer that is
+// lost: what it answered has happened.
+type faultyConn struct {
+	net.Conn
+	faults *inboxtest.Faults
+}
+
+func (c *faultyConn) Write(p []byte) (int, error) {
+	if c.faults.Next("a write") {
+		return 0, errors.Join(io.ErrClosedPipe, c.Close())
+	}
+	return c.Conn.Write(p)
+}
+
+func (c *faultyConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if n > 0 && c.faults.Next("a read") {
+		return 0, errors.Join(io.ErrUnexpectedEOF, c.Close())
+	}
+	return n, err
+}
