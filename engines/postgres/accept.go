@@ -2,7 +2,9 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/gatehouse-go/gatehouse/webhook"
@@ -20,7 +22,7 @@ const insertDeliveries = `WITH numbered AS MATERIALIZED (
 	INSERT INTO inbox_deliveries (id, key, provider, type, event_id, order_key, status, accepted_at, due_at, meta, body)
 	SELECT id, key, provider, type, event_id, order_key, CASE WHEN order_key = '' THEN 'pending' ELSE 'waiting' END, now(), now(), meta, body
 	FROM numbered ORDER BY key
-	ON CONFLICT (key) DO NOTHING RETURNING key`
+	ON CONFLICT (key) DO NOTHING RETURNING key, id`
 
 // countDuplicates counts repeats with the deliveries that they repeat.
 const countDuplicates = `WITH known AS MATERIALIZED (
@@ -134,13 +136,15 @@ func (b *Inbox) commit(ctx context.Context, group []*arrival) (fresh []bool, err
 			}
 			begun = true // a new connection that fails says that the server is not there
 		}
-		var tx pgx.Tx
-		if tx, err = b.writer.Begin(ctx); err == nil {
+		newest, err := lockSlots(ctx, b.writer.Conn(), false)
+		if err == nil && !newest {
+			_, rollbackErr := b.writer.Exec(ctx, "ROLLBACK")
+			_, lockErr := lockSlots(ctx, b.writer.Conn(), true)
+			err = errors.Join(rollbackErr, lockErr)
+		}
+		if err == nil {
 			begun = true
-			t := engine.NewTally()
-			if fresh, err = b.insert(ctx, tx, group, t); err == nil {
-				err = tx.Commit(ctx)
-			}
+			fresh, err = b.insert(ctx, b.writer.Conn(), group, !newest)
 		}
 		if err == nil {
 			return fresh, nil
@@ -155,7 +159,8 @@ func (b *Inbox) commit(ctx context.Context, group []*arrival) (fresh []bool, err
 	return nil, err
 }
 
-func (b *Inbox) insert(ctx context.Context, tx pgx.Tx, group []*arrival, t *engine.Tally) (fresh []bool, err error) {
+// insert stores a group in the transaction that is under way, notes its slot where it must, and commits.
+func (b *Inbox) insert(ctx context.Context, conn *pgx.Conn, group []*arrival, note bool) (fresh []bool, err error) {
 	n := len(group)
 	keys, metas, bodies := make([][]byte, n), make([][]byte, n), make([][]byte, n)
 	providers, types, ids, orders := make([]string, n), make([]string, n), make([]string, n), make([]string, n)
@@ -167,32 +172,59 @@ func (b *Inbox) insert(ctx context.Context, tx pgx.Tx, group []*arrival, t *engi
 			ordered = append(ordered, a.orderKey)
 		}
 	}
-	if err := lockOrders(ctx, tx, ordered...); err != nil {
+	if err := lockOrders(ctx, conn, ordered...); err != nil {
 		return nil, err
 	}
-	rows, err := tx.Query(ctx, insertDeliveries, keys, providers, types, ids, orders, metas, bodies)
+	rows, err := conn.Query(ctx, insertDeliveries, keys, providers, types, ids, orders, metas, bodies)
 	if err != nil {
 		return nil, err
 	}
-	inserted, err := pgx.CollectRows(rows, pgx.RowTo[[]byte])
-	if err != nil {
+	there, first, last := make(map[webhook.Key]bool, n), int64(math.MaxInt64), int64(0)
+	var key []byte
+	var id int64
+	if _, err := pgx.ForEachRow(rows, []any{&key, &id}, func() error {
+		there[webhook.Key(key)] = true
+		first, last = min(first, id), max(last, id)
+		return nil
+	}); err != nil {
 		return nil, err
 	}
-	there := make(map[string]bool, len(inserted))
-	for _, key := range inserted {
-		there[string(key)] = true
+	t := engine.NewTally()
+	fresh, repeats := divide(group, there, t)
+	if len(ordered) > 0 {
+		if _, err := promote(ctx, conn, t, ordered); err != nil {
+			return nil, err
+		}
 	}
-	fresh = make([]bool, n)
-	repeats := map[string]int32{}
+	var batch pgx.Batch
+	if len(repeats) > 0 {
+		var known [][]byte
+		var times []int32
+		for key, n := range repeats {
+			known, times = append(known, key[:]), append(times, n)
+		}
+		batch.Queue(countDuplicates, known, times)
+	}
+	if note && last > 0 {
+		batch.Queue(noteSlot, first, last)
+	}
+	queueTally(&batch, t)
+	batch.Queue("COMMIT")
+	return fresh, b.send(ctx, conn, &batch)
+}
+
+// divide returns which of a group are fresh, when those keys were stored that are there, and how often each of the others is repeated.
+func divide(group []*arrival, there map[webhook.Key]bool, t *engine.Tally) (fresh []bool, repeats map[webhook.Key]int32) {
+	fresh, repeats = make([]bool, len(group)), map[webhook.Key]int32{}
 	for i, a := range group {
-		if !there[string(a.Key[:])] {
-			repeats[string(a.Key[:])]++
+		if !there[a.Key] {
+			repeats[a.Key]++
 			t.Add(a.Lane(), engine.Duplicated, 1)
 			t.Minute.Duplicates++
 			continue
 		}
 		fresh[i] = true
-		delete(there, string(a.Key[:])) // another of the same group is a repeat
+		delete(there, a.Key) // another of the same group is a repeat
 		status := inbox.Pending
 		if a.orderKey != "" {
 			status = inbox.Waiting
@@ -200,20 +232,5 @@ func (b *Inbox) insert(ctx context.Context, tx pgx.Tx, group []*arrival, t *engi
 		t.Add(a.Lane(), status, 1)
 		t.Minute.Accepted++
 	}
-	var batch pgx.Batch
-	if len(repeats) > 0 {
-		var known [][]byte
-		var times []int32
-		for key, n := range repeats {
-			known, times = append(known, []byte(key)), append(times, n)
-		}
-		batch.Queue(countDuplicates, known, times)
-	}
-	if len(ordered) > 0 {
-		if _, err := promote(ctx, tx, t, ordered); err != nil {
-			return nil, err
-		}
-	}
-	queueTally(&batch, t)
-	return fresh, b.send(ctx, tx, &batch)
+	return fresh, repeats
 }

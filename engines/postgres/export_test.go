@@ -4,4 +4,5 @@ package postgres
 var (
 	Stored   = stored
 	Original = original
+	ByIndex  = byIndex
 )

@@ -28,7 +28,7 @@ func TestOpenRefuses(t *testing.T) {
 		{name: "commits that are not synced", options: "&synchronous_commit=off", want: "synchronous_commit = off: an acknowledged event could be lost"},
 		{name: "too few connections", options: "&pool_max_conns=10", want: "postgres inbox: pool MaxConns = 10 must be at least 11"},
 		{name: "a configuration with mistakes", config: inbox.Config{MaxQueue: -1}, options: "&pool_max_conns=3", want: "inbox: MaxQueue = -1 must not be negative\npostgres inbox: pool MaxConns"},
-		{name: "a ledger of a newer version", prepare: "CREATE TABLE inbox_schema (version integer); INSERT INTO inbox_schema VALUES (99)", want: "version 99, and this code knows 1"},
+		{name: "a ledger of a newer version", prepare: "CREATE TABLE inbox_schema (version integer); INSERT INTO inbox_schema VALUES (99)", want: "version 99, and this code knows 2"},
 		{name: "a table of that name that is not ours", prepare: "CREATE TABLE inbox_schema (other text)", want: `column "version" does not exist`},
 		{name: "tables of those names that are not ours", prepare: "CREATE TABLE inbox_deliveries (other text)", want: "migration 0001_inbox.sql"},
 	} {

@@ -64,7 +64,7 @@ func queueAttempt(batch *pgx.Batch, a inbox.Attempt, ids ...int64) {
 }
 
 // promote makes the first of each order key pending, when it waits, and returns their lanes. The caller holds the keys' locks.
-func promote(ctx context.Context, tx pgx.Tx, t *engine.Tally, orderKeys []string) ([]engine.Lane, error) {
+func promote(ctx context.Context, tx session, t *engine.Tally, orderKeys []string) ([]engine.Lane, error) {
 	distinct := slices.Compact(slices.Sorted(slices.Values(orderKeys)))
 	if distinct[0] == "" {
 		distinct = distinct[1:]

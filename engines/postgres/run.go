@@ -80,50 +80,54 @@ func lanesOf(ctx context.Context, db querier, query string) ([]engine.Lane, erro
 	return pgx.CollectRows(rows, scanLane)
 }
 
-// firstDue returns when the first pending delivery of each lane is due, by this process's clock, with a look at each lane. Lanes without any are
-// left out.
-func firstDue(ctx context.Context, tx pgx.Tx, of []engine.Lane) (map[engine.Lane]time.Time, error) {
+// firstDueOf is when the first pending delivery of each lane is due, in microseconds from now.
+const firstDueOf = `SELECT l.provider, l.type, (extract(epoch FROM first.due_at - clock_timestamp()) * 1000000)::bigint
+	FROM unnest($1::text[], $2::text[]) AS l (provider, type), LATERAL (SELECT due_at FROM inbox_deliveries d
+	WHERE d.provider = l.provider AND d.type = l.type AND d.status = 'pending' ORDER BY due_at, id LIMIT 1) AS first`
+
+// dueLane is a row of firstDueOf, by this process's clock.
+type dueLane struct {
+	engine.Lane
+	at time.Time
+}
+
+func scanDue(row pgx.CollectableRow) (d dueLane, err error) {
+	var after int64
+	err = row.Scan(&d.Provider, &d.Type, &after)
+	d.Provider, d.Type = original(d.Provider), original(d.Type)
+	d.at = time.Now().Add(time.Duration(after) * time.Microsecond)
+	return d, err
+}
+
+// namesOf returns lanes as arguments of firstDueOf.
+func namesOf(of []engine.Lane) []any {
 	providers, types := make([]string, len(of)), make([]string, len(of))
 	for i, l := range of {
 		providers[i], types[i] = stored(l.Provider), stored(l.Type)
 	}
-	rows, err := tx.Query(ctx, `SELECT l.provider, l.type, (extract(epoch FROM first.due_at - clock_timestamp()) * 1000000)::bigint
-		FROM unnest($1::text[], $2::text[]) AS l (provider, type), LATERAL (SELECT due_at FROM inbox_deliveries d
-		WHERE d.provider = l.provider AND d.type = l.type AND d.status = 'pending' ORDER BY due_at, id LIMIT 1) AS first`, providers, types)
-	if err != nil {
-		return nil, err
-	}
-	due := map[engine.Lane]time.Time{}
-	var provider, typ string
-	var after int64
-	_, err = pgx.ForEachRow(rows, []any{&provider, &typ, &after}, func() error {
-		due[engine.Lane{Provider: original(provider), Type: original(typ)}] = time.Now().Add(time.Duration(after) * time.Microsecond)
-		return nil
-	})
-	return due, err
+	return []any{providers, types}
 }
 
-// firstDue is the look from outside of a transaction.
-func (b *Inbox) firstDue(ctx context.Context, of []engine.Lane) (due map[engine.Lane]time.Time, err error) {
+func dueByLane(found []dueLane) map[engine.Lane]time.Time {
+	due := make(map[engine.Lane]time.Time, len(found))
+	for _, d := range found {
+		due[d.Lane] = d.at
+	}
+	return due
+}
+
+// firstDue returns when the first pending delivery of each lane is due, by this process's clock. Lanes without any are left out.
+func (b *Inbox) firstDue(ctx context.Context, of []engine.Lane) (map[engine.Lane]time.Time, error) {
 	if len(of) == 0 {
 		return nil, nil
 	}
-	err = pgx.BeginFunc(ctx, b.pool, func(tx pgx.Tx) error {
-		if err := byIndex(ctx, tx); err != nil {
-			return err
-		}
-		due, err = firstDue(ctx, tx, of)
-		return err
-	})
-	return due, err
+	found, err := alongIndex(ctx, b, firstDueOf, namesOf(of), scanDue)
+	return dueByLane(found), err
 }
 
-// byIndex has the rest of a transaction go along the index of what is due. While a ledger grows faster than its statistics, the planner
-// takes the pending of a type for few, and would sort them all for each look.
-func byIndex(ctx context.Context, tx pgx.Tx) error {
-	_, err := tx.Exec(ctx, "SELECT set_config('enable_sort', 'off', true), set_config('enable_bitmapscan', 'off', true), set_config('enable_seqscan', 'off', true)")
-	return err
-}
+// byIndex has the rest of a transaction go along an index. While a ledger grows faster than its statistics, the planner takes the pending of
+// a type for few, and would sort them all for each look. What is switched off counts as dear, and what is dear would be compiled first.
+const byIndex = "SELECT set_config('jit', 'off', true), set_config('enable_sort', 'off', true), set_config('enable_bitmapscan', 'off', true), set_config('enable_seqscan', 'off', true)"
 
 // claimDue marks what is due of a type as running and counts the attempt before it begins: an event that kills the process is counted so.
 const claimDue = `WITH due AS MATERIALIZED (SELECT id FROM inbox_deliveries WHERE provider = $1 AND type = $2 AND status = 'pending' AND due_at <= clock_timestamp()
@@ -136,25 +140,24 @@ func (r *runner) claim(ctx context.Context, shares []engine.Share) (claimed []en
 	owner := r.owner.Load()
 	err = r.do(ctx, func(tx pgx.Tx, t *engine.Tally) error {
 		claimed = nil
-		if err := byIndex(ctx, tx); err != nil {
-			return err
-		}
+		var batch pgx.Batch
+		batch.Queue(byIndex)
 		of := make([]engine.Lane, 0, len(shares))
 		for _, share := range shares {
-			rows, err := tx.Query(ctx, claimDue, stored(share.Lane.Provider), stored(share.Lane.Type), share.N, owner)
-			if err != nil {
-				return err
-			}
-			got, err := pgx.CollectRows(rows, scanClaimed)
-			if err != nil {
-				return err
-			}
-			t.Claimed(share.Lane, len(got))
-			claimed = append(claimed, got...)
 			of = append(of, share.Lane)
+			batch.Queue(claimDue, stored(share.Lane.Provider), stored(share.Lane.Type), share.N, owner).Query(func(rows pgx.Rows) error {
+				got, err := pgx.CollectRows(rows, scanClaimed)
+				t.Claimed(share.Lane, len(got))
+				claimed = append(claimed, got...)
+				return err
+			})
 		}
-		due, err = firstDue(ctx, tx, of)
-		return err
+		batch.Queue(firstDueOf, namesOf(of)...).Query(func(rows pgx.Rows) error {
+			found, err := pgx.CollectRows(rows, scanDue)
+			due = dueByLane(found)
+			return err
+		})
+		return tx.SendBatch(ctx, &batch).Close()
 	})
 	return claimed, due, err
 }

@@ -14,7 +14,7 @@ import (
 var migrations embed.FS
 
 // schemaVersion is the version of the tables that this code reads and writes: as many as there are migrations.
-const schemaVersion = 1
+const schemaVersion = 2
 
 // Migrations returns the files that make and update the ledger's tables, for the program's own migration tool: run each once, in the order of
 // their names, in a transaction of its own. [Open] runs those that are missing, and needs no right to do so where none is.
