@@ -119,41 +119,40 @@ func sealers() []sealer {
 }
 
 func sealCase() measure.Case {
-	c := measure.Case{
-		Name: fmt.Sprintf("seal %d bytes for a cookie", sealedSize),
-		Bars: []measure.Bar{{Quantity: measure.Nanoseconds, AtMost: 1498}, {Quantity: measure.TimesPeer, AtMost: 1.1}, {Quantity: measure.Allocs, AtMost: 1}},
-	}
-	value := made(randomBytes(sealedSize))
-	for _, s := range sealers() {
-		c.Contenders = append(c.Contenders, measure.Contender{
-			Name: fmt.Sprintf("%s: %d characters", s.name, len(s.seal(value))), Kind: s.kind,
-			Do: func(n int) {
-				for range n {
-					if s.seal(value) == "" {
-						panic("nothing was sealed")
-					}
+	return sealerCase("seal %d bytes for a cookie", 1498, func(s sealer, value []byte) (string, func(int)) {
+		return fmt.Sprintf("%s: %d characters", s.name, len(s.seal(value))), func(n int) {
+			for range n {
+				if s.seal(value) == "" {
+					panic("nothing was sealed")
 				}
-			},
-		})
-	}
-	return c
+			}
+		}
+	})
 }
 
 func openCase() measure.Case {
-	c := measure.Case{
-		Name: fmt.Sprintf("open %d sealed bytes", sealedSize),
-		Bars: []measure.Bar{{Quantity: measure.Nanoseconds, AtMost: 1087}, {Quantity: measure.TimesPeer, AtMost: 1.1}, {Quantity: measure.Allocs, AtMost: 1}},
-	}
-	value := made(randomBytes(sealedSize))
-	for _, s := range sealers() {
+	return sealerCase("open %d sealed bytes", 1087, func(s sealer, value []byte) (string, func(int)) {
 		sealed := s.seal(value)
-		c.Contenders = append(c.Contenders, measure.Contender{Name: s.name, Kind: s.kind, Do: func(n int) {
+		return s.name, func(n int) {
 			for range n {
 				if len(s.open(sealed)) != sealedSize {
 					panic("what was sealed is not what was opened")
 				}
 			}
-		}})
+		}
+	})
+}
+
+// sealerCase has each sealer do a job, of which bar is the most nanoseconds.
+func sealerCase(name string, bar float64, job func(sealer, []byte) (string, func(int))) measure.Case {
+	c := measure.Case{
+		Name: fmt.Sprintf(name, sealedSize),
+		Bars: []measure.Bar{{Quantity: measure.Nanoseconds, AtMost: bar}, {Quantity: measure.TimesPeer, AtMost: 1.1}, {Quantity: measure.Allocs, AtMost: 1}},
+	}
+	value := made(randomBytes(sealedSize))
+	for _, s := range sealers() {
+		text, do := job(s, value)
+		c.Contenders = append(c.Contenders, measure.Contender{Name: text, Kind: s.kind, Do: do})
 	}
 	return c
 }

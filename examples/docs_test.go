@@ -4,7 +4,6 @@ import (
 	"database/sql"
 	"io"
 	"net/http"
-	"net/http/cookiejar"
 	"net/http/httptest"
 	"os"
 	"os/exec"
@@ -105,26 +104,9 @@ func TestDocsOpenIDConnect(t *testing.T) {
 	addr := freeAddress(t)
 	issuer := callbacktest.NewProvider(t, callbacktest.ProviderConfig{PlainHTTP: true})
 	s := startAt(t, binary, addr, "LOCAL=1", "BASE_URL=http://"+addr, "ISSUER="+issuer.Issuer, "CLIENT_ID="+issuer.ClientID, "CLIENT_SECRET="+issuer.ClientSecret,
-		"COOKIE_KEY=MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=")
-	jar, err := cookiejar.New(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	client := &http.Client{Jar: jar, Timeout: patience}
-	r, err := http.NewRequestWithContext(t.Context(), "GET", s.url+"/", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.Header.Set("Accept", "text/html")
-	r.Header.Set("Sec-Fetch-Mode", "navigate")
-	res, err := client.Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	text, _ := io.ReadAll(res.Body)
-	if res.StatusCode != 200 || !strings.Contains(string(text), "signed in as ") {
-		t.Errorf("%d %s", res.StatusCode, text)
+		cookieKey)
+	if status, _, text := person(t)("GET", s.url+"/", nil); status != 200 || !strings.Contains(text, "signed in as ") {
+		t.Errorf("%d %s", status, text)
 	}
 	s.stop(t)
 }

@@ -1,7 +1,6 @@
 package callbacktest
 
 import (
-	"errors"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -15,15 +14,7 @@ import (
 // they share no marks. One part waits about a second.
 func MarkStore(t *testing.T, open func(t *testing.T) callback.MarkStore) {
 	t.Helper()
-	for name, check := range markStoreChecks {
-		t.Run(name, func(t *testing.T) {
-			p := problems{ctx: t.Context()}
-			check(&p, open(t))
-			if err := errors.Join(p.found...); err != nil {
-				t.Error(err)
-			}
-		})
-	}
+	suite(t, markStoreChecks, open)
 }
 
 var markStoreChecks = map[string]func(*problems, callback.MarkStore){

@@ -17,15 +17,26 @@ import (
 // as long as they share no records. The parts that wait take about two seconds each.
 func SessionStore(t *testing.T, open func(t *testing.T) callback.SessionStore) {
 	t.Helper()
-	for name, check := range sessionStoreChecks {
+	suite(t, sessionStoreChecks, open)
+}
+
+// suite runs each check on a new store.
+func suite[S any](t *testing.T, checks map[string]func(*problems, S), open func(*testing.T) S) {
+	t.Helper()
+	for name, check := range checks {
 		t.Run(name, func(t *testing.T) {
-			p := problems{ctx: t.Context()}
-			check(&p, open(t))
-			if err := errors.Join(p.found...); err != nil {
+			if err := judge(t.Context(), check, open(t)); err != nil {
 				t.Error(err)
 			}
 		})
 	}
+}
+
+// judge returns what a check finds wrong with a store.
+func judge[S any](ctx context.Context, check func(*problems, S), store S) error {
+	p := problems{ctx: ctx}
+	check(&p, store)
+	return errors.Join(p.found...)
 }
 
 var sessionStoreChecks = map[string]func(*problems, callback.SessionStore){
