@@ -1,8 +1,9 @@
 // Command benchmarks measures gatehouse beside other libraries, and beside the least that each job can cost, in one process run.
 //
-//	go run ./benchmarks [-part webhook] [-quick] [-out benchmarks/results]
+//	go run ./benchmarks [-part webhook] [-quick] [-out benchmarks/results] [-nextjs DIR]
 //
-// It prints a table, writes JSON and SVG charts, and exits with status 1 when a bar is missed.
+// It prints a table, writes JSON and SVG charts, and exits with status 1 when a bar is missed. The chain part starts servers, and
+// measures a Next.js application as well where -nextjs names its folder, built ("npm install && npx next build").
 package main
 
 import (
@@ -21,19 +22,39 @@ import (
 // parts are what can be measured, in the order of the report.
 var parts = []struct {
 	name  string
-	cases func(scratch string) []measure.Case // scratch is a folder that is removed at the end
+	cases func(*bench) []measure.Case
 }{
-	{"webhook", webhookCases},
-	{"inbox", inboxCases},
-	{"proxy", proxyCases},
-	{"security", securityCases},
-	{"revalidate", revalidateCases},
-	{"callback", callbackCases},
+	{"webhook", inFolder(webhookCases)},
+	{"inbox", inFolder(inboxCases)},
+	{"proxy", inFolder(proxyCases)},
+	{"security", inFolder(securityCases)},
+	{"revalidate", inFolder(revalidateCases)},
+	{"callback", inFolder(callbackCases)},
+	{"chain", chainCases},
+}
+
+// A bench is what the parts of a run are given.
+type bench struct {
+	scratch string   // a folder that is removed at the end
+	nextjs  string   // folder of a Next.js application, or empty
+	stops   []func() // what ends the servers that a part has started
+}
+
+func (b *bench) stop() {
+	for _, f := range b.stops {
+		f()
+	}
+	b.stops = nil
+}
+
+func inFolder(cases func(scratch string) []measure.Case) func(*bench) []measure.Case {
+	return func(b *bench) []measure.Case { return cases(b.scratch) }
 }
 
 func main() {
 	only := flag.String("part", "", "measure one part: "+partNames())
 	quick := flag.Bool("quick", false, "fewer and shorter rounds")
+	nextjs := flag.String("nextjs", "", "`folder` of a Next.js application that is built, to measure in the chain part")
 	out := flag.String("out", "", "folder for results.json and charts; none are written without it")
 	flag.Parse()
 
@@ -41,7 +62,7 @@ func main() {
 	if *quick {
 		options = measure.Options{Rounds: 5, Slice: 20 * time.Millisecond}
 	}
-	missed, err := run(*only, *out, options)
+	missed, err := run(*only, *out, *nextjs, options)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "benchmarks:", err)
 		os.Exit(2)
@@ -60,21 +81,24 @@ func partNames() string {
 }
 
 // run measures the parts, prints and writes them, and reports whether a bar was missed.
-func run(only, out string, options measure.Options) (missed bool, err error) {
+func run(only, out, nextjs string, options measure.Options) (missed bool, err error) {
 	scratch, err := os.MkdirTemp("", "gatehouse-bench-*")
 	if err != nil {
 		return false, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(scratch)) }()
+	b := &bench{scratch: scratch, nextjs: nextjs}
+	defer b.stop()
 	r := report.New()
 	fmt.Printf("%s, %d CPUs, %s, %s, %s\n", r.Machine.CPU, r.Machine.CPUs, r.Machine.OS, r.Machine.Go, r.At.Format(time.DateOnly))
 	for _, p := range parts {
 		if only != "" && only != p.name {
 			continue
 		}
-		if err := measureAll(r, p.name, p.cases(scratch), options); err != nil {
+		if err := measureAll(r, p.name, p.cases(b), options); err != nil {
 			return false, err
 		}
+		b.stop()
 	}
 	if only == "" || only == redisPart {
 		if err := measureRedis(r, only == redisPart, options); err != nil {

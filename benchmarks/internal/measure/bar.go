@@ -43,6 +43,8 @@ func reach(q Quantity, ours Result, all []Result) float64 {
 		return ours.Median
 	case ExtraTime:
 		return ours.Median - limit.Median
+	case PeersRate:
+		return peer.Rate / ours.Rate
 	}
 	return math.Inf(1) // a quantity that nobody defined is met by nobody
 }

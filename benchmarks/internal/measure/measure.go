@@ -31,6 +31,9 @@ type Contender struct {
 	Name string
 	Kind Kind
 	Do   func(n int) // does the job n times; it must do real work, and panic when the outcome is wrong
+	// CPU is set where another process does the job, and returns the processor time that it has used. A job's time is then that, and
+	// allocations are not counted.
+	CPU func() time.Duration
 }
 
 // A Bar is what ours must reach in a Case.
@@ -51,6 +54,7 @@ const (
 	ExtraBytes  Quantity = "bytes more"  // allocated for a job, more than by the fastest peer
 	Nanoseconds Quantity = "ns"          // median time
 	ExtraTime   Quantity = "ns more"     // median time more than that of the limit
+	PeersRate   Quantity = "of our rate" // jobs a second of the fastest peer, as a share of ours
 )
 
 // Options bounds the effort.
@@ -68,11 +72,12 @@ type Result struct {
 	High   float64 `json:"ns_high"`
 	Allocs float64 `json:"allocs"`
 	Bytes  float64 `json:"bytes"`
+	Rate   float64 `json:"per_second,omitempty"` // median of jobs done in a second, of a job that another process does
 }
 
 // Run measures every contender of c.
 func Run(c Case, o Options) []Result {
-	type sums struct{ times, allocs, bytes []float64 }
+	type sums struct{ times, allocs, bytes, rates []float64 }
 	measured := make([]sums, len(c.Contenders))
 	counts := make([]int, len(c.Contenders))
 	for i, contender := range c.Contenders {
@@ -85,9 +90,9 @@ func Run(c Case, o Options) []Result {
 	for range o.Rounds {
 		rand.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] }) //nolint:gosec // an order, not a secret
 		for _, i := range order {
-			t, a, b := once(c.Contenders[i].Do, counts[i])
+			r := once(c.Contenders[i], counts[i])
 			m := &measured[i]
-			m.times, m.allocs, m.bytes = append(m.times, t), append(m.allocs, a), append(m.bytes, b)
+			m.times, m.allocs, m.bytes, m.rates = append(m.times, r.Median), append(m.allocs, r.Allocs), append(m.bytes, r.Bytes), append(m.rates, r.Rate)
 		}
 	}
 	results := make([]Result, len(c.Contenders))
@@ -96,7 +101,7 @@ func Run(c Case, o Options) []Result {
 		results[i] = Result{
 			Name: contender.Name, Kind: contender.Kind,
 			Median: median(m.times), Low: slices.Min(m.times), High: slices.Max(m.times),
-			Allocs: median(m.allocs), Bytes: median(m.bytes),
+			Allocs: median(m.allocs), Bytes: median(m.bytes), Rate: median(m.rates),
 		}
 	}
 	return results
@@ -113,17 +118,24 @@ func calibrate(do func(int), slice time.Duration) int {
 	}
 }
 
-// once does the job n times and returns nanoseconds, allocations and bytes of one.
-func once(do func(int), n int) (ns, allocs, bytes float64) {
+// once lets a contender do the job n times, and returns what one of them took.
+func once(c Contender, n int) Result {
 	runtime.GC()
 	var before, after runtime.MemStats
+	var used time.Duration
 	runtime.ReadMemStats(&before)
+	if c.CPU != nil {
+		used = c.CPU()
+	}
 	start := time.Now()
-	do(n)
+	c.Do(n)
 	took := time.Since(start)
-	runtime.ReadMemStats(&after)
 	of := float64(n)
-	return float64(took.Nanoseconds()) / of, float64(after.Mallocs-before.Mallocs) / of, float64(after.TotalAlloc-before.TotalAlloc) / of
+	if c.CPU != nil {
+		return Result{Median: float64((c.CPU() - used).Nanoseconds()) / of, Rate: of / took.Seconds()}
+	}
+	runtime.ReadMemStats(&after)
+	return Result{Median: float64(took.Nanoseconds()) / of, Allocs: float64(after.Mallocs-before.Mallocs) / of, Bytes: float64(after.TotalAlloc-before.TotalAlloc) / of}
 }
 
 func median(v []float64) float64 {

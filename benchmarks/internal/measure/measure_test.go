@@ -46,6 +46,28 @@ func TestRunCountsEachContenderAlone(t *testing.T) {
 	}
 }
 
+// A job that another process does takes what that process uses, however long one waits for it.
+func TestRunOfAnotherProcess(t *testing.T) {
+	var jobs int
+	results := measure.Run(measure.Case{Contenders: []measure.Contender{{
+		Name: "elsewhere", Kind: measure.Ours,
+		Do: func(n int) {
+			for range n {
+				jobs++
+				spin()
+			}
+		},
+		CPU: func() time.Duration { return time.Duration(jobs) * 7 * time.Microsecond },
+	}}}, measure.Options{Rounds: 3, Slice: time.Millisecond})
+	if r := results[0]; r.Median != 7000 || r.Low != 7000 || r.Allocs != 0 || r.Rate <= 0 {
+		t.Errorf("got %+v", r)
+	}
+	got := measure.Judge([]measure.Bar{{measure.PeersRate, 0.05}}, []measure.Result{{Kind: measure.Ours, Rate: 2000}, {Kind: measure.Peer, Rate: 100}})
+	if got[0].Reached != 0.05 || !got[0].Met {
+		t.Errorf("a peer of a twentieth of the rate: %+v", got)
+	}
+}
+
 func TestJudge(t *testing.T) {
 	results := []measure.Result{
 		{Name: "bare", Kind: measure.Limit, Median: 100, Allocs: 1},

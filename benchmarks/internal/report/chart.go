@@ -63,7 +63,7 @@ func chart(part string, r *Report, cases []Case) []byte {
 			y += rowHeight
 			width := 10 + int(float64(chartWidth-labelWidth-150)*math.Log(res.Median/low)/max(math.Log(high/low), 0.1))
 			drawn.Rows = append(drawn.Rows, chartRow{
-				Label: res.Name, Value: fmt.Sprintf("%s, %.0f allocs", nanoseconds(res.Median), res.Allocs), Fill: fill(res.Kind),
+				Label: res.Name, Value: value(res), Fill: fill(res.Kind),
 				X: labelWidth, Y: y - 11, TextY: y, Width: width, ValueX: labelWidth + width + 6,
 			})
 		}
@@ -76,6 +76,13 @@ func chart(part string, r *Report, cases []Case) []byte {
 		return fmt.Appendf(nil, `<svg xmlns="http://www.w3.org/2000/svg"><desc>%s</desc></svg>`, template.HTMLEscapeString(err.Error()))
 	}
 	return b.Bytes()
+}
+
+func value(r measure.Result) string {
+	if r.Rate > 0 {
+		return fmt.Sprintf("%s CPU, %.0f/s", nanoseconds(r.Median), r.Rate)
+	}
+	return fmt.Sprintf("%s, %.0f allocs", nanoseconds(r.Median), r.Allocs)
 }
 
 func fill(kind measure.Kind) string {

@@ -78,7 +78,7 @@ func (c Case) Print(w io.Writer, color bool) error {
 	fmt.Fprintf(&b, "\n%s: %s\n", c.Part, c.Name)
 	reference := c.Results[slices.IndexFunc(c.Results, func(r measure.Result) bool { return r.Kind == c.referenceKind() })].Median
 	for _, r := range c.Results {
-		fmt.Fprintf(&b, "  %-5s %-46s %14s %8.2fx %8.0f allocs %10.0f B\n", r.Kind, r.Name, nanoseconds(r.Median), r.Median/reference, r.Allocs, r.Bytes)
+		fmt.Fprintf(&b, "  %-5s %-46s %14s %8.2fx %s\n", r.Kind, r.Name, nanoseconds(r.Median), r.Median/reference, rest(r))
 	}
 	for _, v := range c.Verdicts {
 		text := verdictText(v)
@@ -89,6 +89,14 @@ func (c Case) Print(w io.Writer, color bool) error {
 	}
 	_, err := b.WriteTo(w)
 	return err
+}
+
+// rest is what is told of a result beside its time.
+func rest(r measure.Result) string {
+	if r.Rate > 0 {
+		return fmt.Sprintf("of CPU time %10.0f/s", r.Rate)
+	}
+	return fmt.Sprintf("%8.0f allocs %10.0f B", r.Allocs, r.Bytes)
 }
 
 // referenceKind is the kind that ratios are printed against: the limit, or ours where the case has none.

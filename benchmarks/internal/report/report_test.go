@@ -36,6 +36,12 @@ func TestPrint(t *testing.T) {
 	if strings.Contains(plain.String(), "\x1b") || !strings.Contains(colored.String(), "\x1b[31mMISSED") {
 		t.Errorf("colour:\n%s", colored.String())
 	}
+	elsewhere := report.Case{Part: "demo", Name: "c", Results: []measure.Result{{Name: "server", Kind: measure.Ours, Median: 21_000, Rate: 4321}}}
+	plain.Reset()
+	elsewhere.Print(&plain, false)
+	if !strings.Contains(plain.String(), "4321/s") || strings.Contains(plain.String(), "allocs") {
+		t.Errorf("of another process:\n%s", plain.String())
+	}
 	without := sample()
 	without.Results = without.Results[1:]
 	plain.Reset()
