@@ -42,6 +42,11 @@ type hit struct {
 	escaped Params
 }
 
+// mayMatch reports whether there are rules for paths that begin as that of r does.
+func (l *ruleList) mayMatch(r *http.Request) bool {
+	return len(l.rules) > 0 && len(l.index.candidates(r.URL.Path)) > 0
+}
+
 // find finds the first rule from the given one on that matches r, and fills in h.
 func (l *ruleList) find(r *http.Request, from int, h *hit) bool {
 	path := r.URL.Path

@@ -107,10 +107,11 @@ func (p *Proxy) serve(w http.ResponseWriter, r *http.Request, next http.Handler)
 // rewriteAround applies the rules that come after those of the wrapped handler's routes that they do not replace. It
 // reports whether the request is still to be served.
 func (e *exchange) rewriteAround(rules *ruleset) bool {
-	if len(rules.after.rules) > 0 && !hasFixedRoute(e.p.routes, e.r) && !e.rewrite(&rules.after, hasFixedRoute) {
+	// To ask the index of rules is quicker than to ask for a route.
+	if rules.after.mayMatch(e.r) && !hasFixedRoute(e.p.routes, e.r) && !e.rewrite(&rules.after, hasFixedRoute) {
 		return false
 	}
-	return len(rules.fallback.rules) == 0 || hasRoute(e.p.routes, e.r) || e.rewrite(&rules.fallback, hasRoute)
+	return !rules.fallback.mayMatch(e.r) || hasRoute(e.p.routes, e.r) || e.rewrite(&rules.fallback, hasRoute)
 }
 
 // pass calls the wrapped handler.

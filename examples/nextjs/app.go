@@ -68,7 +68,7 @@ func newApp(c appConfig) (*app, error) {
 	if err != nil {
 		return nil, err
 	}
-	a.handler = alice.New(recovery.Wrap, methods.Wrap, clientIP.Wrap, a.remember, a.proxy.Wrap).Then(mux)
+	a.handler = alice.New(recovery.Wrap, methods.Wrap, clientIP.Wrap, a.proxy.Wrap).Then(mux)
 	return a, nil
 }
 

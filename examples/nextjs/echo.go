@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"net"
 	"net/http"
 	"net/url"
@@ -20,12 +19,16 @@ type visible struct {
 
 type visibleKey struct{}
 
-// remember notes the URL before any rewrite.
-func (a *app) remember(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		v := visible{&url.URL{Path: r.URL.Path, RawPath: r.URL.RawPath, RawQuery: r.URL.RawQuery}, r.Host}
-		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), visibleKey{}, v)))
-	})
+// visibleURL returns what r looks like: what proxy.ts rewrote it to, else what the client asked for, which no rule changes.
+func visibleURL(r *http.Request) visible {
+	if v, ok := r.Context().Value(visibleKey{}).(visible); ok {
+		return v
+	}
+	u, err := url.ParseRequestURI(r.RequestURI)
+	if err != nil { // net/http has read the same
+		u = r.URL
+	}
+	return visible{u, r.Host}
 }
 
 // rewrite is NextResponse.rewrite(new URL(target, request.url)): the application asks itself, under its own name.
@@ -39,7 +42,7 @@ func (a *app) rewrite(target string) proxy.Response {
 
 // echo tells what of a request reached it.
 func (a *app) echo(w http.ResponseWriter, r *http.Request) {
-	v, _ := r.Context().Value(visibleKey{}).(visible) // remember is in front of every route
+	v := visibleURL(r)
 	path, query := v.url.EscapedPath(), serialise(v.url.RawQuery)
 	writeJSON(w, map[string]any{
 		"method":   r.Method,

@@ -28,7 +28,10 @@ const maxHeader = 12 << 10
 func main() {
 	addr := flag.String("addr", "127.0.0.1:3100", "`address` to listen on")
 	upstream := flag.String("upstream", "http://127.0.0.1:4999", "`URL` of the server that external rewrites lead to")
+	level := slog.LevelInfo
+	flag.TextVar(&level, "log", level, "least `level` of what is logged")
 	flag.Parse()
+	slog.SetLogLoggerLevel(level)
 	if err := run(context.Background(), *addr, *upstream); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
