@@ -124,8 +124,8 @@ func (l *linear) extend(n *node) bool {
 		return true
 	case nodeLook:
 		f := newForms(n.subs[0])
-		if f == nil || !n.negated {
-			return false
+		if f == nil || !n.negated || l.gap != nil && f.searches() {
+			return false // to search behind each place of a search would take time with the square of the text
 		}
 		l.not = append(l.not, f)
 		return true
@@ -173,6 +173,16 @@ func (f *forms) add(l linear) {
 		}
 	}
 	f.groups = append(f.groups, g)
+}
+
+// searches reports whether to match one of the forms looks further than it has units.
+func (f *forms) searches() bool {
+	for i := range f.groups {
+		if f.groups[i].gap != nil {
+			return true
+		}
+	}
+	return false
 }
 
 func emptySet() *set { return newSet(nil, false, false) }

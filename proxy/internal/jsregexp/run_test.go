@@ -80,6 +80,28 @@ func TestExpressionsThatAreNoRun(t *testing.T) {
 	}
 }
 
+// An exclusion that would search behind each place of a search is left to the machine, whose steps are bounded: as a table it
+// would take time with the square of the text.
+func TestSearchInsideOfASearchIsNoRun(t *testing.T) {
+	for _, expr := range []string{`(?!.*\.(?!.*x$)).*`, `(?!.*a(?![^/]*b)).*`, `(?!.*a(?!b(?!.*c))).*`, `(?!.*a(?!b*c)).*`} {
+		if jsregexp.NewRun(expr, false) != nil {
+			t.Errorf("%s is a run", expr)
+		}
+		re, err := jsregexp.Compile("^"+expr+"$", false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		input := strings.Repeat(".a", 4000) + "xbc"
+		_, steps := re.Steps(input)
+		if _, half := re.Steps(input[4000:]); steps > 2*half+8*re.Size() {
+			t.Errorf("%s: %d steps for half of the input and %d for all", expr, half, steps)
+		}
+	}
+	if jsregexp.NewRun(`(?!a(?!.*b)).*`, false) == nil {
+		t.Error("a search from one place is no run")
+	}
+}
+
 func TestWords(t *testing.T) {
 	for expr, want := range map[string]string{"en|fr": "en fr", "a": "a", "A|b(?:c|\\.)?": "a b bc b.", "-": "-", "x{2}": "xx", "[aA]": "a"} {
 		r := jsregexp.NewRun(expr, true)
