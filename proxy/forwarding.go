@@ -78,31 +78,36 @@ func isForwarding(name string) bool {
 
 // setForwarding says who asked for what (RFC 7239, and the fields that came before it).
 func setForwarding(h http.Header, in *http.Request) {
+	var fields [5]string // one piece of memory for the values of all fields
+	n := 0
+	set := func(name, value string) {
+		fields[n] = value
+		h[name] = fields[n : n+1 : n+1]
+		n++
+	}
 	proto := "http"
 	if in.TLS != nil {
 		proto = "https"
 	}
-	var forwarded strings.Builder
-	forwarded.Grow(64)
+	var text [128]byte // of Forwarded
+	forwarded := append(text[:0], "for=unknown"...)
 	if addr := clientip.From(in); addr.IsValid() {
-		text := addr.String()
-		h["X-Forwarded-For"] = []string{text}
+		client := addr.String()
+		set("X-Forwarded-For", client)
+		forwarded = append(text[:0], "for="...)
 		if addr.Is6() {
-			forwarded.WriteString(`for="[` + text + `]";`)
+			forwarded = append(append(append(forwarded, `"[`...), client...), `]"`...)
 		} else {
-			forwarded.WriteString("for=" + text + ";")
+			forwarded = append(forwarded, client...)
 		}
-	} else {
-		forwarded.WriteString("for=unknown;")
 	}
 	if in.Host != "" && httpguts.ValidHostHeader(in.Host) && !strings.ContainsAny(in.Host, `"\`) {
-		h["X-Forwarded-Host"] = []string{in.Host}
-		forwarded.WriteString(`host="` + in.Host + `";`)
+		set("X-Forwarded-Host", in.Host)
+		forwarded = append(append(append(forwarded, `;host="`...), in.Host...), '"')
 	}
 	if local, ok := in.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr); ok {
-		h["X-Forwarded-Port"] = []string{strconv.Itoa(local.Port)}
+		set("X-Forwarded-Port", strconv.Itoa(local.Port))
 	}
-	h["X-Forwarded-Proto"] = []string{proto}
-	forwarded.WriteString("proto=" + proto)
-	h["Forwarded"] = []string{forwarded.String()}
+	set("X-Forwarded-Proto", proto)
+	set("Forwarded", string(append(append(forwarded, ";proto="...), proto...)))
 }
