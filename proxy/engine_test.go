@@ -76,7 +76,7 @@ func (w patternWriter) pattern() string {
 		b.WriteString(w.pick("/", "/", "/", "/", "/", "", "-", "."))
 		switch w.IntN(9) {
 		case 0, 1, 2:
-			b.WriteString(w.pick("a", "b", "api", "about", "a.b", "A", "_next", "é", "x-y", "1", `\(x\)`, "K"))
+			b.WriteString(w.pick("a", "b", "api", "about", "a.b", "A", "_next", "é", "x-y", "1", `\(x\)`, "K", "\u212a", "ſ", "İ", "ß", "σ", "日本", "😀", "%20", `\?`, `\{`, `\\`, `\a`, "[x]", "|", "$", "^", "\u2028"))
 		case 3, 4:
 			b.WriteString(w.pick(":x", ":y", ":z", ":x", ":id") + w.pick("", "", "", "?", "*", "+"))
 		case 5, 6:
@@ -92,13 +92,13 @@ func (w patternWriter) group() string {
 	if w.IntN(3) == 0 {
 		return "(?!" + w.alternatives() + ")" + w.pick(".*", ".*", ".*", "[^/]+", ".+", `\w+`, "[^/]*")
 	}
-	return w.pick(`\d+`, ".*", "[^/]+", "a|b", `\w+`, `[a-z]{2,3}`, ".+", "(?:a|b)+", `\d{1,}`, "[^/]+?", ".*?", `(?=a)[^/]+`, `[^.]+`, "en|de|fr", `\w*`, "[^a]*", "(?:a*)*", "x?", `\S+`, "[^é]+")
+	return w.pick(`\d+`, ".*", "[^/]+", "a|b", `\w+`, `[a-z]{2,3}`, ".+", "(?:a|b)+", `\d{1,}`, "[^/]+?", ".*?", `(?=a)[^/]+`, `[^.]+`, "en|de|fr", `\w*`, "[^a]*", "(?:a*)*", "x?", `\S+`, "[^é]+", "|a", "en|fr|", "[^]", "[kK]+", "[ſ]", "[^\u212a]+", `[\w.-]+`, `[^\d/]*?`, `\bx\b`, `a{0}b`, `(?=(?:a|b)$)\w`, `(?!(?!a))a.*`, `.*(?=x)x`, "[a-é]+", `[\]]`, `\u0041+`, `\.`, `(?:en|fr)/[^/]+`, "^a$", ".")
 }
 
 func (w patternWriter) alternatives() string {
 	var alts []string
 	for range 1 + w.IntN(4) {
-		alts = append(alts, w.pick("api", "a", "_next/static", `.*\.png$`, `.*\..*`, "a$", "b/", `favicon.ico`, `.*\.(?:png|jpe?g)$`, `[^?]*\.(?:css|js(?!on))`, `.+\.[\w]+$`, "", "a?b", "a*", `.*a.*`, "[ab]", "(?:a|x)b", "é", `.*/b`, `.{2}`, "a(?!p)", `\w+\.png`))
+		alts = append(alts, w.pick("api", "a", "_next/static", `.*\.png$`, `.*\..*`, "a$", "b/", `favicon.ico`, `.*\.(?:png|jpe?g)$`, `[^?]*\.(?:css|js(?!on))`, `.+\.[\w]+$`, "", "a?b", "a*", `.*a.*`, "[ab]", "(?:a|x)b", "é", `.*/b`, `.{2}`, "a(?!p)", `\w+\.png`, "$", "^a", "(?!a|(?!b))", `.*[^a]$`, "[^/]*$", "K", "ſ", `\ba`, `api(?:/|$)`, `(?:[^/]+/)?api`, `.*\.(?!png)`, "a{2,}", ".{3,}$", `_(?:next|vercel)`, "sign-?in", "(?=a)b?"))
 	}
 	return strings.Join(alts, "|")
 }
@@ -118,7 +118,7 @@ func (w patternWriter) path(pattern string) string {
 	}
 	for range 1 + w.IntN(4) {
 		b.WriteString("/")
-		b.WriteString(w.pick("a", "b", "api", "about", "", "x", "1", "12", "a.b", "A", "_next", "é", "x-y", "logo.png", "a.json", "en", "ab", "_next/static/c.js", "K", "K", "favicon.ico", "a.jpg", "apix", "q?r", "z#", "a\nb", "_next/data/B", "c.css", "😀", "index", "x.rsc"))
+		b.WriteString(w.pick("a", "b", "api", "about", "", "x", "1", "12", "a.b", "A", "_next", "é", "x-y", "logo.png", "a.json", "en", "ab", "_next/static/c.js", "K", "K", "favicon.ico", "a.jpg", "apix", "q?r", "z#", "a\nb", "_next/data/B", "c.css", "😀", "index", "x.rsc", "ſ", "S", "s", "k", "İ", "ı", "ß", "σ", "ς", "Σ", "日本", "a\u2028b", "%20", "?", "{", `\`, "[x]", "|", "$", "A1", "aa", "en/api", "signin", "_vercel", "\x00", "é😀"))
 	}
 	b.WriteString(w.pick("", "", "", "/", "?", ".json", ".rsc", ".segments/a.segment.rsc", "#"))
 	return b.String()
