@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -39,9 +40,7 @@ func guarded(t *testing.T, change func(*security.Config)) (addr, key string) {
 	mux := http.NewServeMux()
 	mux.Handle("/admin", c.Access.Require("admin")(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "admin") })))
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		for name, values := range r.Header { // as a proxy that mirrors what it was sent
-			w.Header()[name] = values
-		}
+		maps.Copy(w.Header(), r.Header) // as a proxy that mirrors what it was sent
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
 			security.WriteError(w, r, err)
@@ -147,7 +146,9 @@ func TestNobodyHasManyQuotas(t *testing.T) {
 			}
 		}},
 		{"paths", func(r *http.Request, i int) { r.URL.Path = fmt.Sprintf("/%d", i) }},
-		{"queries and methods", func(r *http.Request, i int) { r.URL.RawQuery, r.Method = fmt.Sprint(i), []string{"GET", "HEAD", "DELETE"}[i%3] }},
+		{"queries and methods", func(r *http.Request, i int) {
+			r.URL.RawQuery, r.Method = fmt.Sprint(i), []string{"GET", "HEAD", "DELETE"}[i%3]
+		}},
 		{"addresses that cannot be read", func(r *http.Request, i int) { r.RemoteAddr = fmt.Sprintf("unix-%d", i) }},
 		{"addresses on both sides of a mapping", func(r *http.Request, i int) { r.RemoteAddr = []string{"192.0.2.1:1", "[::ffff:192.0.2.1]:1"}[i%2] }},
 	} {
