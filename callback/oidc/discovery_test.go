@@ -77,7 +77,7 @@ func TestProviderThatCannotBeReached(t *testing.T) {
 	a := startAt(t, op, func(c *oidc.Config[account], _ *callbacktest.Provider) {
 		c.HTTPClient, c.AllowUnreachable = flaky, true
 	})
-	if got := a.Open("/login"); got.StatusCode != 503 || !strings.Contains(got.Text, "does not answer") {
+	if got := a.Open("/login?return_to=/inbox"); got.StatusCode != 503 || !strings.Contains(got.Text, "does not answer") || !strings.Contains(got.Text, `<a href="/login?return_to=%2Finbox">`) {
 		t.Errorf("%d %s", got.StatusCode, got.Text)
 	}
 	down = false

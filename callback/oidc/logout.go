@@ -196,11 +196,11 @@ func (l *Login[U]) byIssuer(issuer string, audience ...string) (found *provider)
 
 // logoutToken verifies a logout token (Back-Channel Logout 1.0, section 2.6), and returns the provider it is from.
 func (l *Login[U]) logoutToken(ctx context.Context, raw string) (*provider, *gooidc.LogoutToken, error) {
-	claimed, err := unverified(raw)
+	says, err := unverified(raw)
 	if err != nil {
 		return nil, nil, because(ErrLogoutToken, err)
 	}
-	p := l.byIssuer(claimed.Issuer, claimed.Audience...)
+	p := l.byIssuer(says.Issuer, says.Audience...)
 	if p == nil {
 		return nil, nil, because(ErrLogoutToken, errors.New("iss is no provider's"))
 	}

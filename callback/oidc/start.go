@@ -49,7 +49,7 @@ func (l *Login[U]) Start() http.Handler {
 			return
 		}
 		if err != nil {
-			l.refuse(w, r, err, retry{})
+			l.refuse(w, r, err, l.wanted(r))
 			return
 		}
 		seeOther(w, target)
@@ -118,6 +118,16 @@ func (l *Login[U]) start(w http.ResponseWriter, r *http.Request) (string, error)
 		return target, nil
 	}
 	return p.push(r, d, config, auth, target)
+}
+
+// wanted returns what a link to begin again after r keeps.
+func (l *Login[U]) wanted(r *http.Request) retry {
+	q := r.URL.Query()
+	target, err := l.config.ReturnTo.Resolve(q.Get(l.config.ReturnToParam))
+	if err != nil {
+		target = ""
+	}
+	return retry{q.Get(l.config.ProviderParam), target}
 }
 
 // errAnswered says that the answer is written.
