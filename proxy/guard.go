@@ -20,6 +20,9 @@ func (e *exchange) guard() bool {
 		}
 		response := e.ask(source, params)
 		if response.err != nil {
+			if response.kind == kindRefuse { // else it is a misuse, of which nothing is sent
+				e.final = e.final.with(&response)
+			}
 			e.fail(response.err)
 			return false
 		}

@@ -234,6 +234,17 @@ func TestRefuseAnswersWithTheErrorsStatus(t *testing.T) {
 	}
 }
 
+// A refusal of credentials says which are asked for (RFC 9110, section 11.6.1).
+func TestRefuseKeepsWhatIsSetForTheAnswer(t *testing.T) {
+	p := newProxy(t, proxy.Config{Handle: func(*proxy.Request) proxy.Response {
+		return proxy.Refuse(proxy.ErrBody).SetHeader("WWW-Authenticate", "Bearer").SetCookie(&http.Cookie{Name: "a", Value: "b"})
+	}})
+	res := do(p.Wrap(echo), "GET", "/")
+	if res.StatusCode != 400 || res.Header.Get("WWW-Authenticate") != "Bearer" || res.Header.Get("Set-Cookie") != "a=b" || res.Header.Get("Content-Type") != "application/problem+json" {
+		t.Errorf("got %d %v", res.StatusCode, res.Header)
+	}
+}
+
 func TestPanicInHandleLeaksNothing(t *testing.T) {
 	var tokens strings.Builder
 	for _, response := range []proxy.Response{proxy.Redirect("https://other.example/x?token=secret-in-query", 307), proxy.Rewrite("http://other.example/x?token=secret-in-query"), proxy.Rewrite("/../x?token=secret-in-query")} {
