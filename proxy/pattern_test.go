@@ -113,6 +113,8 @@ func TestCompileNamesPatternPositionAndRule(t *testing.T) {
 		{"nothing to repeat", "/api/*", asMatcher, 5, "nothing that can repeat"},
 		{"a backreference", `/:a(x)/(\1)`, asMatcher, 8, "backreference"},
 		{"a lookbehind", `/:a((?<=x)y)`, asSource, 4, "lookbehind"},
+		{"a group left open before what every matcher ends in", "/:a(b", asMatcher, 3, "not closed"},
+		{"braces left open likewise", "/{:a", asMatcher, 4, "the end of the pattern"},
 		{"a group left open", "/a(b", asPath, 2, "not closed"},
 		{"a mistake that a base path stands before", "/:a:b", proxy.PatternOptions{BasePath: "/docs"}, 3, "text between them"},
 		{"no values to tell apart", "/{:x}*", asSource, 1, "text before or after each value"},

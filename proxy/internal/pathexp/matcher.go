@@ -24,6 +24,10 @@ type Matcher struct {
 func Compile(pattern string, o Options) (*Matcher, error) {
 	m, err := compile(pattern, o)
 	if at, ok := errors.AsType[*Error](err); ok {
+		// What is wrong with the pattern by itself is said of it, not of how it reads with what stands behind it.
+		if _, err := Parse(pattern, o.Delimiters); errors.As(err, &at) {
+			return nil, at
+		}
 		return nil, &Error{min(max(at.Pos-len(o.Before), 0), len(pattern)), at.Rule}
 	}
 	return m, err
