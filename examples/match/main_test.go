@@ -19,6 +19,7 @@ func TestAnswers(t *testing.T) {
 		{"plain path-to-regexp", `{"layer":"p2r","options":{},"pattern":"/(\\d+)","path":"/1"}`, `{"match":true,"params":{"0":"1"}}`},
 		{"with options", `{"layer":"p2r","options":{"end":false,"sensitive":true,"strict":true},"pattern":"/a","path":"/a/b"}`, `{"match":true,"params":{}}`},
 		{"conditions", `{"layer":"has","has":[{"type":"host","value":"(?<s>.+)<x>"},{"type":"query","key":"q"}],"missing":[],"headers":{"host":"a<x>:80"},"query":{"q":["1","2"]}}`, `{"match":true,"params":{"q":["1","2"],"s":"a"}}`},
+		{"a field in several lines, and a parameter that is null", `{"layer":"has","has":[{"type":"header","key":"x","value":"1, (?<b>.)"}],"missing":[{"type":"query","key":"q"}],"headers":{"x":["1","2"]},"query":{"q":null}}`, `{"match":true,"params":{"b":"2"}}`},
 		{"conditions that do not hold", `{"layer":"has","has":[{"type":"query","key":"q"}],"headers":{},"query":{"q":""}}`, `{"match":false,"params":null}`},
 		{"conditions that do not compile", `{"layer":"has","has":[{"type":"x"}],"headers":{},"query":{}}`, `{"error":"proxy: Has[0].Type = \"x\" must be header, cookie, query, host, method or scheme"}`},
 		{"a query that is no object", `{"layer":"has","query":"x"}`, `{"error":"json: cannot unmarshal string into Go value of type map[string]interface {}"}`},

@@ -30,7 +30,7 @@ type question struct {
 
 	// Conditions and a request (layer "has").
 	Has, Missing []proxy.Condition
-	Headers      map[string]string
+	Headers      map[string]any
 	Query        json.RawMessage // of a request an object, of a destination the text behind the path
 
 	// A destination.
@@ -108,8 +108,10 @@ func (q *question) conditions() (any, error) {
 	}
 	r := &http.Request{Method: http.MethodGet, Header: http.Header{}, URL: &url.URL{Path: "/"}}
 	for name, value := range q.Headers {
-		if r.Header.Set(name, value); strings.EqualFold(name, "host") {
-			r.Host = value
+		for _, one := range texts(value) {
+			if r.Header.Add(name, one); strings.EqualFold(name, "host") {
+				r.Host = one
+			}
 		}
 	}
 	var query map[string]any
@@ -118,12 +120,8 @@ func (q *question) conditions() (any, error) {
 	}
 	values := url.Values{}
 	for name, v := range query {
-		list, ok := v.([]any)
-		if !ok {
-			list = []any{v}
-		}
-		for _, one := range list {
-			values.Add(name, fmt.Sprint(one))
+		for _, one := range texts(v) {
+			values.Add(name, one)
 		}
 	}
 	r.URL.RawQuery = values.Encode()
@@ -132,6 +130,21 @@ func (q *question) conditions() (any, error) {
 		return matched{}, nil
 	}
 	return matched{true, &params}, nil
+}
+
+// texts returns a JSON value, or the values of a list, as texts; null is none.
+func texts(v any) []string {
+	list, ok := v.([]any)
+	if !ok {
+		list = []any{v}
+	}
+	var out []string
+	for _, one := range list {
+		if one != nil {
+			out = append(out, fmt.Sprint(one))
+		}
+	}
+	return out
 }
 
 type expanded struct {
@@ -215,12 +228,8 @@ func specs(params proxy.Params) []proxy.ParamSpec {
 func newParams(object map[string]any) (proxy.Params, error) {
 	values := make(map[string]any)
 	for name, v := range object {
-		if list, ok := v.([]any); ok {
-			texts := make([]string, len(list))
-			for i, one := range list {
-				texts[i] = fmt.Sprint(one)
-			}
-			v = texts
+		if _, ok := v.([]any); ok {
+			v = texts(v)
 		}
 		values[name] = v
 	}
