@@ -72,19 +72,19 @@ func tokenByte(b byte) bool {
 func parseForm(body []byte) (url.Values, error) { return url.ParseQuery(string(body)) }
 
 // pair returns the value of the one pair name=value in field, whose pairs are separated by separator. It is "" where there is none.
-func pair(field, separator, name string) (string, error) {
-	found := ""
+func pair(field, separator, name string) (value string, err error) {
+	found := false
 	for rest := field; rest != ""; {
 		var next string
 		next, rest, _ = strings.Cut(rest, separator)
-		key, value, ok := strings.Cut(strings.TrimSpace(next), "=")
+		key, text, ok := strings.Cut(strings.TrimSpace(next), "=")
 		if !ok || key != name {
 			continue
 		}
-		if found != "" {
+		if found {
 			return "", fmt.Errorf("%w: %s is given twice", webhook.ErrSignatureFormat, name)
 		}
-		found = value
+		value, found = text, true
 	}
-	return found, nil
+	return value, nil
 }

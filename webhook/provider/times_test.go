@@ -221,6 +221,8 @@ func TestSeveralSignaturesInOneField(t *testing.T) {
 		{"only of the test version", stripe, "Stripe-Signature", "t=1533204620,v0=" + good, stripeBody, time.Unix(1533204620, 0), webhook.ErrSignatureFormat},
 		{"of a later version", stripe, "Stripe-Signature", "t=1533204620,v2=" + good, stripeBody, time.Unix(1533204620, 0), webhook.ErrSignatureFormat},
 		{"two times", stripe, "Stripe-Signature", "t=1533204620,t=1533204620,v1=" + good, stripeBody, time.Unix(1533204620, 0), webhook.ErrSignatureFormat},
+		{"two times, the first empty", stripe, "Stripe-Signature", "t=,t=1533204620,v1=" + good, stripeBody, time.Unix(1533204620, 0), webhook.ErrSignatureFormat},
+		{"two times, the second empty", stripe, "Stripe-Signature", "t=1533204620,t=,v1=" + good, stripeBody, time.Unix(1533204620, 0), webhook.ErrSignatureFormat},
 		{"no time", stripe, "Stripe-Signature", "v1=" + good, stripeBody, time.Unix(1533204620, 0), webhook.ErrTimestamp},
 		{"an empty time", stripe, "Stripe-Signature", "t=,v1=" + good, stripeBody, time.Unix(1533204620, 0), webhook.ErrTimestamp},
 		{"an empty signature", stripe, "Stripe-Signature", "t=1533204620,v1=", stripeBody, time.Unix(1533204620, 0), webhook.ErrSignatureFormat},
