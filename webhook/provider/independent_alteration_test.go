@@ -8,6 +8,7 @@ import (
 
 	"github.com/gatehouse-go/gatehouse/internal/sender"
 	"github.com/gatehouse-go/gatehouse/webhook"
+	"github.com/gatehouse-go/gatehouse/webhook/provider"
 )
 
 func TestAnAlteredIndependentBodyIsRefused(t *testing.T) {
@@ -201,6 +202,42 @@ func TestAnIndependentURLThatIsSignedIsTheConfiguredOne(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Between the URL and what is signed behind it there is no mark: a configured query must not swallow letters of the body, nor lose its own.
+func TestAConfiguredQueryKeepsItsBorder(t *testing.T) {
+	const configured = independentURL + "?tenant=7"
+	for _, row := range []struct{ id, body, query, forged string }{
+		{"twilio", "CallSid=CA1", "tenant=7CallSidCA1", ""},
+		{"twilio", "CallSid=CA1", "tenant=", "7CallSid=CA1"},
+		{"twilio", "CallSid=CA1", "tenant=7CallSid", "=CA1"},
+		{"hubspot", `[{"eventId":1}]`, `tenant=7[{"eventId":1}]`, ""},
+		{"hubspot", `[{"eventId":1}]`, "tenant=", `7[{"eventId":1}]`},
+	} {
+		p := byID(t, row.id, row.body)
+		d := sentBy(p, 0)
+		d.URL = configured
+		r := p.Send(d)
+		scheme, err := provider.New(p.ID, webhook.NewSecret(p.Keys[0].Receiver))
+		if err != nil {
+			t.Fatal(err)
+		}
+		v := delivery{scheme: scheme, url: configured}.prepared(t)
+		if _, err := received(t, v, r); err != nil {
+			t.Fatalf("%s: %v", row.id, err)
+		}
+		moved := r
+		moved.URL, moved.Body = independentURL+"?"+row.query, row.forged
+		refusedAs(t, row.id+" with the query "+row.query, v, moved)
+	}
+	p := sender.TwilioJSON()
+	d := sentBy(p, 0)
+	d.URL = configured
+	r := p.Send(d) // with a parameter more, which Twilio adds
+	scheme := provider.Twilio{Secrets: secret(p.Keys[0].Receiver)}
+	if _, err := received(t, delivery{scheme: scheme, url: configured}.prepared(t), r); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -155,6 +155,9 @@ func (t template) hash(s *state, v *values) error {
 		case partURL:
 			s.buf = append(s.buf, v.url.whole...)
 		case partTarget:
+			if !v.url.fits(v.request) {
+				return fmt.Errorf("%w: the query is not that of the public URL", webhook.ErrSignature)
+			}
 			start := len(s.buf)
 			s.buf = v.url.appendTarget(s.buf, v.request)
 			if v.url.decode != nil {
@@ -191,6 +194,7 @@ func (t template) hash(s *state, v *values) error {
 type publicURL struct {
 	whole string // as configured
 	path  string // without its query
+	query string // as configured, "" where there is none
 
 	decode func([]byte) []byte // what is done to the whole in place before it is signed; nil for nothing
 }
@@ -205,7 +209,14 @@ func newPublicURL(u *url.URL) (p publicURL, rule string) {
 	}
 	bare := *u
 	bare.RawQuery, bare.ForceQuery = "", false
-	return publicURL{whole: u.String(), path: bare.String()}, ""
+	return publicURL{whole: u.String(), path: bare.String(), query: u.RawQuery}, ""
+}
+
+// fits reports whether r came with the configured query, where there is one, alone or with more parameters behind it. Providers join the URL
+// with what they sign next without a mark: a query that may be any other could be cut short, or be made of the body's first letters.
+func (p publicURL) fits(r *http.Request) bool {
+	rest, ok := strings.CutPrefix(r.URL.RawQuery, p.query)
+	return ok && (p.query == "" || rest == "" || rest[0] == '&')
 }
 
 // appendTarget appends the public URL with the query with which r came.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,7 +19,7 @@ import (
 //
 // Signed is the URL with its query, followed for a form by each parameter's name and value, sorted by name, with HMAC-SHA1, as base64 in
 // X-Twilio-Signature. For another body the query has its SHA-256 as bodySHA256, which is checked. The endpoint's public URL is therefore
-// required; the query is taken as received. Host and X-Forwarded-* are never read. Twilio itself is not consistent about a port in the
+// required. The query is taken as received, and must begin with that of the public URL. Host and X-Forwarded-* are never read. Twilio itself is not consistent about a port in the
 // URL: the signature may be of the URL with the port or without.
 //
 // Values of one name enter sorted and once, as Twilio's Node, Python and Ruby libraries have it. (Its Go library takes the first
@@ -95,6 +96,9 @@ func (v *twilioVerifier) Verify(r *http.Request, body []byte, _ time.Time) (webh
 	}
 	if !plausible(Base64, signature, crypto.SHA1.Size()) {
 		return webhook.Proof{}, fmt.Errorf("%w: X-Twilio-Signature is not base64 of 20 bytes", webhook.ErrSignatureFormat)
+	}
+	if !v.urls[0].fits(r) {
+		return webhook.Proof{}, fmt.Errorf("%w: the query is not that of the public URL", webhook.ErrSignature)
 	}
 	params := v.forms.begin()
 	defer v.forms.end(params)
@@ -180,7 +184,10 @@ func (s Twilio) Sign(r *http.Request, body []byte, _ time.Time, key webhook.Secr
 		params.join()
 	} else if len(body) > 0 {
 		sum := sha256.Sum256(body)
-		setQuery(r, "bodySHA256", hex.EncodeToString(sum[:]))
+		pairs := slices.DeleteFunc(strings.Split(r.URL.RawQuery, "&"), func(pair string) bool {
+			return pair == "" || strings.HasPrefix(pair, "bodySHA256=")
+		})
+		r.URL.RawQuery = strings.Join(append(pairs, "bodySHA256="+hex.EncodeToString(sum[:])), "&") // behind what is configured
 	}
 	st := keys[0].begin()
 	defer keys[0].end(st)
