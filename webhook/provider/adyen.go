@@ -14,9 +14,9 @@ import (
 //
 // A standard delivery is a list of notifications. Each carries its signature in additionalData.hmacSignature: HMAC-SHA256, as base64, of
 // eight of its fields joined by ":" (pspReference, originalReference, merchantAccountCode, merchantReference, amount.value, amount.currency,
-// eventCode, success). ALL ELSE IS NOT SIGNED: do not trust the other fields. A colon in a field is not escaped, so a merchant's
-// reference should not have one. Every notification must carry a signature that matches; one that does not refuses the
-// delivery.
+// eventCode, success). ALL ELSE IS NOT SIGNED: do not trust the other fields. A colon in a field is not escaped: a notification that has
+// one elsewhere than in the merchant's own reference is refused, since it could have been moved there. Every notification must carry a
+// signature that matches; one that does not refuses the delivery.
 //
 // Where the field HmacSignature is given, the delivery is one for platforms: its HMAC-SHA256, as base64, of the whole body.
 //

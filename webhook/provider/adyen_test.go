@@ -76,6 +76,21 @@ func TestAdyenForPlatforms(t *testing.T) {
 	check(t, "two of which one is escaped", d, nil)
 	d.body = strings.Replace(string(two), `"pspReference":"b"`, `"pspReference":"b","original\u0052eference":"c"`, 1)
 	check(t, "two of which one has a field more, under a name that is escaped", d, webhook.ErrSignature)
+	// A colon in the merchant's own reference is as good as any letter; in another field it would move what stands where.
+	colon, err := provider.Adyen{}.Sign(d.request(t), []byte(`{"notificationItems":[{"NotificationRequestItem":{"pspReference":"p","merchantAccountCode":"Shop","merchantReference":"a:b"}}]}`), now, webhook.NewSecret(key))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.body = string(colon)
+	check(t, "a colon in the merchant's reference", d, nil)
+	for _, moved := range []string{
+		`"pspReference":"p:","merchantAccountCode":"a","originalReference":"Shop","merchantReference":"b"`,
+		`"pspReference":"p\u003a","merchantAccountCode":"a","originalReference":"Shop","merchantReference":"b"`,
+		`"pspReference":"p","merchantAccountCode":"Shop:a","merchantReference":"b"`,
+	} {
+		d.body = strings.NewReplacer(`"merchantAccountCode":"Shop",`, "", `"merchantReference":"a:b",`, "", `"pspReference":"p"`, moved).Replace(string(colon))
+		check(t, moved, d, webhook.ErrPayload)
+	}
 	if _, err := (provider.Adyen{}).Sign(d.request(t), []byte(`{"pspReference":1}`), now, webhook.NewSecret(key)); err == nil {
 		t.Error("a reference that is a number is signed")
 	}

@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"bytes"
 	"fmt"
 
 	"github.com/gatehouse-go/gatehouse/webhook"
@@ -60,7 +61,8 @@ func adyenItems(body []byte) (items []adyenItem, err error) {
 	return items, nil
 }
 
-// read reads an element of the list. It reports whether all that is signed in it is of the right kind.
+// read reads an element of the list. It reports whether all that is signed in it is of the right kind. A colon may be in one field alone: with
+// two such, one signature would be that of several notifications.
 func (i *adyenItem) read(read *strictReader, element []byte) bool {
 	ok := isObject(element)
 	for name, value := range read.pairs(element) {
@@ -70,6 +72,9 @@ func (i *adyenItem) read(read *strictReader, element []byte) bool {
 				ok = ok && i.set(read, string(name), value)
 			}
 		}
+	}
+	for field, value := range i.signed {
+		ok = ok && (field == adyenMerchantReference || bytes.IndexByte(read.unquoted(value), ':') < 0)
 	}
 	return ok
 }

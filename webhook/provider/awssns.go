@@ -16,7 +16,7 @@ import (
 //
 // Signed are named members of the body, each as name and value on a line of its own, with RSA (PKCS #1 v1.5) and SHA-1 (SignatureVersion 1) or
 // SHA-256 (2). MessageAttributes and UnsubscribeURL are NOT signed, and neither are the x-amz-sns header fields. Raw message delivery
-// is not signed at all, and is refused.
+// is not signed at all, and is refused. Nothing marks where a member ends but the line break, so one in another member than Message is refused.
 //
 // The signature proves that Amazon sent the message for SOME topic: anyone can own one. TopicARNs says which are yours.
 //

@@ -55,8 +55,8 @@ type HMAC struct {
 
 	// Signed is what is hashed: text with the placeholders {body}, {timestamp}, {id}, {method}, {header:Name}, {url} (the public URL as
 	// configured), {target} (the public URL with the query of the request, which must begin with that of the public URL) and {field:name}
-	// (another pair of Header). {json:body} and {json:field:name} are the same as JSON strings, escaped as JavaScript's JSON.stringify does. A brace itself is written twice.
-	// {body} or {json:body} is required: what is not hashed can be replaced. Zero means "{body}".
+	// (another pair of Header). {json:body} and {json:field:name} are the same as JSON strings, escaped as JavaScript's JSON.stringify does. A
+	// brace itself is written twice. {body} or {json:body} is required: what is not hashed can be replaced. Zero means "{body}".
 	Signed string
 
 	// Header is the header field that carries the signature. Required.

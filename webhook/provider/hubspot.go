@@ -12,9 +12,9 @@ import (
 
 // HubSpot is the scheme of HubSpot's webhooks.
 //
-// Signed, in version 3, is "{method}{uri}{body}{timestamp}" with HMAC-SHA256, as base64 in X-HubSpot-Signature-v3; the time is in
-// milliseconds in X-HubSpot-Request-Timestamp. The URI is the endpoint's public URL, which is therefore required, with the query as
-// received, which must begin with that of the public URL; twelve percent-encoded characters in it are signed decoded. Host and X-Forwarded-* are never read.
+// Signed, in version 3, is "{method}{uri}{body}{timestamp}" with HMAC-SHA256, as base64 in X-HubSpot-Signature-v3; the time is in milliseconds
+// in X-HubSpot-Request-Timestamp. The URI is the endpoint's public URL, which is therefore required, with the query as received, which must
+// begin with that of the public URL; twelve percent-encoded characters in it are signed decoded. Host and X-Forwarded-* are never read.
 //
 // Versions 1 and 2 (X-HubSpot-Signature, with X-HubSpot-Signature-Version) are plain SHA-256 of the secret and what is signed, without a time: a
 // captured delivery stays valid for ever, and with version 1 whoever has one can add to its body (length extension). They count only with

@@ -180,6 +180,13 @@ func TestSNSRefusesWhatAmazonDoesNotSend(t *testing.T) {
 		{"a message given twice", altered(`"Message":"Hello"`, `"Message":"Hello","Message":"Other"`), webhook.ErrPayload},
 		{"a message in another case", altered(`"Message":"Hello"`, `"message":"Hello"`), webhook.ErrSignature},
 		{"a subject that is added", altered(`"Message":"Hello"`, `"Message":"Hello","Subject":"x"`), webhook.ErrSignature},
+		{"a message id with a line break", snsMessage(t, map[string]string{"MessageId": "m-1\nx"}), webhook.ErrPayload},
+		{"a subject with a line break", snsMessage(t, map[string]string{"Subject": "x\nMessageId\nm-1"}), webhook.ErrPayload},
+		{"a topic with a line break", snsMessage(t, map[string]string{"TopicArn": topic + "\nType\nNotification"}), webhook.ErrPayload},
+		{"a message cut at what looks like the next line", func() []byte {
+			whole := snsMessage(t, map[string]string{"Message": "harmless\nMessageId\nm-0\nSubject\nx"})
+			return []byte(strings.NewReplacer(`"Message":"harmless\nMessageId\nm-0\nSubject\nx"`, `"Message":"harmless","Subject":"x\nMessageId\nm-1"`, `"MessageId":"m-1"`, `"MessageId":"m-0"`).Replace(string(whole)))
+		}(), webhook.ErrPayload},
 		{"a time that is none", altered(`"Timestamp":"2025`, `"Timestamp":"yesterday 2025`), webhook.ErrTimestamp},
 	} {
 		if _, err := v.Verify(d.request(t), row.body, now); !errors.Is(err, row.want) {

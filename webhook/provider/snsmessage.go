@@ -73,6 +73,13 @@ func (m *snsMessage) signed() string {
 	return b.String()
 }
 
+// ambiguous reports whether a signed member beside Message has a line break, which Amazon never sends: what is signed could then be read as
+// another message, with Message cut at a line of its own that looks like the next member's name.
+func (m *snsMessage) ambiguous() bool {
+	members := [...]*string{&m.Type, &m.MessageID, &m.TopicArn, &m.Timestamp, m.Subject, m.Token, m.SubscribeURL}
+	return slices.ContainsFunc(members[:], func(member *string) bool { return member != nil && strings.Contains(*member, "\n") })
+}
+
 // snsHash returns the hash of a SignatureVersion.
 func snsHash(version string) (crypto.Hash, error) {
 	switch version {

@@ -39,6 +39,9 @@ func (v *snsVerifier) Verify(r *http.Request, body []byte, now time.Time) (webho
 	if signed == "" {
 		return webhook.Proof{}, fmt.Errorf("%w: Type %.40q", webhook.ErrPayload, m.Type)
 	}
+	if m.ambiguous() {
+		return webhook.Proof{}, fmt.Errorf("%w: a line break in another member than Message", webhook.ErrPayload)
+	}
 	hash, err := snsHash(m.SignatureVersion)
 	if err != nil {
 		return webhook.Proof{}, err

@@ -19,8 +19,8 @@ import (
 //
 // Signed is the URL with its query, followed for a form by each parameter's name and value, sorted by name, with HMAC-SHA1, as base64 in
 // X-Twilio-Signature. For another body the query has its SHA-256 as bodySHA256, which is checked. The endpoint's public URL is therefore
-// required. The query is taken as received, and must begin with that of the public URL. Host and X-Forwarded-* are never read. Twilio itself is not consistent about a port in the
-// URL: the signature may be of the URL with the port or without.
+// required. The query is taken as received, and must begin with that of the public URL. Host and X-Forwarded-* are never read. Twilio itself
+// is not consistent about a port in the URL: the signature may be of the URL with the port or without.
 //
 // Values of one name enter sorted and once, as Twilio's Node, Python and Ruby libraries have it. (Its Go library takes the first
 // value only, which leaves the rest unsigned.) Names and values are joined without a border, which is Twilio's weakness: who
