@@ -42,11 +42,22 @@ func reach(q Quantity, ours Result, all []Result) float64 {
 	case Nanoseconds:
 		return ours.Median
 	case ExtraTime:
-		return ours.Median - limit.Median
+		return extraTime(ours, limit)
 	case PeersRate:
 		return peer.Rate / ours.Rate
 	}
 	return math.Inf(1) // a quantity that nobody defined is met by nobody
+}
+
+func extraTime(ours, limit Result) float64 {
+	if len(ours.times) != len(limit.times) || len(ours.times) == 0 {
+		return ours.Median - limit.Median
+	}
+	more := make([]float64, len(ours.times))
+	for i := range more {
+		more[i] = ours.times[i] - limit.times[i]
+	}
+	return median(more)
 }
 
 // best returns the fastest result of a kind; one that takes forever where there is none.

@@ -53,7 +53,7 @@ const (
 	ExtraAllocs Quantity = "allocs more" // a job, more than the limit
 	ExtraBytes  Quantity = "bytes more"  // allocated for a job, more than by the fastest peer
 	Nanoseconds Quantity = "ns"          // median time
-	ExtraTime   Quantity = "ns more"     // median time more than that of the limit
+	ExtraTime   Quantity = "ns more"     // time more than that of the limit: the median of the rounds' differences, since what disturbs a round disturbs both
 	PeersRate   Quantity = "of our rate" // jobs a second of the fastest peer, as a share of ours
 )
 
@@ -73,6 +73,8 @@ type Result struct {
 	Allocs float64 `json:"allocs"`
 	Bytes  float64 `json:"bytes"`
 	Rate   float64 `json:"per_second,omitempty"` // median of jobs done in a second, of a job that another process does
+
+	times []float64 // of each round
 }
 
 // Run measures every contender of c.
@@ -101,7 +103,7 @@ func Run(c Case, o Options) []Result {
 		results[i] = Result{
 			Name: contender.Name, Kind: contender.Kind,
 			Median: median(m.times), Low: slices.Min(m.times), High: slices.Max(m.times),
-			Allocs: median(m.allocs), Bytes: median(m.bytes), Rate: median(m.rates),
+			Allocs: median(m.allocs), Bytes: median(m.bytes), Rate: median(m.rates), times: m.times,
 		}
 	}
 	return results

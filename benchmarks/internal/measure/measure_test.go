@@ -68,6 +68,14 @@ func TestRunOfAnotherProcess(t *testing.T) {
 	}
 }
 
+func TestExtraTimeIsThatOfEachRound(t *testing.T) {
+	limit := measure.Result{Kind: measure.Limit}.WithTimes(10, 20, 30)
+	ours := measure.Result{Kind: measure.Ours}.WithTimes(12, 50, 33)
+	if v := measure.Judge([]measure.Bar{{measure.ExtraTime, 3}}, []measure.Result{limit, ours}); v[0].Reached != 3 || !v[0].Met {
+		t.Errorf("got %+v", v)
+	}
+}
+
 func TestJudge(t *testing.T) {
 	results := []measure.Result{
 		{Name: "bare", Kind: measure.Limit, Median: 100, Allocs: 1},
