@@ -19,6 +19,10 @@ import (
 
 // An Upstream is a service to which requests are forwarded: one or more targets that answer alike. It is named by its
 // key in Config.Upstreams, and fixed when the Proxy is made: nothing in a request can lead to another address.
+//
+// Of the client's fields it does not get those that belong to one connection (RFC 9110, section 7.6.1), nor those by which proxies say who
+// asked for what, whether they are written with hyphens or with underscores. It gets X-Forwarded-For, -Host, -Port and -Proto, Forwarded
+// (RFC 7239) and Via from the Proxy, and what Handle sets.
 type Upstream struct {
 	// Targets are base URLs such as "http://10.0.0.1:8080" or "https://cms.example/v2"; a path is put before that of each request.
 	// Required. A request goes to the target with the fewest requests under way.
