@@ -2,9 +2,7 @@ package postgres
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"math"
 	"time"
 
 	"github.com/gatehouse-go/gatehouse/webhook"
@@ -13,16 +11,24 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// insertDeliveries stores events unless their keys are there. Numbers are given in the order of arrival, rows are written in the order
-// of their keys: two groups with the same keys then wait for each other one way only. Those with an order key wait at first.
-const insertDeliveries = `WITH numbered AS MATERIALIZED (
+// insertDeliveries stores events unless their keys are there, counts them, and notes their slot where $8 says so. It does nothing where
+// they must note it and $8 does not say so. Numbers are given in the order of arrival, rows are written in the order of their keys: two groups with
+// the same keys then wait for each other one way only. Those with an order key wait at first.
+const insertDeliveries = `WITH slot AS MATERIALIZED (SELECT coalesce(max(slot), -1) = ` + slotNow + ` AS newest FROM inbox_slots),
+	numbered AS MATERIALIZED (
 		SELECT nextval(pg_get_serial_sequence('inbox_deliveries', 'id')) AS id, a.* FROM
 		(SELECT * FROM unnest($1::bytea[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bytea[], $7::bytea[])
-			WITH ORDINALITY AS e (key, provider, type, event_id, order_key, meta, body, n) ORDER BY n) AS a)
-	INSERT INTO inbox_deliveries (id, key, provider, type, event_id, order_key, status, accepted_at, due_at, meta, body)
-	SELECT id, key, provider, type, event_id, order_key, CASE WHEN order_key = '' THEN 'pending' ELSE 'waiting' END, now(), now(), meta, body
-	FROM numbered ORDER BY key
-	ON CONFLICT (key) DO NOTHING RETURNING key, id`
+			WITH ORDINALITY AS e (key, provider, type, event_id, order_key, meta, body, n) WHERE $8 OR (SELECT newest FROM slot) ORDER BY n) AS a),
+	fresh AS (
+		INSERT INTO inbox_deliveries (id, key, provider, type, event_id, order_key, status, accepted_at, due_at, meta, body)
+		SELECT id, key, provider, type, event_id, order_key, CASE WHEN order_key = '' THEN 'pending' ELSE 'waiting' END, now(), now(), meta, body
+		FROM numbered ORDER BY key
+		ON CONFLICT (key) DO NOTHING RETURNING key, id, provider, type, status),
+	counted AS (INSERT INTO inbox_counter_changes SELECT provider, type, status, count(*) FROM fresh GROUP BY provider, type, status),
+	minuted AS (INSERT INTO inbox_minute_changes SELECT floor(extract(epoch FROM now()) / 60), count(*), 0, 0, 0, 0 FROM fresh HAVING count(*) > 0),
+	noted AS (INSERT INTO inbox_slots SELECT ` + slotNow + `, min(id), max(id) FROM fresh WHERE $8 HAVING count(*) > 0
+		ON CONFLICT (slot) DO UPDATE SET first = least(inbox_slots.first, excluded.first), last = greatest(inbox_slots.last, excluded.last))
+	SELECT $8 OR newest, ARRAY(SELECT key FROM fresh) FROM slot`
 
 // countDuplicates counts repeats with the deliveries that they repeat.
 const countDuplicates = `WITH known AS MATERIALIZED (
@@ -123,44 +129,69 @@ func (b *Inbox) store(ctx context.Context, group []*arrival) {
 	}
 }
 
-// commit stores a group in one transaction on the writer's connection. A connection on which anything failed is given up; when it was found
-// dead before anything was sent, another is tried.
+// commit stores a group in one transaction on the writer's connection, and counts the repeats in another. A connection on which anything
+// failed is given up.
 func (b *Inbox) commit(ctx context.Context, group []*arrival) (fresh []bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
+	var there map[webhook.Key]bool
 	for range tries {
-		begun := false
-		if b.writer == nil {
-			if b.writer, err = b.pool.Acquire(ctx); err != nil {
-				return nil, err
-			}
-			begun = true // a new connection that fails says that the server is not there
+		if err = b.connect(ctx); err != nil {
+			return nil, err
 		}
-		newest, err := lockSlots(ctx, b.writer.Conn(), false)
-		if err == nil && !newest {
-			_, rollbackErr := b.writer.Exec(ctx, "ROLLBACK")
-			_, lockErr := lockSlots(ctx, b.writer.Conn(), true)
-			err = errors.Join(rollbackErr, lockErr)
+		var ok bool
+		there, ok, err = b.insert(ctx, b.writer.Conn(), group, false)
+		if err == nil && !ok {
+			there, _, err = b.insert(ctx, b.writer.Conn(), group, true)
 		}
 		if err == nil {
-			begun = true
-			fresh, err = b.insert(ctx, b.writer.Conn(), group, !newest)
+			break
 		}
-		if err == nil {
-			return fresh, nil
-		}
-		_ = b.writer.Conn().Close(context.WithoutCancel(ctx)) // which ends the transaction
-		b.writer.Release()
-		b.writer = nil
-		if begun && !again(err) {
+		b.disconnect(ctx)
+		if !again(err) {
 			return nil, err
 		}
 	}
-	return nil, err
+	if err != nil {
+		return nil, err
+	}
+	fresh, repeats := make([]bool, len(group)), []*arrival(nil)
+	for i, a := range group {
+		if fresh[i] = there[a.Key]; !fresh[i] {
+			repeats = append(repeats, a)
+		}
+		delete(there, a.Key) // another of the same group is a repeat
+	}
+	b.changed.Store(true)
+	b.repeated(ctx, repeats)
+	return fresh, nil
 }
 
-// insert stores a group in the transaction that is under way, notes its slot where it must, and commits.
-func (b *Inbox) insert(ctx context.Context, conn *pgx.Conn, group []*arrival, note bool) (fresh []bool, err error) {
+// idle is after how long a connection of which nothing was heard may be dead.
+const idle = time.Second
+
+// connect has the writer have a connection that is not known to be dead.
+func (b *Inbox) connect(ctx context.Context) (err error) {
+	if b.writer != nil && time.Since(b.written) > idle && b.writer.Ping(ctx) != nil {
+		b.disconnect(ctx)
+	}
+	if b.writer == nil {
+		b.writer, err = b.pool.Acquire(ctx)
+	}
+	b.written = time.Now()
+	return err
+}
+
+// disconnect ends the writer's connection, and the transaction that may be under way.
+func (b *Inbox) disconnect(ctx context.Context) {
+	_ = b.writer.Conn().Close(context.WithoutCancel(ctx)) // it is of no use any more
+	b.writer.Release()
+	b.writer = nil
+}
+
+// insert stores a group in one transaction and one trip to the server, with its slot where note is true. It returns the keys that were not
+// there before, or ok as false and has done nothing, where the slot must be noted.
+func (b *Inbox) insert(ctx context.Context, conn *pgx.Conn, group []*arrival, note bool) (there map[webhook.Key]bool, ok bool, err error) {
 	n := len(group)
 	keys, metas, bodies := make([][]byte, n), make([][]byte, n), make([][]byte, n)
 	providers, types, ids, orders := make([]string, n), make([]string, n), make([]string, n), make([]string, n)
@@ -172,65 +203,54 @@ func (b *Inbox) insert(ctx context.Context, conn *pgx.Conn, group []*arrival, no
 			ordered = append(ordered, a.orderKey)
 		}
 	}
-	if err := lockOrders(ctx, conn, ordered...); err != nil {
-		return nil, err
-	}
-	rows, err := conn.Query(ctx, insertDeliveries, keys, providers, types, ids, orders, metas, bodies)
-	if err != nil {
-		return nil, err
-	}
-	there, first, last := make(map[webhook.Key]bool, n), int64(math.MaxInt64), int64(0)
-	var key []byte
-	var id int64
-	if _, err := pgx.ForEachRow(rows, []any{&key, &id}, func() error {
-		there[webhook.Key(key)] = true
-		first, last = min(first, id), max(last, id)
-		return nil
-	}); err != nil {
-		return nil, err
-	}
-	t := engine.NewTally()
-	fresh, repeats := divide(group, there, t)
-	if len(ordered) > 0 {
-		if _, err := promote(ctx, conn, t, ordered); err != nil {
-			return nil, err
-		}
-	}
 	var batch pgx.Batch
-	if len(repeats) > 0 {
-		var known [][]byte
-		var times []int32
-		for key, n := range repeats {
-			known, times = append(known, key[:]), append(times, n)
+	batch.Queue("BEGIN")
+	batch.Queue(limitIdle)
+	if note {
+		batch.Queue(lockSlotsWhole, lockSchema)
+	} else {
+		batch.Queue(lockSlots, lockSchema)
+	}
+	if len(ordered) > 0 {
+		batch.Queue(lockOrderKeys, lockOrder, ordered)
+	}
+	there = make(map[webhook.Key]bool, n)
+	batch.Queue(insertDeliveries, keys, providers, types, ids, orders, metas, bodies, note).QueryRow(func(row pgx.Row) error {
+		var fresh [][]byte
+		err := row.Scan(&ok, &fresh)
+		for _, key := range fresh {
+			there[webhook.Key(key)] = true
 		}
-		batch.Queue(countDuplicates, known, times)
+		return err
+	})
+	if len(ordered) > 0 {
+		batch.Queue(promoteHeads, ordered)
 	}
-	if note && last > 0 {
-		batch.Queue(noteSlot, first, last)
-	}
-	queueTally(&batch, t)
 	batch.Queue("COMMIT")
-	return fresh, b.send(ctx, conn, &batch)
+	return there, ok, conn.SendBatch(ctx, &batch).Close()
 }
 
-// divide returns which of a group are fresh, when those keys were stored that are there, and how often each of the others is repeated.
-func divide(group []*arrival, there map[webhook.Key]bool, t *engine.Tally) (fresh []bool, repeats map[webhook.Key]int32) {
-	fresh, repeats = make([]bool, len(group)), map[webhook.Key]int32{}
-	for i, a := range group {
-		if !there[a.Key] {
-			repeats[a.Key]++
-			t.Add(a.Lane(), engine.Duplicated, 1)
-			t.Minute.Duplicates++
-			continue
-		}
-		fresh[i] = true
-		delete(there, a.Key) // another of the same group is a repeat
-		status := inbox.Pending
-		if a.orderKey != "" {
-			status = inbox.Waiting
-		}
-		t.Add(a.Lane(), status, 1)
-		t.Minute.Accepted++
+// repeated counts repeats, apart from the transaction that stored their neighbours: when it fails, a count is missing and no event.
+func (b *Inbox) repeated(ctx context.Context, repeats []*arrival) {
+	if len(repeats) == 0 {
+		return
 	}
-	return fresh, repeats
+	times, t := map[webhook.Key]int32{}, engine.NewTally()
+	for _, a := range repeats {
+		times[a.Key]++
+		t.Add(a.Lane(), engine.Duplicated, 1)
+		t.Minute.Duplicates++
+	}
+	var keys [][]byte
+	var ns []int32
+	for key, n := range times {
+		keys, ns = append(keys, key[:]), append(ns, n)
+	}
+	var batch pgx.Batch // which is one transaction
+	batch.Queue(countDuplicates, keys, ns)
+	queueTally(&batch, t)
+	if err := b.writer.SendBatch(ctx, &batch).Close(); err != nil {
+		b.config.Logger.WarnContext(ctx, "inbox cannot count repeats", "error", err)
+		b.disconnect(ctx)
+	}
 }

@@ -87,9 +87,7 @@ func (b *Inbox) settleSuccess(ctx context.Context, tx pgx.Tx, t *engine.Tally, d
 	batch.Queue("UPDATE inbox_deliveries SET status = $1, ended_at = clock_timestamp(), error = '' WHERE id = $2 AND status = 'running' AND attempts = $3 RETURNING true",
 		string(status), d.ID, d.Attempts).QueryRow(func(r pgx.Row) error { return r.Scan(&mine) })
 	queueAttempt(&batch, engine.Success(d, status, start), d.ID)
-	if orderKey == "" {
-		queueTally(&batch, t)
-	}
+	queueTally(&batch, t)
 	if err := b.send(ctx, tx, &batch); err != nil || !mine {
 		if !mine && errors.Is(err, pgx.ErrNoRows) {
 			err = inbox.ErrStatus
@@ -99,12 +97,7 @@ func (b *Inbox) settleSuccess(ctx context.Context, tx pgx.Tx, t *engine.Tally, d
 	if orderKey == "" {
 		return nil, nil
 	}
-	if woken, err = promote(ctx, tx, t, []string{orderKey}); err != nil {
-		return nil, err
-	}
-	var counts pgx.Batch
-	queueTally(&counts, t)
-	return woken, b.send(ctx, tx, &counts)
+	return promote(ctx, tx, orderKey)
 }
 
 // fail makes a running delivery pending again, or dead, and wakes what has something to do now.
@@ -133,7 +126,7 @@ func (b *Inbox) fail(ctx context.Context, d engine.Row, f engine.Failure) error 
 		if err := b.send(ctx, tx, &batch); err != nil || !promotes {
 			return err
 		}
-		next, err := promote(ctx, tx, t, []string{orderKey})
+		next, err := promote(ctx, tx, orderKey)
 		woken = append(woken, next...)
 		return err
 	})

@@ -25,6 +25,7 @@ type Inbox struct {
 	work   engine.Work[pgx.Tx]
 
 	writer  *pgxpool.Conn // used by the writer's goroutine alone, and nil while it has none
+	written time.Time     // when it was last used
 	changed atomic.Bool   // there may be changes of counters to add up
 	news    chan struct{} // has a token when other processes are to be told of events
 

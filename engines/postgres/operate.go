@@ -95,7 +95,7 @@ func (b *Inbox) decideAll(ctx context.Context, tx pgx.Tx, t *engine.Tally, deliv
 	if err := b.send(ctx, tx, &batch); err != nil || len(orderKeys) == 0 {
 		return err
 	}
-	next, err := promote(ctx, tx, t, orderKeys)
+	next, err := promote(ctx, tx, orderKeys...)
 	for _, l := range next {
 		woken[l] = true
 	}

@@ -3,7 +3,6 @@ package postgres
 import (
 	"context"
 	"errors"
-	"slices"
 
 	"github.com/gatehouse-go/gatehouse/webhook/inbox"
 	"github.com/gatehouse-go/gatehouse/webhook/inbox/engine"
@@ -64,27 +63,22 @@ func queueAttempt(batch *pgx.Batch, a inbox.Attempt, ids ...int64) {
 }
 
 // promote makes the first of each order key pending, when it waits, and returns their lanes. The caller holds the keys' locks.
-func promote(ctx context.Context, tx session, t *engine.Tally, orderKeys []string) ([]engine.Lane, error) {
-	distinct := slices.Compact(slices.Sorted(slices.Values(orderKeys)))
-	if distinct[0] == "" {
-		distinct = distinct[1:]
-	}
-	if len(distinct) == 0 {
-		return nil, nil
-	}
-	rows, err := tx.Query(ctx, `WITH heads AS MATERIALIZED (SELECT (SELECT id FROM inbox_deliveries
-			WHERE hashtext(order_key) = hashtext(k) AND order_key = k AND order_key <> '' AND status IN ('pending', 'waiting', 'running') ORDER BY id LIMIT 1) AS id
-			FROM unnest($1::text[]) AS k)
-		UPDATE inbox_deliveries d SET status = 'pending', due_at = now() FROM heads WHERE d.id = heads.id AND d.status = 'waiting' RETURNING d.provider, d.type`, distinct)
+func promote(ctx context.Context, tx pgx.Tx, orderKeys ...string) ([]engine.Lane, error) {
+	rows, err := tx.Query(ctx, promoteHeads, orderKeys)
 	if err != nil {
 		return nil, err
 	}
-	lanes, err := pgx.CollectRows(rows, scanLane)
-	for _, l := range lanes {
-		t.Move(l, inbox.Waiting, inbox.Pending)
-	}
-	return lanes, err
+	return pgx.CollectRows(rows, scanLane)
 }
+
+// promoteHeads makes the first of each order key pending, when it waits, and counts it.
+const promoteHeads = `WITH heads AS MATERIALIZED (SELECT DISTINCT (SELECT id FROM inbox_deliveries
+		WHERE hashtext(order_key) = hashtext(k) AND order_key = k AND order_key <> '' AND status IN ('pending', 'waiting', 'running') ORDER BY id LIMIT 1) AS id
+		FROM unnest($1::text[]) AS k),
+	promoted AS (UPDATE inbox_deliveries d SET status = 'pending', due_at = now() FROM heads WHERE d.id = heads.id AND d.status = 'waiting' RETURNING d.provider, d.type),
+	counted AS (INSERT INTO inbox_counter_changes SELECT provider, type, status, sign * count(*) FROM promoted,
+		(VALUES ('waiting', -1), ('pending', 1)) AS change (status, sign) GROUP BY provider, type, status, sign)
+	SELECT provider, type FROM promoted`
 
 func scanLane(row pgx.CollectableRow) (l engine.Lane, err error) {
 	err = row.Scan(&l.Provider, &l.Type)

@@ -38,15 +38,8 @@ func (b *Inbox) do(ctx context.Context, f func(tx pgx.Tx, t *engine.Tally) error
 	return err
 }
 
-// session is what runs statements in a transaction: a connection that has begun one, or the transaction.
-type session interface {
-	Exec(ctx context.Context, statement string, args ...any) (pgconn.CommandTag, error)
-	Query(ctx context.Context, query string, args ...any) (pgx.Rows, error)
-	SendBatch(ctx context.Context, batch *pgx.Batch) pgx.BatchResults
-}
-
 // send runs a batch whose results nobody needs.
-func (b *Inbox) send(ctx context.Context, tx session, batch *pgx.Batch) error {
+func (b *Inbox) send(ctx context.Context, tx pgx.Tx, batch *pgx.Batch) error {
 	if batch.Len() == 0 {
 		return nil
 	}
@@ -78,14 +71,15 @@ func refusesOne(err error) bool {
 // lockOrders waits until no other transaction stores or ends deliveries of these order keys. Within a key, deliveries are numbered
 // in the order of their commits, and just one goes on when another has ended. A transaction calls it once, before it locks rows: the keys are sorted, so
 // that two never wait for each other.
-func lockOrders(ctx context.Context, tx session, orderKeys ...string) error {
+func lockOrders(ctx context.Context, tx pgx.Tx, orderKeys ...string) error {
 	if len(orderKeys) == 0 {
 		return nil
 	}
-	_, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock($1, h) FROM (SELECT DISTINCT hashtext(k) AS h FROM unnest($2::text[]) AS k WHERE k <> '' ORDER BY h) AS sorted",
-		lockOrder, orderKeys)
+	_, err := tx.Exec(ctx, lockOrderKeys, lockOrder, orderKeys)
 	return err
 }
+
+const lockOrderKeys = "SELECT pg_advisory_xact_lock($1, h) FROM (SELECT DISTINCT hashtext(k) AS h FROM unnest($2::text[]) AS k WHERE k <> '' ORDER BY h) AS sorted"
 
 // unavailable marks a failure of the database as one that the provider should wait out.
 func unavailable(err error) error {
