@@ -85,14 +85,10 @@ func TestMigrationsRunByAnotherToolAreEnough(t *testing.T) {
 		}
 		l.exec(t, string(text))
 	}
-	var schema string
-	if err := l.pool.QueryRow(t.Context(), "SELECT current_schema()").Scan(&schema); err != nil {
-		t.Fatal(err)
-	}
-	role := "writer_" + schema
+	role := "writer_" + l.schema
 	l.exec(t, fmt.Sprintf(`CREATE ROLE %[1]s LOGIN; GRANT USAGE ON SCHEMA %[2]s TO %[1]s; GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA %[2]s TO %[1]s;
-		GRANT USAGE ON ALL SEQUENCES IN SCHEMA %[2]s TO %[1]s`, role, schema))
-	narrow := &ledger{connect(t, strings.Replace(l.dsn, "gatehouse@", role+"@", 1)), l.dsn}
+		GRANT USAGE ON ALL SEQUENCES IN SCHEMA %[2]s TO %[1]s`, role, l.schema))
+	narrow := &ledger{pool: connect(t, strings.Replace(l.dsn, "gatehouse@", role+"@", 1))}
 	box := narrow.open(t, inbox.Config{})
 	defer box.Close()
 	if err := box.Handle("p", "t", func(ctx context.Context, tx pgx.Tx, d *inbox.Delivery) error {

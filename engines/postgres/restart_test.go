@@ -22,8 +22,9 @@ import (
 	"github.com/gatehouse-go/gatehouse/engines/postgres"
 )
 
-// Two inboxes store and handle while the server crashes and stands still: what was acknowledged has its effect once.
-func TestAServerThatCrashesAndStandsStillLosesAndDoublesNothing(t *testing.T) {
+// underLoad has two inboxes store and handle while disturb does its worst, and the providers send again: what was acknowledged has its effect once.
+func underLoad(t *testing.T, disturb func(l *ledger)) {
+	t.Helper()
 	l := newLedger(t)
 	config := inbox.Config{
 		Backoff: func(int) time.Duration { return time.Millisecond }, MaxAttempts: 1000, Workers: 4, Logger: slog.New(slog.DiscardHandler),
@@ -76,19 +77,7 @@ func TestAServerThatCrashesAndStandsStillLosesAndDoublesNothing(t *testing.T) {
 			}
 		})
 	}
-	for range 2 {
-		time.Sleep(500 * time.Millisecond)
-		if err := shared.Crash(); err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(100 * time.Millisecond)
-		if err := shared.Restart(); err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(500 * time.Millisecond)
-		standStill(t, shared, l.pool, time.Second)
-	}
-	time.Sleep(500 * time.Millisecond)
+	disturb(l)
 	stop()
 	producers.Wait()
 	quiet(t, boxes[0])
@@ -100,6 +89,37 @@ func TestAServerThatCrashesAndStandsStillLosesAndDoublesNothing(t *testing.T) {
 	inboxtest.Once(t, l, slices.Collect(maps.Keys(acknowledged)))
 	inboxtest.Honest(t, boxes[0])
 	t.Logf("%d events acknowledged, %d times refused", len(acknowledged), refused)
+}
+
+func TestAServerThatCrashesAndStandsStillLosesAndDoublesNothing(t *testing.T) {
+	underLoad(t, func(l *ledger) {
+		for range 2 {
+			time.Sleep(500 * time.Millisecond)
+			if err := shared.Crash(); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(100 * time.Millisecond)
+			if err := shared.Restart(); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(500 * time.Millisecond)
+			standStill(t, shared, l.pool, time.Second)
+		}
+		time.Sleep(500 * time.Millisecond)
+	})
+}
+
+func TestConnectionsThatAreKilledInTheMidstLoseAndDoubleNothing(t *testing.T) {
+	underLoad(t, func(l *ledger) {
+		admin := connect(t, shared.URL())
+		for range 40 {
+			time.Sleep(50 * time.Millisecond)
+			if _, err := admin.Exec(t.Context(), `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND random() < 0.5
+				AND datname = current_database() AND query NOT LIKE 'SELECT pid%'`); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
 }
 
 // standStill stops all processes of the server for a while.

@@ -46,6 +46,7 @@ func addUp(ctx context.Context, pool *pgxpool.Pool) error {
 			SELECT minute, sum(accepted), sum(duplicates), sum(done), sum(failed), sum(dead) FROM gone GROUP BY minute
 			ON CONFLICT (minute) DO UPDATE SET accepted = inbox_minutes.accepted + excluded.accepted, duplicates = inbox_minutes.duplicates + excluded.duplicates,
 			done = inbox_minutes.done + excluded.done, failed = inbox_minutes.failed + excluded.failed, dead = inbox_minutes.dead + excluded.dead`,
+			"UPDATE inbox_clock SET seen = clock_timestamp() WHERE seen < clock_timestamp()", // see clock.go: where nobody runs, too
 		} {
 			if _, err := tx.Exec(ctx, statement); err != nil {
 				return err

@@ -45,9 +45,9 @@ type runner struct {
 	lastTakeUp time.Time
 }
 
-// look takes up what nobody has in hand, and learns what is due.
+// look follows the clock, takes up what nobody has in hand, and learns what is due.
 func (r *runner) look(ctx context.Context) error {
-	return errors.Join(r.takeUp(ctx), r.Inbox.look(ctx))
+	return errors.Join(r.followClock(ctx), r.takeUp(ctx), r.Inbox.look(ctx))
 }
 
 // counters has each counter with its changes.

@@ -2,9 +2,11 @@ package postgres_test
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
+	"path/filepath"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -46,8 +48,8 @@ var schemas atomic.Int64
 
 // ledger is a schema with a table for the effects.
 type ledger struct {
-	pool *pgxpool.Pool
-	dsn  string
+	pool        *pgxpool.Pool
+	dsn, schema string
 }
 
 func newLedger(t *testing.T) *ledger {
@@ -61,9 +63,33 @@ func newLedgerOn(t *testing.T, s *testpostgres.Server, settings ...string) *ledg
 	t.Helper()
 	schema := fmt.Sprintf("ledger%d", schemas.Add(1))
 	dsn := s.URL(append([]string{"pool_max_conns=40", "search_path=" + schema}, settings...)...) // room for several inboxes in one pool
-	l := &ledger{connect(t, dsn), dsn}
+	l := &ledger{connect(t, dsn), dsn, schema}
 	l.exec(t, "CREATE SCHEMA "+schema)
 	l.exec(t, "CREATE TABLE credits (key text NOT NULL)")
+	return l
+}
+
+// newLedgerIn makes a schema whose tables are below dir.
+func newLedgerIn(t *testing.T, dir string) *ledger {
+	t.Helper()
+	testpostgres.Require(t, errServer)
+	data := filepath.Join(dir, "data")
+	if err := errors.Join(os.Chmod(filepath.Dir(dir), 0o755), os.Mkdir(data, 0o700), shared.Give(data), shared.Give(dir)); err != nil {
+		t.Fatal(err)
+	}
+	admin, name := connect(t, shared.URL()), fmt.Sprintf("disk%d", schemas.Add(1))
+	if _, err := admin.Exec(t.Context(), fmt.Sprintf("CREATE TABLESPACE %s LOCATION '%s'", name, data)); err != nil {
+		t.Fatal(err)
+	}
+	l := newLedgerOn(t, shared, "default_tablespace="+name)
+	t.Cleanup(func() { // before the disk is taken away, and after the inbox is closed
+		ctx := context.WithoutCancel(t.Context())
+		_, schemaErr := admin.Exec(ctx, fmt.Sprintf("DROP SCHEMA %s CASCADE", l.schema))
+		_, err := admin.Exec(ctx, "DROP TABLESPACE "+name)
+		if err := errors.Join(schemaErr, err); err != nil {
+			t.Error(err)
+		}
+	})
 	return l
 }
 

@@ -12,4 +12,8 @@ CREATE INDEX inbox_deliveries_running ON inbox_deliveries (id) WHERE status = 'r
 DROP INDEX inbox_deliveries_type;
 DROP INDEX inbox_deliveries_status;
 
+-- The latest time that was seen, by which a clock that went back is known: see clock.go.
+CREATE TABLE inbox_clock (seen timestamptz NOT NULL);
+INSERT INTO inbox_clock VALUES (now());
+
 UPDATE inbox_schema SET version = 2;

@@ -27,6 +27,9 @@ type Engine[T any] struct {
 	// Block keeps l from storing anything until unblock is called. Where it is nil, no queue is filled.
 	Block func(t *testing.T, l Ledger[T]) (unblock func())
 
+	// OnDisk returns a Ledger as New does, whose rows are below dir, which has room for little. Where it is nil, no disk is filled.
+	OnDisk func(t *testing.T, dir string) Ledger[T]
+
 	// Faulty returns a Ledger as New does, of which the steps fail that f says. Its Open tries again, and its Credits does not fail. Where it is nil,
 	// no step fails.
 	Faulty func(t *testing.T, f *Faults) Ledger[T]
@@ -83,6 +86,7 @@ func Run[T any](t *testing.T, e Engine[T]) {
 		{"Run under way is not begun again", runsTwice[T]},
 		{"a full queue refuses and recovers", fullQueue[T]},
 		{"a caller that goes leaves nothing half", callerGone[T]},
+		{"a full disk refuses and recovers", fullDisk[T]},
 		{"killed five times under load, nothing is lost or doubled", killed[T]},
 		{"any one step may fail", anyStepMayFail[T]},
 	} {

@@ -41,6 +41,10 @@ func TestConformance(t *testing.T) {
 					t.Helper()
 					return lock(t, l.(*ledger).db)
 				},
+				OnDisk: func(t *testing.T, dir string) inboxtest.Ledger[*sql.Tx] {
+					t.Helper()
+					return at(t, name, filepath.Join(dir, "ledger.db"))
+				},
 				Faulty: func(t *testing.T, f *inboxtest.Faults) inboxtest.Ledger[*sql.Tx] {
 					t.Helper()
 					return newFaultyLedger(t, name, f)

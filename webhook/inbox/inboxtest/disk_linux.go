@@ -1,0 +1,81 @@
+package inboxtest
+
+import (
+	"crypto/rand"
+	"errors"
+	"os"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse/webhook"
+	"github.com/gatehouse-go/gatehouse/webhook/inbox"
+)
+
+// smallDisk mounts a file system of a few megabytes.
+func smallDisk(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=12m"); err != nil {
+		if os.Getenv("GATEHOUSE_REQUIRE_ENGINES") != "" && os.Getuid() == 0 {
+			t.Fatalf("a small disk cannot be mounted: %v", err)
+		}
+		t.Skipf("a small disk cannot be mounted: %v", err)
+	}
+	t.Cleanup(func() { _ = syscall.Unmount(dir, syscall.MNT_DETACH) })
+	return dir
+}
+
+// fullDisk fills the disk: what it does not take is answered with 503; when there is room again, the inbox goes on by itself.
+func fullDisk[T any](t *testing.T, e Engine[T]) {
+	t.Helper()
+	if e.OnDisk == nil {
+		t.Skip("the engine does not say how a ledger is put on a disk")
+	}
+	dir := smallDisk(t)
+	l := e.OnDisk(t, dir)
+	box := open(t, l, quick())
+	must(t, box.Handle("p", "*", credit(l)))
+	ballast := filepath.Join(dir, "ballast")
+	must(t, os.WriteFile(ballast, make([]byte, 10<<20), 0o600))
+	big := func(id string) webhook.Event {
+		e := Event("p", "t", id)
+		e.Body = make([]byte, 100_000)
+		_, _ = rand.Read(e.Body) // never fails, and cannot be made shorter
+		return e
+	}
+	acknowledged := 0
+	var refused error
+	for refused == nil && acknowledged < 100 {
+		if _, refused = box.Accept(t.Context(), big(strconv.Itoa(acknowledged))); refused == nil {
+			acknowledged++
+		}
+	}
+	if !errors.Is(refused, webhook.ErrUnavailable) || acknowledged == 0 {
+		t.Fatalf("after %d events: %v", acknowledged, refused)
+	}
+	must(t, os.Remove(ballast))
+	for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+		_, err := box.Accept(t.Context(), big("after"))
+		if err == nil {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("there is room again: %v", err)
+		}
+	}
+	numbers := []string{"after"}
+	for i := range acknowledged {
+		if fresh, err := box.Accept(t.Context(), big(strconv.Itoa(i))); err != nil || fresh {
+			t.Errorf("event %d was acknowledged: fresh %v, %v", i, fresh, err)
+		}
+		numbers = append(numbers, strconv.Itoa(i))
+	}
+	must(t, box.Health(t.Context()))
+	start(t, box)
+	await(t, box, inbox.Done, int64(len(numbers)))
+	Once(t, l, numbers)
+	Honest(t, box)
+}
