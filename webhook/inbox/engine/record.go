@@ -2,9 +2,10 @@ package engine
 
 import (
 	"encoding/json"
-	"net/http"
 	"net/url"
+	"slices"
 	"time"
+	"unicode/utf8"
 
 	"github.com/gatehouse-go/gatehouse/webhook"
 	"github.com/gatehouse-go/gatehouse/webhook/inbox"
@@ -12,29 +13,86 @@ import (
 
 // request is what is kept of an event beside its columns and body, as JSON.
 type request struct {
-	Method        string      `json:"method,omitempty"`
-	Query         url.Values  `json:"query,omitempty"`
-	Header        http.Header `json:"header,omitempty"`
-	SignedHeaders []string    `json:"signed_headers,omitempty"`
-	TypeSigned    bool        `json:"type_signed,omitempty"`
-	IDSigned      bool        `json:"id_signed,omitempty"`
-	Repeatable    bool        `json:"repeatable,omitempty"`
-	SentAt        *time.Time  `json:"sent_at,omitempty"`
-	ReceivedAt    time.Time   `json:"received_at"`
-	Secret        int         `json:"secret,omitempty"`
-	KeyID         string      `json:"key_id,omitempty"`
+	Method        string            `json:"method,omitempty"`
+	Query         url.Values        `json:"query,omitempty"`
+	RawQuery      string            `json:"raw_query,omitempty"` // in place of Query, where that is not UTF-8
+	Header        map[string][]text `json:"header,omitempty"`
+	SignedHeaders []string          `json:"signed_headers,omitempty"`
+	TypeSigned    bool              `json:"type_signed,omitempty"`
+	IDSigned      bool              `json:"id_signed,omitempty"`
+	Repeatable    bool              `json:"repeatable,omitempty"`
+	SentAt        *time.Time        `json:"sent_at,omitempty"`
+	ReceivedAt    time.Time         `json:"received_at"`
+	Secret        int               `json:"secret,omitempty"`
+	KeyID         string            `json:"key_id,omitempty"`
+}
+
+// text is a header's value, which may have any bytes but control characters. As JSON it is a string, or {"base64": …} where it is not UTF-8, since
+// JSON has no other bytes.
+type text string
+
+// MarshalJSON implements [json.Marshaler].
+func (t text) MarshalJSON() ([]byte, error) {
+	if utf8.ValidString(string(t)) {
+		return json.Marshal(string(t))
+	}
+	return json.Marshal(map[string][]byte{"base64": []byte(t)})
+}
+
+// UnmarshalJSON implements [json.Unmarshaler].
+func (t *text) UnmarshalJSON(encoded []byte) error {
+	if len(encoded) > 0 && encoded[0] != '{' {
+		return json.Unmarshal(encoded, (*string)(t))
+	}
+	var other struct {
+		Base64 []byte `json:"base64"`
+	}
+	err := json.Unmarshal(encoded, &other)
+	*t = text(other.Base64)
+	return err
 }
 
 // EncodeRequest returns what is kept of e beside its columns and body: header, query, method and proof, as JSON.
 func EncodeRequest(e webhook.Event) ([]byte, error) {
 	m := request{
-		Method: e.Method, Query: e.Query, Header: e.Header, SignedHeaders: e.SignedHeaders, TypeSigned: e.TypeSigned, IDSigned: e.IDSigned,
+		Method: e.Method, Header: converted[text](e.Header), SignedHeaders: e.SignedHeaders, TypeSigned: e.TypeSigned, IDSigned: e.IDSigned,
 		Repeatable: e.Repeatable, ReceivedAt: e.ReceivedAt, Secret: e.Proof.Secret, KeyID: e.Proof.KeyID,
+	}
+	if valid(e.Query) {
+		m.Query = e.Query
+	} else {
+		m.RawQuery = e.Query.Encode()
 	}
 	if !e.SentAt.IsZero() {
 		m.SentAt = &e.SentAt
 	}
 	return json.Marshal(m)
+}
+
+// valid reports whether q is UTF-8 throughout.
+func valid(q url.Values) bool {
+	for name, values := range q {
+		if !utf8.ValidString(name) || slices.ContainsFunc(values, func(v string) bool { return !utf8.ValidString(v) }) {
+			return false
+		}
+	}
+	return true
+}
+
+// converted returns header with its values as another kind of string.
+func converted[To, From ~string](header map[string][]From) map[string][]To {
+	if header == nil {
+		return nil
+	}
+	all := make(map[string][]To, len(header))
+	for name, values := range header {
+		of := make([]To, len(values))
+		for i, v := range values {
+			of[i] = To(v)
+		}
+		all[name] = of
+	}
+	return all
 }
 
 // DecodeRequest puts what [EncodeRequest] returned back into e.
@@ -43,7 +101,14 @@ func DecodeRequest(encoded []byte, e *webhook.Event) error {
 	if err := json.Unmarshal(encoded, &m); err != nil {
 		return err
 	}
-	e.Method, e.Query, e.Header, e.SignedHeaders, e.TypeSigned, e.IDSigned = m.Method, m.Query, m.Header, m.SignedHeaders, m.TypeSigned, m.IDSigned
+	if m.RawQuery != "" {
+		var err error
+		if m.Query, err = url.ParseQuery(m.RawQuery); err != nil {
+			return err
+		}
+	}
+	e.Method, e.Query, e.Header = m.Method, m.Query, converted[string](m.Header)
+	e.SignedHeaders, e.TypeSigned, e.IDSigned = m.SignedHeaders, m.TypeSigned, m.IDSigned
 	e.Repeatable, e.ReceivedAt, e.Proof.Secret, e.Proof.KeyID = m.Repeatable, m.ReceivedAt, m.Secret, m.KeyID
 	if m.SentAt != nil {
 		e.SentAt, e.Proof.SentAt = *m.SentAt, *m.SentAt

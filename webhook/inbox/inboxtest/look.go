@@ -166,7 +166,7 @@ func fidelity[T any](t *testing.T, e Engine[T]) {
 	sent := time.Date(2026, 11, 24, 6, 0, 0, 123456789, time.UTC)
 	event := webhook.Event{
 		Provider: "p", Type: "t", TypeSigned: true, ID: "id\x00with odd bytes é", IDSigned: true, SentAt: sent, ReceivedAt: sent.Add(time.Second),
-		Method: "PUT", Query: url.Values{"a": {"1", "2"}}, Header: http.Header{"X-Odd": {"a\"b", ""}}, SignedHeaders: []string{"X-Odd"},
+		Method: "PUT", Query: url.Values{"a": {"1", "2"}}, Header: http.Header{"X-Odd": {"a\"b", "", "caf\xe9", "é"}}, SignedHeaders: []string{"X-Odd"},
 		Body: []byte("\x00\xff exact bytes \r\n"), Proof: webhook.Proof{Secret: 1, KeyID: "2026", SentAt: sent}, Key: webhook.NewKey("p", []byte("x")),
 	}
 	accept(t, box, event)
@@ -174,10 +174,19 @@ func fidelity[T any](t *testing.T, e Engine[T]) {
 	if diff := cmp.Diff(event, d.Event); diff != "" {
 		t.Error(diff)
 	}
+	event.Query, event.ID, event.Key = url.Values{"caf\xe9": {"\xff", "é"}, "b": {""}}, "2", webhook.NewKey("p", []byte("y"))
+	accept(t, box, event)
+	page, err := box.List(t.Context(), inbox.Filter{EventID: "2"})
+	must(t, err)
+	d, _, err = box.Get(t.Context(), page.Deliveries[0].ID)
+	must(t, err)
+	if diff := cmp.Diff(event, d.Event); diff != "" {
+		t.Error(diff)
+	}
 	for range 2 { // nothing tells a repeat of these
 		accept(t, box, webhook.Event{Provider: "p", Type: "r", Repeatable: true})
 	}
-	page, err := box.List(t.Context(), inbox.Filter{Type: "r"})
+	page, err = box.List(t.Context(), inbox.Filter{Type: "r"})
 	if err != nil || len(page.Deliveries) != 2 || page.Deliveries[0].IdempotencyKey() == page.Deliveries[1].IdempotencyKey() {
 		t.Errorf("%+v, %v", page, err)
 	}
