@@ -27,11 +27,14 @@ local lease = tonumber(ARGV[2])
 redis.call('SET', KEYS[1], ARGV[1] .. ' ' .. string.format('%.0f', now + lease), 'PX', string.format('%.0f', 2 * lease + 60000))
 return 1`
 
-	// endScript ends a claim that is still the caller's: as done for ARGV[2] milliseconds, or altogether.
+	// endScript ends a claim that is still the caller's: as done for ARGV[2] milliseconds, or altogether. A server without room refuses what
+	// needs some, unless the script has written before: after DEL it takes the word that an event is done, which is shorter than what was
+	// there.
 	endScript = `
 local held = redis.call('GET', KEYS[1])
 if not held or string.sub(held, 1, #ARGV[1] + 1) ~= ARGV[1] .. ' ' then return 0 end
-if ARGV[2] then redis.call('SET', KEYS[1], 'done', 'PX', ARGV[2]) else redis.call('DEL', KEYS[1]) end
+redis.call('DEL', KEYS[1])
+if ARGV[2] then redis.call('SET', KEYS[1], 'done', 'PX', ARGV[2]) end
 return 1`
 )
 

@@ -6,7 +6,7 @@
 //	engine.NewRateStore     is a security.RateStore    for security.RateLimitConfig.Store
 //	engine.NewDeduper       is a webhook.Deduper       for webhook.Config.Dedupe
 //	engine.NewSessions      is a callback.SessionStore for callback.SessionsConfig.Store
-//	engine.NewMarks         spends a name exactly once, for tickets and links
+//	engine.NewMarks         is a callback.MarkStore    for tickets, flows and links that are used once
 //	engine.NewCacheStore    is a revalidate.Store      with a tier in memory and leases, for revalidate.Config.Store
 //	engine.NewInvalidations tells all instances what one of them invalidates
 //

@@ -241,13 +241,14 @@ func TestAnACLUserOfOnePrefix(t *testing.T) {
 }
 
 // sentinel starts a Sentinel that watches s under the name main, and returns its address.
-func sentinel(t *testing.T, s *server) string {
+func sentinel(t *testing.T, s *server, more ...string) string {
 	t.Helper()
 	host, port, _ := net.SplitHostPort(s.address)
 	address := freeAddress(t)
 	_, own, _ := net.SplitHostPort(address)
 	file := filepath.Join(t.TempDir(), "sentinel.conf")
-	if err := os.WriteFile(file, []byte("port "+own+"\nbind 127.0.0.1\nsentinel monitor main "+host+" "+port+" 1\n"), 0o600); err != nil {
+	lines := append([]string{"port " + own, "bind 127.0.0.1", "sentinel monitor main " + host + " " + port + " 1"}, more...)
+	if err := os.WriteFile(file, []byte(strings.Join(lines, "\n")+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	process := exec.Command("redis-server", file, "--sentinel")
@@ -256,7 +257,54 @@ func sentinel(t *testing.T, s *server) string {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = process.Process.Kill(); _ = process.Wait() })
+	eventually(t, "the Sentinel listens", func() bool {
+		c, err := net.Dial("tcp", address)
+		if err == nil {
+			c.Close()
+		}
+		return err == nil
+	})
 	return address
+}
+
+// The primary dies, the Sentinel makes its replica the primary: the engine follows, and what the replica had is there.
+func TestASentinelFailover(t *testing.T) {
+	primary, replica := start(t), start(t)
+	host, port, _ := net.SplitHostPort(primary.address)
+	if err := replica.do("REPLICAOF", host, port).Error(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the replica follows", func() bool {
+		info, _ := replica.do("INFO", "replication").ToString()
+		return strings.Contains(info, "master_link_status:up")
+	})
+	address := sentinel(t, primary, "sentinel down-after-milliseconds main 500", "sentinel failover-timeout main 3000")
+	eventually(t, "the Sentinel knows the replica", func() bool {
+		info, _ := (&server{t: t, address: address}).do("INFO", "sentinel").ToString()
+		return strings.Contains(info, "slaves=1")
+	})
+	p := piecesOf(t, engineAt(t, func(c *redis.Config) {
+		c.Addresses, c.MasterSet, c.Timeout = []string{address}, "main", 500*time.Millisecond
+	}))
+	eventually(t, "the session is put", func() bool { return p.sess.Put(t.Context(), sessionRecord("a", time.Hour, "user:ann")) == nil })
+	eventually(t, "the mark is spent", func() bool { first, err := p.marks.Spend(t.Context(), "a", time.Hour); return err == nil && first })
+	save(t, p.cache, "before")
+	eventually(t, "the local tier has the entry", func() bool { return tagOf(t, p.cache) == "before" && p.cache.Usage().Entries == 1 })
+	eventually(t, "the replica has all of it", func() bool { n, _ := replica.do("DBSIZE").AsInt64(); return n == 4 })
+	primary.kill()
+	eventually(t, "the new primary answers", func() bool { return p.sess.Put(t.Context(), sessionRecord("b", time.Hour, "user:ann")) == nil })
+	if _, found, err := p.sess.Get(t.Context(), "a"); !found || err != nil {
+		t.Errorf("a session from before: %v, %v", found, err)
+	}
+	if first, err := p.marks.Spend(t.Context(), "a", time.Hour); first || err != nil {
+		t.Errorf("a mark from before: %v, %v", first, err)
+	}
+	for name, call := range p.calls() {
+		eventually(t, name+" works", func() bool { return call(t.Context()) == nil })
+	}
+	other := cacheStoreOn(t, replica.engine(), 0)
+	save(t, other, "after")
+	eventually(t, "changes on the new primary are told", func() bool { return tagOf(t, p.cache) == "after" })
 }
 
 func TestThePrimaryIsFoundThroughSentinel(t *testing.T) {

@@ -16,11 +16,12 @@ import (
 // The log is a stream. Each message has a random tip and names the tip of the one before it: who reads a message that follows another than the
 // last it knows has missed something, be it that the log was cut, lost, or put back to an older state by a failover.
 const (
-	// announceScript appends a message. KEYS are the log and its head, which has the tip and the number of the last message.
+	// announceScript appends a message. KEYS are the log and its head, which has the tip and the number of the last message. A log without a
+	// head is of no use. A server without room refuses the number, and nothing is changed.
 	announceScript = `
-if redis.call('EXISTS', KEYS[2]) == 0 then redis.call('DEL', KEYS[1]) end
 local before = redis.call('HGET', KEYS[2], 'tip') or ''
 local number = redis.call('HINCRBY', KEYS[2], 'number', 1)
+if before == '' then redis.call('DEL', KEYS[1]) end
 redis.call('HSET', KEYS[2], 'tip', ARGV[1])
 redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[4], number .. '-0', 'tip', ARGV[1], 'after', before, 'at', redis.call('TIME')[1], 'from', ARGV[2], 'message', ARGV[3])
 redis.call('EXPIRE', KEYS[1], 604800)

@@ -3,12 +3,9 @@ package redis_test
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"math/rand/v2"
-	"net"
 	"strconv"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -84,65 +81,6 @@ func (i *instance) wantFresh(what string) {
 		if got, want := i.read(), i.db.Load(); got != want {
 			i.t.Fatalf("%s: served %d after %d", what, got, want)
 		}
-	}
-}
-
-// wire is a way to the server that can be cut.
-type wire struct {
-	address, to string
-	mu          sync.Mutex
-	cut         bool
-	open        map[net.Conn]bool
-}
-
-func newWire(t *testing.T, to string) *wire {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := &wire{address: l.Addr().String(), to: to, open: map[net.Conn]bool{}}
-	t.Cleanup(func() { l.Close(); w.set(true) })
-	go func() {
-		for {
-			near, err := l.Accept()
-			if err != nil {
-				return
-			}
-			far, err := net.Dial("tcp", to)
-			if err != nil || !w.keep(near, far) {
-				near.Close()
-				continue
-			}
-			for _, pair := range [][2]net.Conn{{near, far}, {far, near}} {
-				go func() { _, _ = io.Copy(pair[0], pair[1]); pair[0].Close() }()
-			}
-		}
-	}()
-	return w
-}
-
-func (w *wire) keep(both ...net.Conn) bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, c := range both {
-		if w.cut {
-			c.Close()
-		} else {
-			w.open[c] = true
-		}
-	}
-	return !w.cut
-}
-
-func (w *wire) set(cut bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.cut = cut; cut {
-		for c := range w.open {
-			c.Close()
-		}
-		clear(w.open)
 	}
 }
 

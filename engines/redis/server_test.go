@@ -2,6 +2,7 @@ package redis_test
 
 import (
 	"context"
+	"crypto/tls"
 	"log/slog"
 	"net"
 	"os"
@@ -20,21 +21,29 @@ import (
 // server is a redis-server of the test's own, which it may kill, stop and start again.
 type server struct {
 	t       testing.TB
+	binary  string
 	address string
+	tls     *tls.Config // of the test's own commands
 	args    []string
 	process *exec.Cmd
 }
 
-// start starts a server on a free port of the loopback address, and stops it when the test ends.
+// start starts a redis-server on a free port of the loopback address, and stops it when the test ends.
 func start(tb testing.TB, args ...string) *server {
 	tb.Helper()
-	if _, err := exec.LookPath("redis-server"); err != nil {
-		if os.Getenv("GATEHOUSE_REQUIRE_ENGINES") != "" {
-			tb.Fatal("redis-server is not installed")
+	return startOf(tb, "redis-server", "GATEHOUSE_REQUIRE_ENGINES", args...)
+}
+
+// startOf starts a server of another binary. Its absence skips the test, or fails it where the variable required is set.
+func startOf(tb testing.TB, binary, required string, args ...string) *server {
+	tb.Helper()
+	if _, err := exec.LookPath(binary); err != nil {
+		if os.Getenv(required) != "" {
+			tb.Fatal(binary + " is not installed")
 		}
-		tb.Skip("redis-server is not installed")
+		tb.Skip(binary + " is not installed")
 	}
-	s := &server{t: tb, address: freeAddress(tb), args: args}
+	s := &server{t: tb, binary: binary, address: freeAddress(tb), args: args}
 	s.run()
 	tb.Cleanup(s.kill)
 	return s
@@ -54,7 +63,7 @@ func freeAddress(tb testing.TB) string {
 func (s *server) run() {
 	s.t.Helper()
 	host, port, _ := net.SplitHostPort(s.address)
-	s.process = exec.Command("redis-server", append([]string{"--bind", host, "--port", port, "--save", "", "--appendonly", "no", "--dir", s.t.TempDir()}, s.args...)...)
+	s.process = exec.Command(s.binary, append([]string{"--bind", host, "--port", port, "--save", "", "--appendonly", "no", "--dir", s.t.TempDir()}, s.args...)...)
 	if err := s.process.Start(); err != nil {
 		s.t.Fatal(err)
 	}
@@ -84,7 +93,7 @@ func (s *server) signal(sig syscall.Signal) {
 // do sends one command of the test's own, beside the engine.
 func (s *server) do(command ...string) rueidis.RedisResult {
 	s.t.Helper()
-	c, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{s.address}, DisableCache: true, ForceSingleClient: true})
+	c, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{s.address}, DisableCache: true, ForceSingleClient: true, TLSConfig: s.tls})
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -125,12 +134,12 @@ func (p *prefixes) next(c *redis.Config) {
 	c.Prefix = "test" + strconv.Itoa(p.n) + ":"
 }
 
-// eventually waits until ok returns true; it fails the test when that takes longer than ten seconds.
+// eventually waits until ok returns true; it fails the test when that takes longer than thirty seconds.
 func eventually(tb testing.TB, what string, ok func() bool) {
 	tb.Helper()
-	for until := time.Now().Add(10 * time.Second); !ok(); time.Sleep(20 * time.Millisecond) {
+	for until := time.Now().Add(30 * time.Second); !ok(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(until) {
-			tb.Fatalf("not within ten seconds: %s", what)
+			tb.Fatalf("not within thirty seconds: %s", what)
 		}
 	}
 }

@@ -35,6 +35,7 @@ end
 local id, data, created, expires, ends, most = ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7], tonumber(ARGV[8])
 local clock = redis.call('TIME')
 local now = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
+redis.call('HSET', KEYS[1], 'e', expires) -- fails where the server has no room, before anything is changed
 forget(id)
 if tonumber(expires) <= now then return 0 end
 redis.call('HSET', KEYS[1], 'd', data, 'c', created, 'e', expires, 'n', ends)
