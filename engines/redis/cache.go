@@ -139,7 +139,8 @@ func (s *CacheStore) Load(ctx context.Context, key string) (*revalidate.Entry, e
 }
 
 // Save implements [revalidate.Store]. An entry that cannot leave its process is kept in the local tier; where there is none, the error is
-// [revalidate.ErrNotEncodable]. What was there is deleted even so.
+// [revalidate.ErrNotEncodable]. What was there is deleted even so. With a local tier, a server that has just failed is not asked: the tier has the
+// entry meanwhile, and what the server has in its place is deleted by the first read that reaches it.
 func (s *CacheStore) Save(ctx context.Context, key string, e *revalidate.Entry) error {
 	return s.saveFor(ctx, key, e)
 }
@@ -153,7 +154,10 @@ func (s *CacheStore) saveFor(ctx context.Context, key string, e *revalidate.Entr
 		value, left = nil, 0
 	}
 	args := append([]string{rueidis.BinaryString(value), milliseconds(min(left, maxKeep))}, token...)
-	answer, err := s.engine.run(ctx, s.save, []string{s.entry(name), s.leaseOn(name)}, args).AsInt64()
+	answer, err := int64(0), error(ErrOut)
+	if s.local == nil || !s.engine.gate.inDoubt() {
+		answer, err = s.engine.run(ctx, s.save, []string{s.entry(name), s.leaseOn(name)}, args).AsInt64()
+	}
 	s.local.forget(name) // the server's word that it changed may come later
 	switch {
 	case err != nil:

@@ -31,10 +31,14 @@ type entryLease struct {
 	token string
 }
 
-// Lease implements [revalidate.Leaser]. A life that is not above zero, or above ten years, is an error.
+// Lease implements [revalidate.Leaser]. A life that is not above zero, or above ten years, is an error. A server that has just failed is not
+// asked: whoever waited for it to load an entry does not wait for a lease too.
 func (s *CacheStore) Lease(ctx context.Context, key string, q revalidate.LeaseQuestion) (revalidate.Lease, error) {
 	if err := checkKeep("life", q.Life); err != nil {
 		return nil, err
+	}
+	if s.engine.gate.inDoubt() {
+		return nil, ErrOut
 	}
 	l := &entryLease{store: s, key: key, token: rand.Text()}
 	args := []string{l.token, twentyDigits(q.Began), twentyDigits(q.Since), milliseconds(q.Life)}

@@ -21,7 +21,7 @@ import (
 // way.
 func TestEachCallInEachOutage(t *testing.T) {
 	t.Parallel()
-	const timeout = 300 * time.Millisecond
+	const timeout = time.Second
 	for way, row := range map[string]struct {
 		out, back func(s *server, w *wire)
 	}{
@@ -32,7 +32,7 @@ func TestEachCallInEachOutage(t *testing.T) {
 			func(s *server, _ *wire) { s.kill(); s.run() },
 		},
 		"DEBUG SLEEP": {
-			func(s *server, _ *wire) { go s.do("DEBUG", "SLEEP", "6"); time.Sleep(100 * time.Millisecond) },
+			func(s *server, _ *wire) { go s.do("DEBUG", "SLEEP", "10"); time.Sleep(100 * time.Millisecond) },
 			func(*server, *wire) {}, // it wakes by itself
 		},
 		"cut connections":    {func(_ *server, w *wire) { w.set(true) }, func(_ *server, w *wire) { w.set(false) }},

@@ -115,11 +115,12 @@ func (f *follower) wait(ctx context.Context) ([]rueidis.XRangeEntry, error) {
 	return streams[log], err
 }
 
-// rest returns all messages after the one of that number.
+// rest returns all messages after the one of that number. Where there are so many that it takes long, what is stored is forgotten meanwhile:
+// what they say of it is not known yet.
 func (f *follower) rest(ctx context.Context, number int64) (all []rueidis.XRangeEntry, err error) {
 	from := "(" + idOf(number)
-	for {
-		messages, err := f.v.engine.ask(ctx, func(ctx context.Context, client rueidis.Client) rueidis.RedisResult {
+	for began := time.Now(); ; {
+		messages, err := f.soon(ctx, func(ctx context.Context, client rueidis.Client) rueidis.RedisResult {
 			return client.Do(ctx, client.B().Xrange().Key(f.v.keys[0]).Start(from).End("+").Count(page).Build())
 		}).AsXRange()
 		if err != nil {
@@ -129,12 +130,24 @@ func (f *follower) rest(ctx context.Context, number int64) (all []rueidis.XRange
 		if len(messages) < page {
 			return all, nil
 		}
+		if !f.v.config.ServeOld && time.Since(began) > f.v.config.Lag {
+			f.cache.Forget(time.Now())
+		}
 		from = "(" + messages[len(messages)-1].ID
 	}
 }
 
+// soon asks the server, for no longer than Lag: an answer that comes later is none, for as long as nothing was heard.
+func (f *follower) soon(ctx context.Context, question func(context.Context, rueidis.Client) rueidis.RedisResult) rueidis.RedisResult {
+	ctx, cancel := context.WithTimeout(ctx, f.v.config.Lag)
+	defer cancel()
+	return f.v.engine.ask(ctx, question)
+}
+
 func (f *follower) head(ctx context.Context) (tip string, number int64, now time.Time, err error) {
-	head, err := f.v.engine.run(ctx, f.v.head, f.v.keys, nil).AsStrSlice()
+	head, err := f.soon(ctx, func(ctx context.Context, client rueidis.Client) rueidis.RedisResult {
+		return f.v.head.Exec(ctx, client, f.v.keys, nil)
+	}).AsStrSlice()
 	if err != nil {
 		return "", 0, time.Time{}, err
 	}
@@ -153,7 +166,7 @@ func parseMessage(text string) (revalidate.Invalidation, error) {
 	if err := json.Unmarshal([]byte(text), &m); err != nil {
 		return revalidate.Invalidation{}, err
 	}
-	if m.Version != messageVersion {
+	if m.Version != messageVersion || m.Mode > revalidate.Expire {
 		return revalidate.Invalidation{}, errors.New("redis: invalidation of another version")
 	}
 	inv := revalidate.Invalidation{Tags: m.Tags, TagPrefixes: m.Prefixes, Mode: m.Mode, Window: m.Window}

@@ -20,6 +20,7 @@ type gate struct {
 	onDegraded func(error)
 	logger     *slog.Logger
 	failures   atomic.Int64 // since the last answer
+	failedAt   atomic.Int64 // nanoseconds since start of the last failure
 	downUntil  atomic.Int64 // nanoseconds since start at which to try again; 0 while the server answers
 }
 
@@ -33,7 +34,13 @@ func (g *gate) enter() bool {
 // sound reports whether the last call was answered.
 func (g *gate) sound() bool { return g.failures.Load() == 0 && g.downUntil.Load() == 0 }
 
+// inDoubt reports whether a call failed a moment ago and none was answered since: no time for what can as well be left out.
+func (g *gate) inDoubt() bool {
+	return g.failures.Load() > 0 && time.Since(g.start)-time.Duration(g.failedAt.Load()) < pause
+}
+
 func (g *gate) failed(ctx context.Context, err error) {
+	g.failedAt.Store(int64(time.Since(g.start)))
 	if g.failures.Add(1) < tolerance {
 		return
 	}

@@ -107,18 +107,23 @@ type message struct {
 
 const messageVersion = 1
 
-// Announce tells the other instances of inv. After it returns nil, each that hears the server has it within milliseconds. On an error some may
-// have it and others not: invalidate again.
-func (v *Invalidations) Announce(ctx context.Context, inv revalidate.Invalidation) error {
+func messageOf(inv revalidate.Invalidation) (string, error) {
 	m := message{Version: messageVersion, Tags: inv.Tags, Prefixes: inv.TagPrefixes, Mode: inv.Mode, Window: inv.Window}
 	for _, path := range inv.Paths {
 		m.Paths = append(m.Paths, []byte(path))
 	}
-	text, err := json.Marshal(m)
+	text, err := json.Marshal(m) // strings and numbers: it does not fail
+	return string(text), err
+}
+
+// Announce tells the other instances of inv. After it returns nil, each that hears the server has it within milliseconds. On an error some may
+// have it and others not: invalidate again.
+func (v *Invalidations) Announce(ctx context.Context, inv revalidate.Invalidation) error {
+	text, err := messageOf(inv)
 	if err != nil {
-		return err // never: strings and numbers
+		return err
 	}
-	return v.engine.run(ctx, v.announce, v.keys, []string{rand.Text(), v.self, string(text), strconv.Itoa(v.config.Log)}).Error()
+	return v.engine.run(ctx, v.announce, v.keys, []string{rand.Text(), v.self, text, strconv.Itoa(v.config.Log)}).Error()
 }
 
 // Run tells c what other instances announce, until ctx ends; the error is then ctx's, or [ErrClosed] after [Engine.Close]. While the server is

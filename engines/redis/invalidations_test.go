@@ -237,6 +237,7 @@ func TestAFleetWithoutItsServer(t *testing.T) {
 func TestAMessageOfAnotherVersion(t *testing.T) {
 	for name, text := range map[string]string{
 		"another version": `{"Version":2}`,
+		"another mode":    `{"Version":1,"Mode":2,"Tags":["other"]}`,
 		"no JSON":         `{`,
 		"names nothing":   `{"Version":1}`,
 	} {
