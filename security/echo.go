@@ -26,7 +26,10 @@ func echoesOf(header http.Header) echoes {
 	return in
 }
 
-func (in *echoes) any() bool { return len(in.auth[0])+len(in.auth[1])+len(in.cookie) > 0 }
+// hasCredentials reports whether a request has a field that must not come back.
+func hasCredentials(header http.Header) bool {
+	return len(header["Authorization"]) > 0 || len(header["Cookie"]) > 0 || len(header["Proxy-Authorization"]) > 0
+}
 
 const (
 	// leastCredential is the length from which the text of Authorization is looked for.

@@ -59,7 +59,7 @@ func (hw *headersWriter) end() {
 	case hw.Hijacked():
 	case hw.Status() == 0:
 		hw.WriteHeader(http.StatusOK)
-	default:
+	case hw.headers.secrets != nil || hasCredentials(hw.request.Header):
 		if header := hw.Header(); hasTrailer(header) {
 			hw.guard(header) // what was set since the header was sent
 		}
@@ -102,8 +102,8 @@ func (hw *headersWriter) guard(header http.Header) {
 	for _, name := range hw.headers.drop {
 		delete(header, name)
 	}
-	if in := echoesOf(hw.request.Header); in.any() || hw.headers.secrets != nil {
-		hw.dropEchoes(header, in)
+	if hw.headers.secrets != nil || hasCredentials(hw.request.Header) {
+		hw.dropEchoes(header, echoesOf(hw.request.Header))
 	}
 }
 
