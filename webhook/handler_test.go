@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -54,6 +55,50 @@ func TestNewRefuses(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Deliveries that arrive while the secrets change are verified under the ones before or the ones after, never under a mixture.
+func TestSetSecretsWhileDeliveriesArrive(t *testing.T) {
+	e := newEndpoint(t, nil)
+	one, other := webhook.NewSecret(goodSecret).Named("one"), webhook.NewSecret("the next secret").Named("other")
+	orders := [][]webhook.Secret{{one, other}, {other, one}, {one, webhook.NewSecret("a third").Named("third"), other}}
+	if err := e.SetSecrets(orders[0]...); err != nil {
+		t.Fatal(err)
+	}
+	stop := make(chan struct{})
+	var rotating sync.WaitGroup
+	rotating.Go(func() {
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				return
+			default:
+				if err := e.SetSecrets(orders[i%len(orders)]...); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		}
+	})
+	var arriving sync.WaitGroup
+	for range 4 {
+		arriving.Go(func() {
+			for range 100 {
+				for _, secret := range []webhook.Secret{one, other} {
+					event, err := e.Verify(plainSigned(secret.Reveal(), time.Now(), `{"id":"1"}`))
+					if err != nil || event.Proof.KeyID != secret.ID() {
+						t.Errorf("signed by %s: %+v, %v", secret.ID(), event.Proof, err)
+					}
+				}
+				if _, err := e.Verify(plainSigned("nobody's", time.Now(), `{"id":"1"}`)); !errors.Is(err, webhook.ErrSignature) {
+					t.Errorf("signed by nobody: %v", err)
+				}
+			}
+		})
+	}
+	arriving.Wait()
+	close(stop)
+	rotating.Wait()
 }
 
 func TestSetSecretsRotates(t *testing.T) {

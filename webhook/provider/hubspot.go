@@ -151,6 +151,9 @@ func (v *hubspotVerifier) Verify(r *http.Request, body []byte, now time.Time) (w
 			return webhook.Proof{}, fmt.Errorf("%w: neither a JSON array nor an object", webhook.ErrPayload)
 		}
 	case "v2":
+		if !v.url.fits(r) {
+			return webhook.Proof{}, errQuery
+		}
 		before = v.url.appendTarget([]byte(r.Method), r)
 	default:
 		return webhook.Proof{}, fmt.Errorf("%w: version %.20q", webhook.ErrSignatureFormat, version)

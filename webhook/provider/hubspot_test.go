@@ -2,7 +2,10 @@ package provider_test
 
 import (
 	"crypto"
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
+	"errors"
 	"testing"
 
 	"github.com/gatehouse-go/gatehouse/webhook"
@@ -75,4 +78,17 @@ func TestHubSpotsOlderVersions(t *testing.T) {
 	}
 	d.setup.Secrets = secret(secretText)
 	check(t, "secrets that were replaced", d, nil)
+}
+
+func TestHubSpotsSecondVersionKeepsTheConfiguredQuery(t *testing.T) {
+	const configured = "https://app.example/hooks/in?tenant=7"
+	sum := sha256.Sum256([]byte("s" + "POST" + configured + `[{"eventId":1}]`))
+	header := map[string]string{"X-HubSpot-Signature": hex.EncodeToString(sum[:]), "X-HubSpot-Signature-Version": "v2"}
+	d := delivery{scheme: provider.HubSpot{Secrets: secret("s"), InsecureLegacy: true}, url: configured, header: header, body: `[{"eventId":1}]`}
+	check(t, "as it was signed", d, nil)
+	v, r := d.prepared(t), d.request(t)
+	r.URL.RawQuery = `tenant=7[{"eventId":1}]`
+	if _, err := v.Verify(r, nil, now); !errors.Is(err, webhook.ErrSignature) {
+		t.Errorf("with the body in the query: %v", err)
+	}
 }

@@ -20,7 +20,8 @@ import (
 // after expires. Of several signatures the first that covers enough and verifies counts.
 //
 // @target-uri, @authority, @path and the like are those of the endpoint's public URL, which is therefore required, with the query as
-// received. Fields are covered whole; the component parameters sf, key, bs, req and tr are not supported.
+// received. Where @path alone is covered the query is not, and Event.Query anyone's: demand @query, or @target-uri, where it matters. Fields
+// are covered whole; the component parameters sf, key, bs, req and tr are not supported.
 //
 // ID is the parameter nonce, which is signed: deduplication goes by it and the signature's keyid, because a nonce is unique for its sender
 // alone; without one by method, target, body and created. Tolerance of created: 5 minutes both ways.

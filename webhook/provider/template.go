@@ -156,7 +156,7 @@ func (t template) hash(s *state, v *values) error {
 			s.buf = append(s.buf, v.url.whole...)
 		case partTarget:
 			if !v.url.fits(v.request) {
-				return fmt.Errorf("%w: the query is not that of the public URL", webhook.ErrSignature)
+				return errQuery
 			}
 			start := len(s.buf)
 			s.buf = v.url.appendTarget(s.buf, v.request)
@@ -211,6 +211,9 @@ func newPublicURL(u *url.URL) (p publicURL, rule string) {
 	bare.RawQuery, bare.ForceQuery = "", false
 	return publicURL{whole: u.String(), path: bare.String(), query: u.RawQuery}, ""
 }
+
+// errQuery refuses a request that does not fit the public URL.
+var errQuery = fmt.Errorf("%w: the query is not that of the public URL", webhook.ErrSignature)
 
 // fits reports whether r came with the configured query, where there is one, alone or with more parameters behind it. Providers join the URL
 // with what they sign next without a mark: a query that may be any other could be cut short, or be made of the body's first letters.

@@ -98,7 +98,7 @@ func (v *twilioVerifier) Verify(r *http.Request, body []byte, _ time.Time) (webh
 		return webhook.Proof{}, fmt.Errorf("%w: X-Twilio-Signature is not base64 of 20 bytes", webhook.ErrSignatureFormat)
 	}
 	if !v.urls[0].fits(r) {
-		return webhook.Proof{}, fmt.Errorf("%w: the query is not that of the public URL", webhook.ErrSignature)
+		return webhook.Proof{}, errQuery
 	}
 	params := v.forms.begin()
 	defer v.forms.end(params)
