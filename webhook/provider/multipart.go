@@ -51,15 +51,26 @@ func readMultipart(f *form, contentType string, body []byte) error {
 	return fmt.Errorf("%w: not a multipart form", webhook.ErrPayload)
 }
 
-// boundaryOf returns the boundary of a multipart media type, which has no other parameter.
+// boundaryOf returns the boundary of a multipart media type, which may have a charset beside it and no other parameter.
 func boundaryOf(contentType string) (boundary string, ok bool) {
-	_, rest, ok := strings.Cut(contentType, ";")
-	if !ok {
-		return "", false
+	charset := false
+	for _, rest, more := strings.Cut(contentType, ";"); more; {
+		name, value, next, ok := parameter(rest)
+		switch {
+		case !ok:
+			return "", false
+		case strings.EqualFold(name, "boundary") && boundary == "":
+			boundary = value
+		case strings.EqualFold(name, "charset") && !charset:
+			charset = true
+		default:
+			return "", false
+		}
+		if rest, more = strings.CutPrefix(next, ";"); !more && next != "" {
+			return "", false
+		}
 	}
-	name, boundary, rest, ok := parameter(rest)
-	return boundary, ok && rest == "" && strings.EqualFold(name, "boundary") && boundary != "" && len(boundary) <= maxBoundary &&
-		!strings.Contains(boundary, `\`)
+	return boundary, boundary != "" && len(boundary) <= maxBoundary && !strings.Contains(boundary, `\`)
 }
 
 // afterBoundary takes the boundary's line off text, from behind the line break before it. last is true for the one that ends the form.
