@@ -228,6 +228,34 @@ func TestAStreamThatOthersChange(t *testing.T) {
 	}
 }
 
+// A stream whose last message was removed is read to its end all the same.
+func TestAStreamWhoseEndIsGone(t *testing.T) {
+	l := newLedger(t, running(t))
+	box := l.open(t, quick())
+	if _, err := box.Accept(t.Context(), inboxtest.Event("p", "t", "1")); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(box.Health(t.Context()), box.Close()); err != nil {
+		t.Fatal(err)
+	}
+	stream, err := l.js.Stream(t.Context(), l.stream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, end := range []string{".health", ".minute.>", ".delivery.>"} { // the last of them leaves none
+		if err := stream.Purge(t.Context(), jetstream.WithPurgeSubject(l.stream+end)); err != nil {
+			t.Fatal(err)
+		}
+		again := l.open(t, quick())
+		if _, err := again.Stats(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if err := again.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // Somebody who removes or overwrites an event's message makes a dead letter of it, and the others go on.
 func TestAnEventWhoseMessageIsGoneIsDead(t *testing.T) {
 	l := newLedger(t, running(t))

@@ -46,7 +46,8 @@ func (b *Inbox) follow(ctx context.Context, l *ledger) (*following, error) {
 			close(f.loaded)
 		}
 	}
-	if info.State.Msgs == 0 {
+	if now := consumer.CachedInfo(); info.State.Msgs == 0 || now != nil && now.NumPending == 0 {
+		l.pass(info.State.LastSeq) // what was there last has been removed
 		finish()
 	}
 	prefix := b.config.Stream + "."

@@ -2,7 +2,6 @@ package nats
 
 import (
 	"cmp"
-	"container/heap"
 	"encoding/json"
 	"slices"
 	"strconv"
@@ -149,6 +148,13 @@ func (l *ledger) reach(seq uint64) {
 	})
 }
 
+// pass notes that there is nothing up to a message that was not applied.
+func (l *ledger) pass(seq uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.reach(seq)
+}
+
 // at returns the number of the last message that was applied.
 func (l *ledger) at() uint64 {
 	l.mu.RLock()
@@ -242,64 +248,6 @@ func (l *ledger) applyState(r *row, seq uint64, s stateRecord) {
 	}
 }
 
-// settle gives r the status that follows from what its state says, and then those that wait behind it.
-func (l *ledger) settle(r *row) {
-	if r.orderKey == "" {
-		l.set(r, r.said)
-		return
-	}
-	line := l.orders[r.orderKey]
-	at, there := slices.BinarySearchFunc(line, r.id, func(r *row, id int64) int { return cmp.Compare(r.id, id) })
-	switch open := r.open(); {
-	case open && !there:
-		line = slices.Insert(line, at, r)
-	case !open && there:
-		line = slices.Delete(line, at, at+1)
-	}
-	if len(line) == 0 {
-		delete(l.orders, r.orderKey)
-	} else {
-		l.orders[r.orderKey] = line
-	}
-	if r.said != inbox.Pending {
-		l.set(r, r.said)
-	} else if r.status != inbox.Waiting {
-		l.set(r, inbox.Waiting) // until it is seen to be the first
-	}
-	if len(line) == 0 || slices.ContainsFunc(line, func(r *row) bool { return r.said == inbox.Running }) {
-		return
-	}
-	for _, other := range line[1:] {
-		if other.status == inbox.Waiting {
-			break // and so are all behind it
-		}
-		l.set(other, inbox.Waiting)
-	}
-	if line[0].status != inbox.Pending || line[0] == r {
-		l.set(line[0], inbox.Pending)
-	}
-}
-
-// set changes the status of r, and counts it.
-func (l *ledger) set(r *row, status inbox.Status) {
-	if r.status != status {
-		if r.status != "" {
-			r.lane.counts[r.status]--
-		}
-		r.lane.counts[status]++
-		r.status = status
-	}
-	if status == inbox.Pending && !r.inHand {
-		l.enqueue(r)
-	}
-}
-
-// enqueue puts r where workers look.
-func (l *ledger) enqueue(r *row) {
-	heap.Push(&r.lane.due, dueRow{r, r.due})
-	l.wake(r.lane.Lane)
-}
-
 // forget removes the delivery of a key, unless it came after the message of that number, or an operator has replayed it before.
 func (l *ledger) forget(key webhook.Key, before uint64) {
 	r := l.rows[key]
@@ -338,50 +286,4 @@ func (l *ledger) sort() {
 		slices.SortFunc(l.ids, func(a, b *row) int { return cmp.Compare(a.id, b.id) })
 		l.unsorted = false
 	}
-}
-
-// dueRow is a delivery that was due at a time. It counts only while that is still so.
-type dueRow struct {
-	*row
-	at time.Time
-}
-
-// counts reports whether a worker may take d.
-func (d dueRow) counts() bool {
-	return d.status == inbox.Pending && !d.inHand && !d.gone && d.at.Equal(d.due)
-}
-
-// dueHeap has what is due first on top, and of those the first that was accepted.
-type dueHeap []dueRow
-
-func (h dueHeap) Len() int { return len(h) }
-func (h dueHeap) Less(i, j int) bool {
-	if h[i].at.Equal(h[j].at) {
-		return h[i].id < h[j].id
-	}
-	return h[i].at.Before(h[j].at)
-}
-func (h dueHeap) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
-
-// Push implements [heap.Interface].
-func (h *dueHeap) Push(x any) { *h = append(*h, x.(dueRow)) } //nolint:forcetypeassert // it is called with those alone
-
-// Pop implements [heap.Interface].
-func (h *dueHeap) Pop() any {
-	last := len(*h) - 1
-	x := (*h)[last]
-	(*h)[last] = dueRow{}
-	*h = (*h)[:last]
-	return x
-}
-
-// first returns the delivery of l that is due first.
-func (l *lane) first() (dueRow, bool) {
-	for len(l.due) > 0 {
-		if l.due[0].counts() {
-			return l.due[0], true
-		}
-		heap.Pop(&l.due)
-	}
-	return dueRow{}, false
 }
