@@ -11,6 +11,9 @@
 // and on the monitoring port alone. What can be seen is how many replicas have an event before the answer: [Open] refuses a stream with fewer
 // than three, unless [Config].InsecureFewReplicas says that the servers sync always, or that a power failure may take acknowledged events.
 //
+// A server whose disk is full turns JetStream off until it is started again (nats-server 2.15); events are answered 503 meanwhile. Give the stream
+// a bound, max_bytes, below what the disk has: beyond it events are refused, and taken again when there is room.
+//
 // # What happens once
 //
 // JetStream has no transaction that a handler could write in: its [NoTx] is nothing. A handler whose process or server dies before the mark "done" is
