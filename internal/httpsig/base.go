@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // ErrBase is, inside, what Base returns where a component has no value that can be signed.
@@ -17,6 +18,7 @@ var ErrBase = errors.New("no signature base")
 func Base(input Member, public *url.URL, r *http.Request, length int64) ([]byte, error) {
 	var b []byte
 	seen := map[string]bool{}
+	query := sync.OnceValues(func() (url.Values, error) { return url.ParseQuery(r.URL.RawQuery) }) // not once more for each component
 	for _, component := range input.List {
 		if component.Item.Kind != String {
 			return nil, fmt.Errorf("%w: a component is no string", ErrBase)
@@ -26,7 +28,7 @@ func Base(input Member, public *url.URL, r *http.Request, length int64) ([]byte,
 			return nil, fmt.Errorf("%w: the component %.80s is covered twice", ErrBase, id)
 		}
 		seen[id] = true
-		value, err := componentValue(component, public, r, length)
+		value, err := componentValue(component, public, r, query, length)
 		if err != nil {
 			return nil, err
 		}
@@ -43,10 +45,10 @@ func Base(input Member, public *url.URL, r *http.Request, length int64) ([]byte,
 }
 
 // componentValue returns the value of one component of a request (sections 2.1 and 2.2).
-func componentValue(c ListItem, public *url.URL, r *http.Request, length int64) (string, error) {
+func componentValue(c ListItem, public *url.URL, r *http.Request, query func() (url.Values, error), length int64) (string, error) {
 	name := c.Item.Text
 	if name == "@query-param" {
-		return queryParam(c, r)
+		return queryParam(c, query)
 	}
 	if len(c.Params) > 0 {
 		return "", fmt.Errorf("%w: parameters of the component %.80q are not supported", ErrBase, name)
@@ -55,28 +57,28 @@ func componentValue(c ListItem, public *url.URL, r *http.Request, length int64) 
 	if path == "" {
 		path = "/"
 	}
-	query := ""
+	behind := ""
 	if r.URL.RawQuery != "" || r.URL.ForceQuery {
-		query = "?" + r.URL.RawQuery
+		behind = "?" + r.URL.RawQuery
 	}
 	switch name {
 	case "@method":
 		return r.Method, nil
 	case "@target-uri":
-		return strings.ToLower(public.Scheme) + "://" + public.Host + path + query, nil
+		return strings.ToLower(public.Scheme) + "://" + public.Host + path + behind, nil
 	case "@authority":
 		return authority(public), nil
 	case "@scheme":
 		return strings.ToLower(public.Scheme), nil
 	case "@request-target":
-		return path + query, nil
+		return path + behind, nil
 	case "@path":
 		return path, nil
 	case "@query":
-		if query == "" {
+		if behind == "" {
 			return "?", nil
 		}
-		return query, nil
+		return behind, nil
 	}
 	return fieldValue(name, r, length)
 }
@@ -117,17 +119,17 @@ func fieldValue(name string, r *http.Request, length int64) (string, error) {
 }
 
 // queryParam returns the value of one query parameter (section 2.2.8).
-func queryParam(c ListItem, r *http.Request) (string, error) {
+func queryParam(c ListItem, query func() (url.Values, error)) (string, error) {
 	name, ok := c.Params.Get("name")
 	if !ok || name.Kind != String || len(c.Params) != 1 {
 		return "", fmt.Errorf("%w: @query-param wants a name", ErrBase)
 	}
-	query, err := url.ParseQuery(r.URL.RawQuery)
+	values, err := query()
 	decoded, err2 := url.PathUnescape(name.Text)
-	if err != nil || err2 != nil || len(query[decoded]) != 1 {
+	if err != nil || err2 != nil || len(values[decoded]) != 1 {
 		return "", fmt.Errorf("%w: the query has no parameter %.80q, or several", ErrBase, name.Text)
 	}
-	return percentEncode(query[decoded][0]), nil
+	return percentEncode(values[decoded][0]), nil
 }
 
 // percentEncode encodes a decoded query parameter as the URL Standard's application/x-www-form-urlencoded serializer does, but for
