@@ -28,7 +28,7 @@ var parts = []struct {
 	{"inbox", inFolder(inboxCases)},
 	{"proxy", inFolder(proxyCases)},
 	{"security", inFolder(securityCases)},
-	{"revalidate", inFolder(revalidateCases)},
+	{"revalidate", revalidateCases},
 	{"callback", inFolder(callbackCases)},
 	{"chain", chainCases},
 }
@@ -52,6 +52,13 @@ func inFolder(cases func(scratch string) []measure.Case) func(*bench) []measure.
 }
 
 func main() {
+	if name := os.Getenv(serveVariable); name != "" {
+		if err := serveChild(name, os.Args[1]); err != nil {
+			fmt.Fprintln(os.Stderr, "benchmarks:", err)
+			os.Exit(2)
+		}
+		return
+	}
 	only := flag.String("part", "", "measure one part: "+partNames())
 	quick := flag.Bool("quick", false, "fewer and shorter rounds")
 	nextjs := flag.String("nextjs", "", "`folder` of a Next.js application that is built, to measure in the chain part")

@@ -3,26 +3,27 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strconv"
 	"strings"
 	"sync"
 
 	"github.com/gatehouse-go/gatehouse/revalidate"
 
+	"github.com/gatehouse-go/gatehouse/benchmarks/internal/load"
 	"github.com/gatehouse-go/gatehouse/benchmarks/internal/measure"
 )
 
-// revalidateCases measure what a cache costs where it answers, and what an invalidation costs whatever carries the tag. The
-// limits are the same handler without a cache, and a mark in a map under a lock.
-func revalidateCases(_ string) []measure.Case {
-	cases := []measure.Case{hitInProcess(), hitOverLoopback()}
+// revalidateCases measure what a cache costs where it answers, what an invalidation costs whatever carries the tag, and what memory
+// both take. The limits are the same handler without a cache, and a mark in a map under a lock.
+func revalidateCases(b *bench) []measure.Case {
+	cases := []measure.Case{hitInProcess(), hitOverLoopback(b)}
 	for _, entries := range []int{100, 10_000, 1_000_000} {
 		cases = append(cases, invalidation(entries))
 	}
-	return cases
+	return append(cases, heldByTags(), soak())
 }
 
 // page is what is cached: 2 KiB of HTML under three tags.
@@ -71,44 +72,34 @@ func serveBlank(h http.Handler) func(int) {
 }
 
 func hitInProcess() measure.Case {
-	return measure.Case{
+	c := measure.Case{
 		Name: "hit of a 2 KiB response, in process",
-		Bars: []measure.Bar{{Quantity: measure.Nanoseconds, AtMost: 1300}, {Quantity: measure.Allocs, AtMost: 6}},
-		Contenders: []measure.Contender{
-			{Name: "the handler alone", Kind: measure.Limit, Do: serveBlank(page())},
-			{Name: "gatehouse Wrap", Kind: measure.Ours, Do: serveBlank(cached(page()))},
-		},
+		Bars: []measure.Bar{{Quantity: measure.CPU, AtMost: 1300}, {Quantity: measure.Allocs, AtMost: 6}},
 	}
+	for _, s := range cachedServers() {
+		c.Contenders = append(c.Contenders, measure.Contender{Name: s.name, Kind: s.kind, Do: serveBlank(s.handler())})
+	}
+	return c
 }
 
-func serveLoopback(h http.Handler) func(int) {
-	srv := httptest.NewServer(h)
-	client := srv.Client()
-	r, err := http.NewRequestWithContext(context.Background(), http.MethodGet, srv.URL+"/posts?page=1", nil)
+// hitOverLoopback compares processes, each of which serves on one processor.
+func hitOverLoopback(b *bench) measure.Case {
+	ctx, cancel := context.WithCancel(context.Background())
+	b.stops = append(b.stops, cancel)
+	self, err := os.Executable()
 	must(err)
-	return func(n int) {
-		for range n {
-			res, err := client.Do(r)
-			must(err)
-			read, err := io.Copy(io.Discard, res.Body)
-			must(err)
-			must(res.Body.Close())
-			if read != 2048 {
-				panic(fmt.Sprint(read, " bytes"))
-			}
-		}
+	c := measure.Case{
+		Name: "hit of a 2 KiB response over loopback",
+		Bars: []measure.Bar{{Quantity: measure.RoundTimes, AtMost: 1 / 0.95}},
 	}
-}
-
-func hitOverLoopback() measure.Case {
-	return measure.Case{
-		Name: "hit of a 2 KiB response over loopback, client included",
-		Bars: []measure.Bar{{Quantity: measure.TimesLimit, AtMost: 1 / 0.95}},
-		Contenders: []measure.Contender{
-			{Name: "the handler alone", Kind: measure.Limit, Do: serveLoopback(page())},
-			{Name: "gatehouse Wrap", Kind: measure.Ours, Do: serveLoopback(cached(page()))},
-		},
+	for _, s := range cachedServers() {
+		server := b.serve(ctx, "", []string{serveVariable + "=" + s.name, "GOMAXPROCS=1"}, self, "ADDR")
+		client := load.NewClient(server, get("/posts?page=1", http.StatusOK), connections)
+		b.stops = append(b.stops, func() { must(client.Close()) })
+		client.Send(2000) // the first ones find nothing cached
+		c.Contenders = append(c.Contenders, measure.Contender{Name: s.name, Kind: s.kind, Do: client.Send, CPU: server.CPU})
 	}
+	return c
 }
 
 func invalidation(entries int) measure.Case {
@@ -122,7 +113,7 @@ func invalidation(entries int) measure.Case {
 	marks := map[string]int64{}
 	return measure.Case{
 		Name: "invalidation of a tag on " + strconv.Itoa(entries) + " entries",
-		Bars: []measure.Bar{{Quantity: measure.Nanoseconds, AtMost: 100}, {Quantity: measure.Allocs, AtMost: 0}},
+		Bars: []measure.Bar{{Quantity: measure.CPU, AtMost: 100}, {Quantity: measure.Allocs, AtMost: 0}},
 		Contenders: []measure.Contender{
 			{Name: "a mark in a map under a lock", Kind: measure.Limit, Do: func(n int) {
 				for i := range n {

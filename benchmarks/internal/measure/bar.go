@@ -42,22 +42,31 @@ func reach(q Quantity, ours Result, all []Result) float64 {
 	case Nanoseconds:
 		return ours.Median
 	case ExtraTime:
-		return extraTime(ours, limit)
+		return perRound(ours, limit, func(a, b float64) float64 { return a - b })
+	case RoundTimes:
+		return perRound(ours, limit, func(a, b float64) float64 { return a / b })
 	case PeersRate:
 		return peer.Rate / ours.Rate
+	case CPU:
+		return ours.CPU
+	case ExtraHeld:
+		return ours.Held - limit.Held
+	case TimesHeld:
+		return ours.Held / limit.Held
 	}
 	return math.Inf(1) // a quantity that nobody defined is met by nobody
 }
 
-func extraTime(ours, limit Result) float64 {
+// perRound returns the median of what each round's times say.
+func perRound(ours, limit Result, of func(ours, limit float64) float64) float64 {
 	if len(ours.times) != len(limit.times) || len(ours.times) == 0 {
-		return ours.Median - limit.Median
+		return of(ours.Median, limit.Median)
 	}
-	more := make([]float64, len(ours.times))
-	for i := range more {
-		more[i] = ours.times[i] - limit.times[i]
+	each := make([]float64, len(ours.times))
+	for i := range each {
+		each[i] = of(ours.times[i], limit.times[i])
 	}
-	return median(more)
+	return median(each)
 }
 
 // best returns the fastest result of a kind; one that takes forever where there is none.

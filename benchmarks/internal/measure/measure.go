@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"slices"
+	"syscall"
 	"time"
 )
 
@@ -34,6 +35,8 @@ type Contender struct {
 	// CPU is set where another process does the job, and returns the processor time that it has used. A job's time is then that, and
 	// allocations are not counted.
 	CPU func() time.Duration
+	// Hold does something once, instead of Do, and returns how many bytes of memory each of the things it made holds on to.
+	Hold func() float64
 }
 
 // A Bar is what ours must reach in a Case.
@@ -47,14 +50,18 @@ type Quantity string
 
 // Quantities.
 const (
-	TimesLimit  Quantity = "x limit"     // median time over that of the limit
-	TimesPeer   Quantity = "x best peer" // median time over that of the fastest peer
-	Allocs      Quantity = "allocations" // a job
-	ExtraAllocs Quantity = "allocs more" // a job, more than the limit
-	ExtraBytes  Quantity = "bytes more"  // allocated for a job, more than by the fastest peer
-	Nanoseconds Quantity = "ns"          // median time
-	ExtraTime   Quantity = "ns more"     // time more than that of the limit: the median of the rounds' differences, since what disturbs a round disturbs both
-	PeersRate   Quantity = "of our rate" // jobs a second of the fastest peer, as a share of ours
+	TimesLimit  Quantity = "x limit"         // median time over that of the limit
+	TimesPeer   Quantity = "x best peer"     // median time over that of the fastest peer
+	Allocs      Quantity = "allocations"     // a job
+	ExtraAllocs Quantity = "allocs more"     // a job, more than the limit
+	ExtraBytes  Quantity = "bytes more"      // allocated for a job, more than by the fastest peer
+	Nanoseconds Quantity = "ns"              // median time
+	ExtraTime   Quantity = "ns more"         // time more than that of the limit: the median of the rounds' differences, since what disturbs a round disturbs both
+	RoundTimes  Quantity = "x limit a round" // time over that of the limit: the median of the rounds' ratios
+	PeersRate   Quantity = "of our rate"     // jobs a second of the fastest peer, as a share of ours
+	CPU         Quantity = "ns of CPU"       // median processor time, which other programs on the machine disturb less
+	ExtraHeld   Quantity = "B held more"     // more than by the limit
+	TimesHeld   Quantity = "x limit held"
 )
 
 // Options bounds the effort.
@@ -70,6 +77,8 @@ type Result struct {
 	Median float64 `json:"ns"`     // of all rounds
 	Low    float64 `json:"ns_low"` // of the fastest round
 	High   float64 `json:"ns_high"`
+	CPU    float64 `json:"cpu_ns"`         // median of all rounds
+	Held   float64 `json:"held,omitempty"` // bytes that each thing made holds on to
 	Allocs float64 `json:"allocs"`
 	Bytes  float64 `json:"bytes"`
 	Rate   float64 `json:"per_second,omitempty"` // median of jobs done in a second, of a job that another process does
@@ -79,30 +88,38 @@ type Result struct {
 
 // Run measures every contender of c.
 func Run(c Case, o Options) []Result {
-	type sums struct{ times, allocs, bytes, rates []float64 }
+	type sums struct{ times, cpu, allocs, bytes, rates []float64 }
 	measured := make([]sums, len(c.Contenders))
 	counts := make([]int, len(c.Contenders))
+	held := make([]float64, len(c.Contenders))
+	var order []int
 	for i, contender := range c.Contenders {
+		if contender.Hold != nil {
+			held[i] = contender.Hold()
+			continue
+		}
+		order = append(order, i)
 		counts[i] = calibrate(contender.Do, o.Slice)
-	}
-	order := make([]int, len(c.Contenders))
-	for i := range order {
-		order[i] = i
 	}
 	for range o.Rounds {
 		rand.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] }) //nolint:gosec // an order, not a secret
 		for _, i := range order {
 			r := once(c.Contenders[i], counts[i])
 			m := &measured[i]
-			m.times, m.allocs, m.bytes, m.rates = append(m.times, r.Median), append(m.allocs, r.Allocs), append(m.bytes, r.Bytes), append(m.rates, r.Rate)
+			m.times, m.cpu = append(m.times, r.Median), append(m.cpu, r.CPU)
+			m.allocs, m.bytes, m.rates = append(m.allocs, r.Allocs), append(m.bytes, r.Bytes), append(m.rates, r.Rate)
 		}
 	}
 	results := make([]Result, len(c.Contenders))
 	for i, contender := range c.Contenders {
 		m := measured[i]
+		if contender.Hold != nil {
+			results[i] = Result{Name: contender.Name, Kind: contender.Kind, Held: held[i]}
+			continue
+		}
 		results[i] = Result{
 			Name: contender.Name, Kind: contender.Kind,
-			Median: median(m.times), Low: slices.Min(m.times), High: slices.Max(m.times),
+			Median: median(m.times), Low: slices.Min(m.times), High: slices.Max(m.times), CPU: median(m.cpu),
 			Allocs: median(m.allocs), Bytes: median(m.bytes), Rate: median(m.rates), times: m.times,
 		}
 	}
@@ -124,20 +141,34 @@ func calibrate(do func(int), slice time.Duration) int {
 func once(c Contender, n int) Result {
 	runtime.GC()
 	var before, after runtime.MemStats
-	var used time.Duration
 	runtime.ReadMemStats(&before)
-	if c.CPU != nil {
-		used = c.CPU()
+	elsewhere := c.CPU != nil
+	cpu := ProcessCPU
+	if elsewhere {
+		cpu = c.CPU
 	}
-	start := time.Now()
+	used, start := cpu(), time.Now()
 	c.Do(n)
 	took := time.Since(start)
 	of := float64(n)
-	if c.CPU != nil {
-		return Result{Median: float64((c.CPU() - used).Nanoseconds()) / of, Rate: of / took.Seconds()}
+	spent := float64((cpu() - used).Nanoseconds()) / of
+	if elsewhere {
+		return Result{Median: spent, CPU: spent, Rate: of / took.Seconds()}
 	}
 	runtime.ReadMemStats(&after)
-	return Result{Median: float64(took.Nanoseconds()) / of, Allocs: float64(after.Mallocs-before.Mallocs) / of, Bytes: float64(after.TotalAlloc-before.TotalAlloc) / of}
+	return Result{
+		Median: float64(took.Nanoseconds()) / of, CPU: spent,
+		Allocs: float64(after.Mallocs-before.Mallocs) / of, Bytes: float64(after.TotalAlloc-before.TotalAlloc) / of,
+	}
+}
+
+// ProcessCPU returns the processor time that this process has used so far.
+func ProcessCPU() time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		panic(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 func median(v []float64) float64 {

@@ -78,25 +78,42 @@ func TestExtraTimeIsThatOfEachRound(t *testing.T) {
 
 func TestJudge(t *testing.T) {
 	results := []measure.Result{
-		{Name: "bare", Kind: measure.Limit, Median: 100, Allocs: 1},
-		{Name: "gatehouse", Kind: measure.Ours, Median: 150, Allocs: 3.02, Bytes: 50},
+		{Name: "bare", Kind: measure.Limit, Median: 100, Allocs: 1, CPU: 50, Held: 10},
+		{Name: "gatehouse", Kind: measure.Ours, Median: 150, Allocs: 3.02, Bytes: 50, CPU: 90, Held: 12},
 		{Name: "slow", Kind: measure.Peer, Median: 600},
 		{Name: "fast", Kind: measure.Peer, Median: 300, Bytes: 80},
 	}
 	var got []float64
 	var met []bool
 	for _, v := range measure.Judge([]measure.Bar{
-		{measure.TimesLimit, 1.4}, {measure.TimesPeer, 0.5}, {measure.Allocs, 3}, {measure.ExtraAllocs, 1}, {measure.ExtraBytes, -20}, {measure.Nanoseconds, 150}, {measure.ExtraTime, 49}, {"charm", 1},
+		{measure.TimesLimit, 1.4}, {measure.TimesPeer, 0.5}, {measure.Allocs, 3}, {measure.ExtraAllocs, 1}, {measure.ExtraBytes, -20}, {measure.Nanoseconds, 150}, {measure.ExtraTime, 49}, {measure.CPU, 90}, {measure.RoundTimes, 1.5}, {measure.ExtraHeld, 3}, {measure.TimesHeld, 1.2}, {"charm", 1},
 	}, results) {
 		got, met = append(got, v.Reached), append(met, v.Met)
 	}
-	if diff := cmp.Diff([]float64{1.5, 0.5, 3, 2, -30, 150, 50, math.Inf(1)}, got); diff != "" {
+	if diff := cmp.Diff([]float64{1.5, 0.5, 3, 2, -30, 150, 50, 90, 1.5, 2, 1.2, math.Inf(1)}, got); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff([]bool{false, true, true, false, true, true, false, false}, met); diff != "" {
+	if diff := cmp.Diff([]bool{false, true, true, false, true, true, false, true, true, true, true, false}, met); diff != "" {
 		t.Error(diff)
 	}
 	if v := measure.Judge([]measure.Bar{{measure.TimesPeer, 1}}, results[:2]); v[0].Reached != 0 || !v[0].Met {
 		t.Errorf("without a peer nobody is faster: %+v", v)
+	}
+}
+
+func TestProcessorTimeAndWhatIsHeld(t *testing.T) {
+	results := measure.Run(measure.Case{Contenders: []measure.Contender{
+		{Name: "timed", Kind: measure.Limit, Do: func(n int) {
+			for range n {
+				spin()
+			}
+		}},
+		{Name: "held", Kind: measure.Ours, Hold: func() float64 { return 42 }},
+	}}, measure.Options{Rounds: 3, Slice: time.Millisecond})
+	if r := results[0]; r.CPU <= 0 || r.Held != 0 {
+		t.Errorf("%+v", r)
+	}
+	if r := results[1]; r.Held != 42 || r.Median != 0 || r.CPU != 0 {
+		t.Errorf("%+v", r)
 	}
 }

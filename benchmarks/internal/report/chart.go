@@ -45,6 +45,14 @@ type chartRow struct {
 	Width, ValueX      int
 }
 
+// drawnValue is what the length of a bar stands for.
+func drawnValue(r measure.Result) float64 {
+	if r.Held != 0 {
+		return r.Held
+	}
+	return r.Median
+}
+
 // chart draws the cases of one part.
 func chart(part string, r *Report, cases []Case) []byte {
 	data := chartData{
@@ -57,11 +65,11 @@ func chart(part string, r *Report, cases []Case) []byte {
 		drawn := chartCase{Name: c.Name, Y: y}
 		low, high := math.Inf(1), 0.0
 		for _, res := range c.Results {
-			low, high = min(low, res.Median), max(high, res.Median)
+			low, high = min(low, drawnValue(res)), max(high, drawnValue(res))
 		}
 		for _, res := range c.Results {
 			y += rowHeight
-			width := 10 + int(float64(chartWidth-labelWidth-150)*math.Log(res.Median/low)/max(math.Log(high/low), 0.1))
+			width := 10 + int(float64(chartWidth-labelWidth-150)*math.Log(drawnValue(res)/low)/max(math.Log(high/low), 0.1))
 			drawn.Rows = append(drawn.Rows, chartRow{
 				Label: res.Name, Value: value(res), Fill: fill(res.Kind),
 				X: labelWidth, Y: y - 11, TextY: y, Width: width, ValueX: labelWidth + width + 6,
@@ -79,6 +87,9 @@ func chart(part string, r *Report, cases []Case) []byte {
 }
 
 func value(r measure.Result) string {
+	if r.Held != 0 {
+		return held(r.Held)
+	}
 	if r.Rate > 0 {
 		return fmt.Sprintf("%s CPU, %.0f/s", nanoseconds(r.Median), r.Rate)
 	}

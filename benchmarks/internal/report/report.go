@@ -78,6 +78,10 @@ func (c Case) Print(w io.Writer, color bool) error {
 	fmt.Fprintf(&b, "\n%s: %s\n", c.Part, c.Name)
 	reference := c.Results[slices.IndexFunc(c.Results, func(r measure.Result) bool { return r.Kind == c.referenceKind() })].Median
 	for _, r := range c.Results {
+		if r.Held != 0 {
+			fmt.Fprintf(&b, "  %-5s %-46s %14s held\n", r.Kind, r.Name, held(r.Held))
+			continue
+		}
 		fmt.Fprintf(&b, "  %-5s %-46s %14s %8.2fx %s\n", r.Kind, r.Name, nanoseconds(r.Median), r.Median/reference, rest(r))
 	}
 	for _, v := range c.Verdicts {
@@ -96,7 +100,7 @@ func rest(r measure.Result) string {
 	if r.Rate > 0 {
 		return fmt.Sprintf("of CPU time %10.0f/s", r.Rate)
 	}
-	return fmt.Sprintf("%8.0f allocs %10.0f B", r.Allocs, r.Bytes)
+	return fmt.Sprintf("%14s of CPU time %8.0f allocs %10.0f B", nanoseconds(r.CPU), r.Allocs, r.Bytes)
 }
 
 // referenceKind is the kind that ratios are printed against: the limit, or ours where the case has none.
@@ -117,6 +121,13 @@ func verdictText(v measure.Verdict) string {
 
 func number(v float64) string {
 	return strings.TrimSuffix(strings.TrimRight(fmt.Sprintf("%.3f", v), "0"), ".")
+}
+
+func held(bytes float64) string {
+	if bytes >= 1<<20 {
+		return fmt.Sprintf("%.1f MiB", bytes/(1<<20))
+	}
+	return fmt.Sprintf("%.1f B", bytes)
 }
 
 func nanoseconds(ns float64) string {

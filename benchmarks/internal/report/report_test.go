@@ -42,6 +42,14 @@ func TestPrint(t *testing.T) {
 	if !strings.Contains(plain.String(), "4321/s") || strings.Contains(plain.String(), "allocs") {
 		t.Errorf("of another process:\n%s", plain.String())
 	}
+	weighed := report.Case{Part: "demo", Name: "memory", Results: []measure.Result{
+		{Name: "small", Kind: measure.Limit, Held: 100.25}, {Name: "large", Kind: measure.Ours, Held: 3 << 20},
+	}}
+	plain.Reset()
+	weighed.Print(&plain, false)
+	if !strings.Contains(plain.String(), "100.2 B held") || !strings.Contains(plain.String(), "3.0 MiB held") {
+		t.Errorf("what is held:\n%s", plain.String())
+	}
 	without := sample()
 	without.Results = without.Results[1:]
 	plain.Reset()
@@ -55,6 +63,7 @@ func TestWrite(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "a", "b")
 	r := report.New()
 	r.Cases = append(r.Cases, sample())
+	r.Cases[0].Results = append(r.Cases[0].Results, measure.Result{Name: "held", Kind: measure.Ours, Held: 12})
 	if err := r.Write(dir); err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +90,7 @@ func TestWrite(t *testing.T) {
 			bars++
 		}
 	}
-	if bars != 4 { // the background and three contenders
+	if bars != 5 { // the background and four contenders
 		t.Errorf("%d rectangles", bars)
 	}
 }
