@@ -14,6 +14,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/gatehouse-go/gatehouse/revalidate"
@@ -78,7 +79,11 @@ func Decode(source Source, tags func(Change) []string) func(*http.Request, []byt
 		}
 		var inv revalidate.Invalidation
 		for _, c := range changes {
-			inv.Tags = append(inv.Tags, tags(c)...)
+			for _, tag := range tags(c) {
+				if !slices.Contains(inv.Tags, tag) {
+					inv.Tags = append(inv.Tags, tag)
+				}
+			}
 		}
 		return inv, nil
 	}
@@ -112,6 +117,24 @@ func one(c Change) []Change {
 		return nil
 	}
 	return []Change{c}
+}
+
+// each is one with the slugs of an entry that has several, once each, or with none.
+func each(c Change, slugs []string) []Change {
+	if c.Type == "" {
+		return nil
+	}
+	var changes []Change
+	for i, slug := range slugs {
+		if slug != "" && !slices.Contains(slugs[:i], slug) {
+			c.Slug = slug
+			changes = append(changes, c)
+		}
+	}
+	if changes == nil {
+		return []Change{c}
+	}
+	return changes
 }
 
 // first returns the first that is not empty.

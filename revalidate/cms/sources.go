@@ -2,13 +2,16 @@ package cms
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 )
 
-// Contentful reads entries and assets, with the default payload (contentful.com/developers/docs/webhooks). Action is that of
-// X-Contentful-Topic. Slug is the field of that name, in the first of its locales by name.
+// Contentful reads entries and assets, content types and whatever else has a webhook, with the default payload, which is the entity's JSON:
+// contentful.com/developers/docs/extensibility/webhooks/overview. Action is the last part of X-Contentful-Topic (the same, /headers). Slug is the field
+// of that name; an entry with several, one a locale, is a change for each. What was unpublished or deleted has its content type and no fields.
 func Contentful(header http.Header, body []byte) ([]Change, error) {
 	var d struct {
 		Sys struct {
@@ -16,7 +19,7 @@ func Contentful(header http.Header, body []byte) ([]Change, error) {
 			ID          text
 			ContentType struct{ Sys struct{ ID text } }
 		}
-		Fields struct{ Slug map[string]string }
+		Fields json.RawMessage // an object, but a list in a content type
 	}
 	if err := read(body, &d); err != nil {
 		return nil, err
@@ -27,42 +30,64 @@ func Contentful(header http.Header, body []byte) ([]Change, error) {
 	if c.Type == "" {
 		c.Type = lower(strings.TrimPrefix(d.Sys.Type, "Deleted"))
 	}
-	locale := ""
-	for name, slug := range d.Fields.Slug {
-		if locale == "" || name < locale {
-			locale, c.Slug = name, slug
-		}
+	var fields struct{ Slug map[string]json.RawMessage }
+	_ = json.Unmarshal(d.Fields, &fields) // a field called slug that is something else is none
+	var slugs []string
+	for _, locale := range slices.Sorted(maps.Keys(fields.Slug)) {
+		slugs = append(slugs, slug(fields.Slug[locale]))
 	}
-	return one(c), nil
+	return each(c, slugs), nil
 }
 
-// Sanity reads documents, with the default projection or one that keeps _id, _type and slug
-// (sanity.io/docs/content-lake/webhooks). Action is that of the sanity-operation field. A draft counts as its document.
+// Sanity reads documents, with the default payload, which is the whole document, or with a projection that keeps _id, _type and slug:
+// sanity.io/docs/content-lake/webhooks. Action is that of the sanity-operation field. A draft, and a version of a content release, count as their
+// document. The projection of the same page that has the lists of ids of the older webhooks makes a change of type "document" for each.
 func Sanity(header http.Header, body []byte) ([]Change, error) {
 	var d struct {
 		ID   text   `json:"_id"`
 		Type string `json:"_type"`
 		Slug json.RawMessage
+		IDs  struct{ All []text }
 	}
 	if err := read(body, &d); err != nil {
 		return nil, err
 	}
-	return one(Change{
-		Action: header.Get("Sanity-Operation"),
+	action := header.Get("Sanity-Operation")
+	if d.Type == "" {
+		var changes []Change
+		for _, id := range d.IDs.All {
+			if id != "" {
+				changes = append(changes, Change{Action: action, Type: "document", ID: sanityID(string(id))})
+			}
+		}
+		return changes, nil
+	}
+	return []Change{{
+		Action: action,
 		Type:   d.Type,
-		ID:     strings.TrimPrefix(first(string(d.ID), header.Get("Sanity-Document-Id")), "drafts."),
-		Slug:   sanitySlug(d.Slug),
-	}), nil
+		ID:     sanityID(first(string(d.ID), header.Get("Sanity-Document-Id"))),
+		Slug:   slug(d.Slug),
+	}}, nil
 }
 
-// sanitySlug reads a slug object, or the string that a projection made of it.
-func sanitySlug(raw json.RawMessage) string {
-	var slug struct{ Current string }
-	if json.Unmarshal(raw, &slug) == nil {
-		return slug.Current
+// sanityID returns the id of the published document.
+func sanityID(id string) string {
+	if version, ok := strings.CutPrefix(id, "versions."); ok {
+		if _, published, ok := strings.Cut(version, "."); ok {
+			return published
+		}
+	}
+	return strings.TrimPrefix(id, "drafts.")
+}
+
+// slug reads a string, or the object that Sanity has for a slug; another value is none.
+func slug(raw json.RawMessage) string {
+	var object struct{ Current string }
+	if json.Unmarshal(raw, &object) == nil {
+		return object.Current
 	}
 	var s string
-	_ = json.Unmarshal(raw, &s) // a slug that is neither is none
+	_ = json.Unmarshal(raw, &s)
 	return s
 }
 
@@ -96,7 +121,7 @@ func Strapi(_ http.Header, body []byte) ([]Change, error) {
 	type entry struct {
 		ID         text
 		DocumentID text `json:"documentId"`
-		Slug       string
+		Slug       json.RawMessage
 	}
 	var d struct {
 		Event, Model string
@@ -110,12 +135,13 @@ func Strapi(_ http.Header, body []byte) ([]Change, error) {
 	if strings.HasPrefix(d.Event, "media.") {
 		e, c.Type = d.Media, "media"
 	}
-	c.ID, c.Slug = first(string(e.DocumentID), string(e.ID)), e.Slug
+	c.ID, c.Slug = first(string(e.DocumentID), string(e.ID)), slug(e.Slug)
 	return one(c), nil
 }
 
-// Ghost reads posts, pages, tags and members (ghost.org/docs/webhooks). The payload does not say what happened; of what
-// was deleted it has the previous state.
+// Ghost reads posts, pages, tags and members, and the event site.changed as a change of type "site": docs.ghost.org/webhooks. The payload, made by
+// core/server/services/webhooks/serialize.js of Ghost, does not say what happened: it has the current state, empty of what was deleted, and of the
+// previous one the fields that changed, all of them for what was deleted. A slug that changed makes a change for the old one too.
 func Ghost(_ http.Header, body []byte) ([]Change, error) {
 	type state struct {
 		ID   text
@@ -126,32 +152,30 @@ func Ghost(_ http.Header, body []byte) ([]Change, error) {
 		return nil, err
 	}
 	var changes []Change
-	for _, typ := range []string{"post", "page", "tag", "member"} {
+	for _, typ := range []string{"post", "page", "tag", "member", "site"} {
 		v, ok := d[typ]
 		if !ok {
 			continue
 		}
-		c := Change{Type: typ, ID: first(string(v.Current.ID), string(v.Previous.ID)), Slug: first(v.Current.Slug, v.Previous.Slug)}
-		changes = append(changes, c)
-		if old := v.Previous.Slug; old != "" && old != c.Slug { // its old address changes too
-			c.Slug = old
-			changes = append(changes, c)
-		}
+		c := Change{Type: typ, ID: first(string(v.Current.ID), string(v.Previous.ID))}
+		changes = append(changes, each(c, []string{v.Current.Slug, v.Previous.Slug})...)
 	}
 	return changes, nil
 }
 
-// Prismic reads the documents of an API update (prismic.io/docs/webhooks), one change each, of type "document". An update that lists
-// none is a change of type "document" without an id.
+// Prismic reads the documents of an API update, one change each, of type "document": prismic.io/docs/webhooks, and the type WebhookBodyAPIUpdate of
+// @prismicio/client. A change of a release that has published nothing, which has no masterRef and no documents, is none; any other update that
+// lists no documents is a change of type "document" without an id.
 func Prismic(_ http.Header, body []byte) ([]Change, error) {
 	var d struct {
-		Type      string
-		Documents []text
+		Type                string
+		MasterRef, Releases json.RawMessage
+		Documents           []text
 	}
 	if err := read(body, &d); err != nil {
 		return nil, err
 	}
-	if d.Type != "api-update" {
+	if d.Type != "api-update" || len(d.Documents) == 0 && d.MasterRef == nil && d.Releases != nil {
 		return nil, nil
 	}
 	if len(d.Documents) == 0 {
@@ -202,31 +226,38 @@ func DatoCMS(_ http.Header, body []byte) ([]Change, error) {
 				c.Type = related.Attributes.APIKey
 			}
 		}
-		_ = json.Unmarshal(e.Attributes.Slug, &c.Slug) // a slug in several languages is none
+		c.Slug = slug(e.Attributes.Slug) // one in several languages is none
 	}
 	return one(c), nil
 }
 
-// Hygraph reads the entries and assets of its default payload (hygraph.com/docs/api-reference/basics/webhooks). Type is the
-// model's name in lower case.
+// Hygraph reads entries and assets: hygraph.com/docs/api-reference/basics/webhooks. Type is the model's name in lower case, of __typename, which is always
+// there, as id is. A slug is in the entry or, where it is localised, in its localizations, each a change; neither is there where the webhook
+// does not include the payload.
 func Hygraph(_ http.Header, body []byte) ([]Change, error) {
 	var d struct {
 		Operation string
 		Data      struct {
-			Typename string `json:"__typename"`
-			ID       text
-			Slug     string
+			Typename      string `json:"__typename"`
+			ID            text
+			Slug          json.RawMessage
+			Localizations []struct{ Slug json.RawMessage }
 		}
 	}
 	if err := read(body, &d); err != nil {
 		return nil, err
 	}
-	return one(Change{Action: d.Operation, Type: lower(d.Data.Typename), ID: string(d.Data.ID), Slug: d.Data.Slug}), nil
+	slugs := []string{slug(d.Data.Slug)}
+	for _, l := range d.Data.Localizations {
+		slugs = append(slugs, slug(l.Slug))
+	}
+	return each(Change{Action: d.Operation, Type: lower(d.Data.Typename), ID: string(d.Data.ID)}, slugs), nil
 }
 
-// WordPress reads what the common webhook plugins and WordPress.com send, as JSON or as a form: a post with the
-// names of the database (ID, post_type, post_name) or those of the REST API (id, type, slug), alone or as member "post", and
-// the hook's name. A post whose type is not said is a "post".
+// WordPress reads what plugins and WordPress.com send, as JSON or as a form, for WordPress itself has no webhooks: the post as WP_Post has
+// it (developer.wordpress.org/reference/classes/wp_post: ID, post_type, post_name) or as the REST API has it
+// (developer.wordpress.org/rest-api/reference/posts: id, type, slug), alone, as of wp_json_encode, or as member "post" beside post_id, as of the
+// plugin WP Webhooks; and the hook's name, as WordPress.com sends it (wordpress.com/support/webhooks). A post whose type is not said is a "post".
 func WordPress(header http.Header, body []byte) ([]Change, error) {
 	type post struct {
 		ID       text
