@@ -41,8 +41,8 @@ type Config struct {
 	// sets Retry-After on 429 and 503. A panic is answered 500. Return early: put long work into a queue, such as package inbox.
 	OnEvent func(context.Context, Event) error
 
-	// PublicURL is the URL at which the provider delivers, as configured there: absolute, http or https. Providers that sign the
-	// URL require it. Empty means none.
+	// PublicURL is the URL at which the provider delivers, as configured there: absolute, http or https, with its query where it has
+	// one. Providers that sign the URL require it. Empty means none.
 	PublicURL string
 
 	// Tolerance is how far a signed time may lie from the clock, before or after. Zero means the provider's own, mostly five minutes.
