@@ -114,7 +114,7 @@ func (d *Deadlines) Wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		t := &timed{context: answerContext{Context: r.Context(), deadline: started(r.Context()).Add(d.handler)}}
 		ctx := &t.context
-		t.request = *r.WithContext(ctx)
+		copyRequest(&t.request, r, ctx)
 		r = &t.request
 		defer ctx.end() // also after a panic
 		if r.Body == nil || r.Body == http.NoBody {

@@ -22,9 +22,14 @@ type exchange struct {
 
 // carry returns a copy of r whose context is x.
 func (x *exchange) carry(r *http.Request) *http.Request {
-	x.request = *r.WithContext(x)
+	copyRequest(&x.request, r, x)
 	return &x.request
 }
+
+// copyRequest makes to a copy of r with ctx. It is not inlined, since WithContext must be: it would allocate a request of its own.
+//
+//go:noinline
+func copyRequest(to, r *http.Request, ctx context.Context) { *to = *r.WithContext(ctx) }
 
 // started is when the request of ctx came, or now.
 func started(ctx context.Context) time.Time {
