@@ -71,7 +71,7 @@ func (d *denials) answer(takes []security.RateTake, states []security.RateTaken)
 		return false
 	}
 	held, found := d.refused.GetIfPresent(nameOfQuestion(takes))
-	if !found {
+	if !found || len(held.takes) != len(takes) {
 		return false
 	}
 	since := time.Since(held.asked)

@@ -23,6 +23,10 @@
 //
 // # Server
 //
+// Commands and options are those of 6.2, which a test holds against the server's own table. The local tier of a CacheStore has a connection of
+// its own to each node, on which the server tells of changes of the entries of its prefix (CLIENT TRACKING, BCAST): each instance is told of
+// each entry that is saved by any.
+//
 // Give the engine a server, or a database, that evicts nothing (maxmemory-policy noeviction): an evicted rate limit is a full bucket, an
 // evicted mark can be spent again. Everything the engine writes expires. Redis replicates after it answers: what was written in the
 // moment before a failover, a revocation too, may be lost with the primary (min-replicas-to-write narrows that).

@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gatehouse-go/gatehouse/revalidate"
 	"github.com/gatehouse-go/gatehouse/security"
 	"github.com/gatehouse-go/gatehouse/webhook"
 
@@ -391,7 +392,25 @@ func TestEachPieceWorksInACluster(t *testing.T) {
 			t.Error(first, err)
 		}
 	}
-	store := cacheStoreOn(t, e, 0)
+	store, other := cacheStoreOf(t, e, redis.CacheStoreConfig{}), cacheStoreOn(t, e, 0)
+	for i := range 10 { // the node of each key tells of its changes
+		key := strconv.Itoa(i)
+		if err := store.Save(t.Context(), key, entryOf(t, i, "old")); err != nil {
+			t.Error(err)
+		}
+		eventually(t, "the local tier has the entry", func() bool {
+			e, err := store.Load(t.Context(), key)
+			return err == nil && e != nil && store.Usage().Entries == i+1
+		})
+		lease, err := other.Lease(t.Context(), key, revalidate.LeaseQuestion{Began: time.Now(), Life: time.Minute})
+		if err != nil || lease == nil || lease.Save(t.Context(), entryOf(t, i, "new")) != nil {
+			t.Error(lease, err)
+		}
+		eventually(t, "the change is seen", func() bool {
+			e, err := store.Load(t.Context(), key)
+			return err == nil && e != nil && e.Tags()[0] == "new"
+		})
+	}
 	for i := range 10 {
 		if err := store.Save(t.Context(), strconv.Itoa(i), entryOf(t, i)); err != nil {
 			t.Error(err)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"flag"
 	"log/slog"
-	"net/http"
 	"runtime"
 	"strconv"
 	"sync"
@@ -18,7 +17,6 @@ import (
 	"github.com/gatehouse-go/gatehouse/security"
 	"github.com/gatehouse-go/gatehouse/webhook"
 	"github.com/gatehouse-go/gatehouse/webhook/provider"
-	"github.com/gatehouse-go/gatehouse/webhook/webhooktest"
 	"golang.org/x/time/rate"
 
 	"github.com/gatehouse-go/gatehouse/engines/redis"
@@ -118,10 +116,7 @@ func outageUnderLoad(t *testing.T, out, back func(*server)) {
 				body := strconv.Itoa(sender) + ":" + strconv.Itoa(n)
 				for status := 0; status/100 != 2; {
 					timed(&hook, func() {
-						status = webhooktest.Send(t, hooks, webhooktest.Delivery{
-							Scheme: provider.GitHub{}, Key: webhook.NewSecret("a secret of the test's"), URL: "https://app.example/hooks/github",
-							Header: http.Header{"X-Github-Event": {"push"}}, Body: []byte(body),
-						}).StatusCode
+						status = deliver(t, hooks, body)
 					})
 					if status/100 != 2 {
 						refused.Add(1)

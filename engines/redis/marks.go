@@ -55,7 +55,8 @@ func (m *Marks) Spent(ctx context.Context, name string) (bool, error) {
 	return n == 1, err
 }
 
-// Release takes the mark name back, whoever set it. On an error it may be set still.
+// Release takes the mark name back, whoever set it: call it only after a Spend that was the first, where the use did not happen after all. On an
+// error it may be set still.
 func (m *Marks) Release(ctx context.Context, name string) error {
 	return m.engine.ask(ctx, func(ctx context.Context, client rueidis.Client) rueidis.RedisResult {
 		return client.Do(ctx, client.B().Unlink().Key(m.key(name)).Build())

@@ -260,15 +260,6 @@ func TestSessionsAreRefusedNotAssumedInAnOutage(t *testing.T) {
 	}
 }
 
-func TestMarksKeepTheContract(t *testing.T) {
-	s := start(t)
-	var p prefixes
-	callbacktest.MarkStore(t, func(t *testing.T) callback.MarkStore {
-		t.Helper()
-		return s.engine(p.next).NewMarks()
-	})
-}
-
 func TestAMarkIsSpentOnce(t *testing.T) {
 	server := start(t)
 	const instances = 8
