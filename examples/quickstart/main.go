@@ -3,17 +3,15 @@
 //
 //	[CONSOLE_PASSWORD=…] go run ./examples/quickstart [-addr 127.0.0.1:8080] [-data FOLDER]
 //
-// With CONSOLE_PASSWORD, the webhooks are shown under /console/ to the user "operator".
+// With CONSOLE_PASSWORD, the webhooks are shown under /console/ to the user "operator". -redis and -front are for several instances of it, which
+// examples/fleet starts.
 package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"os/signal"
@@ -21,7 +19,6 @@ import (
 	"time"
 
 	"github.com/gatehouse-go/gatehouse"
-	"github.com/gatehouse-go/gatehouse/callback"
 	"github.com/gatehouse-go/gatehouse/proxy"
 	"github.com/gatehouse-go/gatehouse/revalidate"
 	"github.com/gatehouse-go/gatehouse/security"
@@ -32,9 +29,11 @@ import (
 func main() {
 	addr := flag.String("addr", "127.0.0.1:8080", "address to listen on")
 	data := flag.String("data", "", "folder of posts, one .txt file each, and of inbox.db, which keeps the webhooks; empty means the two posts in the program, and a temporary file")
+	redis := flag.String("redis", "", "HOST:PORT of the Redis server that several instances share; empty means one alone")
+	front := flag.String("front", "", "origin that browsers use, of a front on this machine; empty means that there is none")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, *addr, *data, os.Stdout)
+	err := run(ctx, options{*addr, *data, *redis, *front}, os.Stdout)
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "quickstart:", err)
@@ -42,57 +41,16 @@ func main() {
 	}
 }
 
-// run serves until ctx ends, then lets requests in hand finish. What to try is printed to out.
-func run(ctx context.Context, addr, data string, out io.Writer) (err error) {
-	secrets, err := newSecrets()
-	if err != nil {
-		return err
-	}
-	posts, err := openContent(data)
-	if err != nil {
-		return err
-	}
-	events, err := openHooks(data)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, events.close()) }()
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
-	if err != nil {
-		return err
-	}
-	origin := "http://" + listener.Addr().String()
-	handler := site(origin, posts, secrets, events)
-	if _, err := fmt.Fprintln(out, hints(origin, secrets)); err != nil {
-		return errors.Join(err, listener.Close())
-	}
-	working, stopWorking := context.WithCancel(context.WithoutCancel(ctx))
-	worked := make(chan error, 1)
-	go func() { worked <- events.box.Run(working) }()
-	defer func() { // after the last request: first what brings events ends, then what handles them
-		stopWorking()
-		err = errors.Join(err, <-worked)
-	}()
-	server := security.Server(handler)
-	go func() {
-		<-ctx.Done()
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
-		defer cancel()
-		_ = server.Shutdown(ctx)
-	}()
-	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-		return err
-	}
-	return nil
-}
+// options are what the flags say.
+type options struct{ addr, data, redis, front string }
 
 const denied = `{"success":false,"message":"authentication failed"}`
 
 // site puts everything on one mux.
-func site(origin string, posts *content, secrets secrets, events *hooks) http.Handler {
+func site(origin string, posts *content, secrets secrets, events *hooks, common *shared) (http.Handler, *revalidate.Cache) {
 	registry := must(security.NewSecrets(secrets.token, secrets.github, secrets.stripe, secrets.standard, secrets.apiKey))
 	logger := slog.New(must(security.NewRedactor(slog.NewTextHandler(os.Stderr, nil), security.RedactConfig{Secrets: registry})))
-	cache := must(revalidate.New(revalidate.Config{Logger: logger}))
+	cache := must(common.cache(logger))
 	mux := http.NewServeMux()
 
 	// A page and a JSON answer, both kept until the tag "posts" is refreshed.
@@ -117,7 +75,7 @@ func site(origin string, posts *content, secrets secrets, events *hooks) http.Ha
 	}))
 	for name, scheme := range secrets.schemes() {
 		mux.Handle("/hooks/"+name, must(webhook.New(webhook.Config{
-			Scheme: scheme, OnEvent: events.receive, Dedupe: webhook.InsecureNoDedupe{}, Logger: logger, // the inbox knows duplicates itself
+			Scheme: scheme, OnEvent: events.receive, Dedupe: common.dedupe(), Logger: logger,
 		})))
 	}
 	if password := os.Getenv("CONSOLE_PASSWORD"); password != "" {
@@ -125,24 +83,7 @@ func site(origin string, posts *content, secrets secrets, events *hooks) http.Ha
 	}
 
 	// The way back from a third party, which this server plays itself.
-	third := &thirdParty{tickets: map[string]string{}}
-	login := must(callback.New(callback.Config[string]{
-		Redeem: third.redeem, ReturnTo: must(callback.NewReturnTo(origin)), Keys: must(callback.NewKeyring(secrets.cookies)), Retry: "/login", Logger: logger,
-	}))
-	mux.HandleFunc("GET /login", func(w http.ResponseWriter, r *http.Request) {
-		params, err := login.Start(w, r)
-		if err != nil {
-			login.Refuse(w, r, err)
-			return
-		}
-		http.Redirect(w, r, "/thirdparty?"+params.Encode(), http.StatusSeeOther) //nolint:gosec // a path of this server
-	})
-	mux.HandleFunc("GET /thirdparty", third.signIn)
-	mux.Handle("/callback", login)
-	mux.Handle("GET /me", login.Require(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		name, _ := callback.SessionFrom[string](r.Context())
-		answer(w, map[string]string{"signed_in_as": name}, nil)
-	})))
+	signIn(mux, origin, secrets.cookies, common.marks, logger)
 
 	// An API whose guard is around the handler itself, a limited POST, and one handler for two methods.
 	access := must(security.NewAccess(security.AccessConfig{
@@ -150,7 +91,7 @@ func site(origin string, posts *content, secrets secrets, events *hooks) http.Ha
 		OnError: security.AnswerJSON(denied), Logger: logger,
 	}))
 	mux.Handle("GET /api/hello", access.Require("read")(says(map[string]string{"hello": "world"})))
-	limit := must(security.NewRateLimit(security.RateLimitConfig{
+	limit := must(common.limit(security.RateLimitConfig{
 		Policies: []security.RatePolicy{{Limit: rate.Every(2 * time.Second), Burst: 5, Key: security.ByIP()}},
 		OnError:  security.AnswerJSON(`{"error":"Rate limit exceeded"}`), Logger: logger,
 	}))
@@ -171,5 +112,5 @@ func site(origin string, posts *content, secrets secrets, events *hooks) http.Ha
 		Rewrites:  proxy.RewriteRules{Before: []proxy.RewriteRule{{Source: "/blog/:slug", Destination: "/posts/:slug"}}},
 		Logger:    logger,
 	}))
-	return rules.Wrap(mux)
+	return rules.Wrap(mux), cache
 }

@@ -21,7 +21,7 @@ func start(t *testing.T, data string) (origin, printed string) {
 	ctx, cancel := context.WithCancel(context.Background())
 	r, w := io.Pipe()
 	done := make(chan error, 1)
-	go func() { done <- run(ctx, "127.0.0.1:0", data, w) }()
+	go func() { done <- run(ctx, options{addr: "127.0.0.1:0", data: data}, w) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-done; err != nil {
@@ -216,7 +216,7 @@ func TestPostsComeFromTheFolder(t *testing.T) {
 	if _, body, _ := ask(t, "GET", origin+"/", ""); !strings.Contains(body, "My &lt;own&gt; post") || strings.Contains(body, "First post") {
 		t.Errorf("page: %s", body)
 	}
-	if err := run(t.Context(), "127.0.0.1:0", filepath.Join(dir, "absent"), io.Discard); err == nil {
+	if err := run(t.Context(), options{addr: "127.0.0.1:0", data: filepath.Join(dir, "absent")}, io.Discard); err == nil {
 		t.Error("an absent folder is no error")
 	}
 }

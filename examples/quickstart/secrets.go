@@ -2,6 +2,9 @@ package main
 
 import (
 	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
 	"os"
 
 	"github.com/gatehouse-go/gatehouse/security"
@@ -30,6 +33,15 @@ func newSecrets() (secrets, error) {
 	}
 	s.standard = fromEnv("STANDARD_WEBHOOK_SECRET", standard.Reveal())
 	_, _ = rand.Read(s.cookies) // never fails
+	if key := os.Getenv("COOKIE_KEY"); key != "" {
+		if s.cookies, err = base64.StdEncoding.DecodeString(key); err != nil {
+			return s, fmt.Errorf("COOKIE_KEY: %w", err)
+		}
+	}
+	if stored := os.Getenv("API_KEY_STORED"); stored != "" {
+		s.apiKey = os.Getenv("API_KEY")
+		return s, json.Unmarshal([]byte(stored), &s.stored)
+	}
 	s.apiKey, s.stored, err = security.NewAPIKey("demo", "curl", "read")
 	return s, err
 }
