@@ -43,7 +43,8 @@ func webhookCase(name string, size int, bar float64) measure.Case {
 	standard := sign(provider.StandardWebhooks{Secrets: secrets(whsecText)}, body, whsecText)
 	return measure.Case{
 		Name: "check of a signed " + name + " body in memory",
-		Bars: []measure.Bar{{Quantity: measure.TimesLimit, AtMost: bar}, {Quantity: measure.Allocs, AtMost: 0}},
+		// The check waits for nothing: its processor time is its time on a machine that does nothing else.
+		Bars: []measure.Bar{{Quantity: measure.TimesCPU, AtMost: bar}, {Quantity: measure.Allocs, AtMost: 0}},
 		Contenders: []measure.Contender{
 			{Name: "HMAC-SHA256 with reused state", Kind: measure.Limit, Do: bareHMAC(body)},
 			{Name: "gatehouse GitHub", Kind: measure.Ours, Do: check(provider.GitHub{Secrets: secrets(plainText)}, github, body)},

@@ -49,6 +49,8 @@ func reach(q Quantity, ours Result, all []Result) float64 {
 		return peer.Rate / ours.Rate
 	case CPU:
 		return ours.CPU
+	case TimesCPU:
+		return ours.CPU / limit.CPU
 	case ExtraHeld:
 		return ours.Held - limit.Held
 	case TimesHeld:

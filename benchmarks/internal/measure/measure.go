@@ -60,6 +60,7 @@ const (
 	RoundTimes  Quantity = "x limit a round" // time over that of the limit: the median of the rounds' ratios
 	PeersRate   Quantity = "of our rate"     // jobs a second of the fastest peer, as a share of ours
 	CPU         Quantity = "ns of CPU"       // median processor time, which other programs on the machine disturb less
+	TimesCPU    Quantity = "x limit's CPU"   // the same over that of the limit, for a job that waits for nothing
 	ExtraHeld   Quantity = "B held more"     // more than by the limit
 	TimesHeld   Quantity = "x limit held"
 )
