@@ -3,7 +3,9 @@ package revalidate
 import (
 	"context"
 	"errors"
+	"hash/maphash"
 	"iter"
+	"sync"
 )
 
 // NewTiered returns a [Store] of two tiers: near, in this process, and far, shared with others or surviving a restart. Reads
@@ -13,14 +15,52 @@ import (
 // Config.OnInvalidate there and [Cache.Receive] here. An entry that cannot be encoded stays in near alone. The store is a [Leaser]
 // where far is one.
 func NewTiered(near, far Store) Store {
-	t := &tiered{near: near, far: far}
+	t := &tiered{near: near, far: far, seed: maphash.MakeSeed()}
 	if leaser, ok := far.(Leaser); ok {
 		return &leasedTiers{tiered: t, leaser: leaser}
 	}
 	return t
 }
 
-type tiered struct{ near, far Store }
+type tiered struct {
+	near, far Store
+	seed      maphash.Seed
+	changes   [256]changes // by key
+}
+
+// changes counts those of the keys that share it, so that a read of the far tier that began before one leaves the near tier as it is.
+type changes struct {
+	mu    sync.Mutex
+	count uint64
+}
+
+func (c *changes) now() uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.count
+}
+
+// change does something to the near tier.
+func (c *changes) change(do func() error) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.count++
+	return do()
+}
+
+// copy does something to the near tier unless there was a change since count was read.
+func (c *changes) copy(count uint64, do func() error) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.count != count {
+		return nil
+	}
+	return do()
+}
+
+func (t *tiered) of(key string) *changes {
+	return &t.changes[maphash.String(t.seed, key)%uint64(len(t.changes))]
+}
 
 // leasedTiers are tiers of which the far one has leases.
 type leasedTiers struct {
@@ -34,9 +74,7 @@ func (t *leasedTiers) Lease(ctx context.Context, key string, q LeaseQuestion) (L
 	if err != nil {
 		return nil, err
 	}
-	if e, _ := t.far.Load(ctx, key); e != nil {
-		_ = t.near.Save(ctx, key, e) // it is only a copy
-	}
+	_, _ = t.fromFar(ctx, key) // what cannot be had is a miss
 	if lease == nil {
 		return nil, nil
 	}
@@ -55,11 +93,11 @@ func (l *tieredLease) Save(ctx context.Context, e *Entry) error {
 	switch {
 	case errors.Is(err, ErrLeaseLost):
 		// Near may have what was before the one who took the lease.
-		return errors.Join(err, l.tiers.near.Delete(ctx, l.key))
+		return errors.Join(err, l.tiers.of(l.key).change(func() error { return l.tiers.near.Delete(ctx, l.key) }))
 	case errors.Is(err, ErrNotEncodable):
 		err = l.tiers.far.Delete(ctx, l.key)
 	}
-	return errors.Join(err, l.tiers.near.Save(ctx, l.key, e))
+	return errors.Join(err, l.tiers.of(l.key).change(func() error { return l.tiers.near.Save(ctx, l.key, e) }))
 }
 
 func (t *tiered) Load(ctx context.Context, key string) (*Entry, error) {
@@ -67,12 +105,22 @@ func (t *tiered) Load(ctx context.Context, key string) (*Entry, error) {
 	if e != nil {
 		return e, nil
 	}
-	e, farErr := t.far.Load(ctx, key)
+	e, farErr := t.fromFar(ctx, key)
 	if e == nil {
 		return nil, errors.Join(err, farErr)
 	}
-	_ = t.near.Save(ctx, key, e) // it is only a copy
 	return e, nil
+}
+
+// fromFar loads an entry from far and puts it into near.
+func (t *tiered) fromFar(ctx context.Context, key string) (*Entry, error) {
+	changes := t.of(key)
+	count := changes.now()
+	e, err := t.far.Load(ctx, key)
+	if e != nil {
+		_ = changes.copy(count, func() error { return t.near.Save(ctx, key, e) }) // it is only a copy
+	}
+	return e, err
 }
 
 func (t *tiered) Save(ctx context.Context, key string, e *Entry) error {
@@ -80,15 +128,21 @@ func (t *tiered) Save(ctx context.Context, key string, e *Entry) error {
 	if errors.Is(err, ErrNotEncodable) {
 		err = t.far.Delete(ctx, key) // what it replaces must not come back
 	}
-	return errors.Join(err, t.near.Save(ctx, key, e))
+	return errors.Join(err, t.of(key).change(func() error { return t.near.Save(ctx, key, e) }))
 }
 
 func (t *tiered) Delete(ctx context.Context, key string) error {
-	return errors.Join(t.far.Delete(ctx, key), t.near.Delete(ctx, key))
+	return errors.Join(t.far.Delete(ctx, key), t.of(key).change(func() error { return t.near.Delete(ctx, key) }))
 }
 
 func (t *tiered) Clear(ctx context.Context) error {
-	return errors.Join(t.far.Clear(ctx), t.near.Clear(ctx))
+	err := t.far.Clear(ctx)
+	for i := range t.changes {
+		t.changes[i].mu.Lock()
+		t.changes[i].count++
+		defer t.changes[i].mu.Unlock()
+	}
+	return errors.Join(err, t.near.Clear(ctx))
 }
 
 // All yields what near has.
