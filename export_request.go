@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/gatehouse-go/gatehouse/internal/inprocess"
 )
 
 // exportKey is the context key of an *exportRequest.
@@ -89,10 +91,7 @@ func (e *exporter) fetch(ctx context.Context, path *url.URL) (*exportAnswer, err
 	ctx, cancel := context.WithTimeout(ctx, e.config.Timeout)
 	defer cancel()
 	request := &exportRequest{}
-	r := (&http.Request{
-		Method: http.MethodGet, URL: path, RequestURI: path.EscapedPath(), Host: e.base.Host, RemoteAddr: "127.0.0.1:0",
-		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: http.Header{}, Body: http.NoBody,
-	}).WithContext(context.WithValue(ctx, exportKey{}, request))
+	r := inprocess.Request(e.base.Scheme, e.base.Host, path).WithContext(context.WithValue(ctx, exportKey{}, request))
 
 	answer := &exportAnswer{header: http.Header{}, limit: e.config.MaxBytes}
 	returned := make(chan error, 1)

@@ -2,13 +2,13 @@ package revalidate
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"sync"
 
+	"github.com/gatehouse-go/gatehouse/internal/inprocess"
 	"github.com/gatehouse-go/gatehouse/internal/refusal"
 )
 
@@ -24,14 +24,7 @@ func requestFor(rawURL string) (*http.Request, error) {
 	if u.Path == "" {
 		u.Path = "/"
 	}
-	r := &http.Request{
-		Method: http.MethodGet, Host: u.Host, Header: make(http.Header), Body: http.NoBody, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		URL: &url.URL{Path: u.Path, RawPath: u.RawPath, RawQuery: u.RawQuery, ForceQuery: u.ForceQuery}, RequestURI: u.RequestURI(),
-	}
-	if u.Scheme == "https" {
-		r.TLS = &tls.ConnectionState{HandshakeComplete: true}
-	}
-	return r, nil
+	return inprocess.Request(u.Scheme, u.Host, u), nil
 }
 
 // Warmed says how one URL of [Warm] went.
@@ -43,7 +36,8 @@ type Warmed struct {
 
 // Warm asks handler for each URL, at most parallel at once, so that what it answers is stored before the first client asks.
 // handler is the outermost one that needs to see the requests, with [Cache.Wrap] somewhere inside; each request has
-// a GET, the URL's host and no other field. URLs are absolute.
+// a GET, the URL's host and no other field, and comes from 127.0.0.1. URLs are absolute. Export, in package gatehouse, asks its handler in the
+// same way, and so fills a cache inside it too.
 //
 // progress, if not nil, is called once for each URL, from one goroutine at a time, in the order in which they are done.
 // Warm returns when all are done or ctx has ended; its error joins those of all URLs that gave no answer below 400.
