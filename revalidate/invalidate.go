@@ -165,6 +165,8 @@ func (c *Cache) ExpirePath(ctx context.Context, path string, more ...string) err
 }
 
 // PurgeAll forgets everything that is stored, and what fills under way are about to store.
+// It is for this process and its store: Config.OnInvalidate, which is told of names, is not called, so other instances and CDNs must be told in
+// their own ways. The same goes for [Cache.Purge] and for what requests of unsafe methods invalidate.
 func (c *Cache) PurgeAll(ctx context.Context) error {
 	c.generations.purge(time.Now())
 	c.counters.invalidations.Add(1)
