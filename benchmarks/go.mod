@@ -5,6 +5,7 @@ go 1.26.0
 require (
 	github.com/alexedwards/scs/v2 v2.9.0
 	github.com/gatehouse-go/gatehouse v0.0.0
+	github.com/gatehouse-go/gatehouse/engines/postgres v0.0.0
 	github.com/go-playground/webhooks/v6 v6.4.0
 	github.com/google/go-cmp v0.7.0
 	github.com/google/go-github/v84 v84.0.0
@@ -12,6 +13,7 @@ require (
 	github.com/oauth2-proxy/oauth2-proxy/v7 v7.15.4
 	github.com/redis/go-redis/v9 v9.22.0
 	github.com/riverqueue/river v0.51.1
+	github.com/riverqueue/river/riverdriver/riverpgxv5 v0.51.1
 	github.com/riverqueue/river/riverdriver/riversqlite v0.51.1
 	github.com/slack-go/slack v0.35.0
 	github.com/standard-webhooks/standard-webhooks/libraries v0.0.1
@@ -76,6 +78,7 @@ require (
 	github.com/jackc/pgservicefile v0.0.0-20240606120523-5a60cdf6a761 // indirect
 	github.com/jackc/pgtype v1.14.0 // indirect
 	github.com/jackc/pgx/v4 v4.18.3 // indirect
+	github.com/jackc/puddle/v2 v2.2.3 // indirect
 	github.com/justinas/alice v1.2.0 // indirect
 	github.com/klauspost/compress v1.19.1 // indirect
 	github.com/libdns/libdns v1.0.0-beta.1 // indirect
@@ -174,6 +177,7 @@ require (
 	github.com/go-redis/redis_rate/v10 v10.0.1
 	github.com/google/go-querystring v1.2.0 // indirect
 	github.com/gorilla/websocket v1.5.3 // indirect
+	github.com/jackc/pgx/v5 v5.12.0
 	github.com/klauspost/cpuid/v2 v2.2.10 // indirect
 	github.com/nlnwa/whatwg-url v0.6.2 // indirect
 	github.com/pkg/errors v0.9.1 // indirect
@@ -197,3 +201,5 @@ require (
 replace github.com/gatehouse-go/gatehouse => ../
 
 replace github.com/gatehouse-go/gatehouse/engines/redis => ../engines/redis
+
+replace github.com/gatehouse-go/gatehouse/engines/postgres => ../engines/postgres

@@ -25,7 +25,7 @@ var parts = []struct {
 	cases func(*bench) []measure.Case
 }{
 	{"webhook", inFolder(webhookCases)},
-	{"inbox", inFolder(inboxCases)},
+	{"inbox", inboxCases},
 	{"proxy", inFolder(proxyCases)},
 	{"security", inFolder(securityCases)},
 	{"revalidate", revalidateCases},
@@ -36,6 +36,7 @@ var parts = []struct {
 // A bench is what the parts of a run are given.
 type bench struct {
 	scratch string   // a folder that is removed at the end
+	quick   bool     // fewer and shorter rounds
 	nextjs  string   // folder of a Next.js application, or empty
 	stops   []func() // what ends the servers that a part has started
 }
@@ -69,7 +70,7 @@ func main() {
 	if *quick {
 		options = measure.Options{Rounds: 5, Slice: 20 * time.Millisecond}
 	}
-	missed, err := run(*only, *out, *nextjs, options)
+	missed, err := run(*only, *out, &bench{quick: *quick, nextjs: *nextjs}, options)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "benchmarks:", err)
 		os.Exit(2)
@@ -88,13 +89,11 @@ func partNames() string {
 }
 
 // run measures the parts, prints and writes them, and reports whether a bar was missed.
-func run(only, out, nextjs string, options measure.Options) (missed bool, err error) {
-	scratch, err := os.MkdirTemp("", "gatehouse-bench-*")
-	if err != nil {
+func run(only, out string, b *bench, options measure.Options) (missed bool, err error) {
+	if b.scratch, err = os.MkdirTemp("", "gatehouse-bench-*"); err != nil {
 		return false, err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(scratch)) }()
-	b := &bench{scratch: scratch, nextjs: nextjs}
+	defer func() { err = errors.Join(err, os.RemoveAll(b.scratch)) }()
 	defer b.stop()
 	r := report.New()
 	fmt.Printf("%s, %d CPUs, %s, %s, %s\n", r.Machine.CPU, r.Machine.CPUs, r.Machine.OS, r.Machine.Go, r.At.Format(time.DateOnly))

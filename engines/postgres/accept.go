@@ -1,8 +1,10 @@
 package postgres
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/gatehouse-go/gatehouse/webhook"
@@ -12,17 +14,13 @@ import (
 )
 
 // insertDeliveries stores events unless their keys are there, counts them, and notes their slot where $8 says so. It does nothing where
-// they must note it and $8 does not say so. Numbers are given in the order of arrival, rows are written in the order of their keys: two groups with
-// the same keys then wait for each other one way only. Those with an order key wait at first.
+// they must note it and $8 does not say so. Those with an order key wait at first.
 const insertDeliveries = `WITH slot AS MATERIALIZED (SELECT coalesce(max(slot), -1) = ` + slotNow + ` AS newest FROM inbox_slots),
-	numbered AS MATERIALIZED (
-		SELECT nextval(pg_get_serial_sequence('inbox_deliveries', 'id')) AS id, a.* FROM
-		(SELECT * FROM unnest($1::bytea[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bytea[], $7::bytea[])
-			WITH ORDINALITY AS e (key, provider, type, event_id, order_key, meta, body, n) WHERE $8 OR (SELECT newest FROM slot) ORDER BY n) AS a),
 	fresh AS (
-		INSERT INTO inbox_deliveries (id, key, provider, type, event_id, order_key, status, accepted_at, due_at, meta, body)
-		SELECT id, key, provider, type, event_id, order_key, CASE WHEN order_key = '' THEN 'pending' ELSE 'waiting' END, now(), now(), meta, body
-		FROM numbered ORDER BY key
+		INSERT INTO inbox_deliveries (key, provider, type, event_id, order_key, status, accepted_at, due_at, meta, body)
+		SELECT key, provider, type, event_id, order_key, CASE WHEN order_key = '' THEN 'pending' ELSE 'waiting' END, now(), now(), meta, body
+		FROM unnest($1::bytea[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bytea[], $7::bytea[]) AS e (key, provider, type, event_id, order_key, meta, body)
+		WHERE $8 OR (SELECT newest FROM slot)
 		ON CONFLICT (key) DO NOTHING RETURNING key, id, provider, type, status),
 	counted AS (INSERT INTO inbox_counter_changes SELECT provider, type, status, count(*) FROM fresh GROUP BY provider, type, status),
 	minuted AS (INSERT INTO inbox_minute_changes SELECT floor(extract(epoch FROM now()) / 60), count(*), 0, 0, 0, 0 FROM fresh HAVING count(*) > 0),
@@ -192,6 +190,8 @@ func (b *Inbox) disconnect(ctx context.Context) {
 // insert stores a group in one transaction and one trip to the server, with its slot where note is true. It returns the keys that were not
 // there before, or ok as false and has done nothing, where the slot must be noted.
 func (b *Inbox) insert(ctx context.Context, conn *pgx.Conn, group []*arrival, note bool) (there map[webhook.Key]bool, ok bool, err error) {
+	// In the order of their keys: two groups with the same ones then wait for each other one way only.
+	slices.SortFunc(group, func(a, b *arrival) int { return bytes.Compare(a.Key[:], b.Key[:]) })
 	n := len(group)
 	keys, metas, bodies := make([][]byte, n), make([][]byte, n), make([][]byte, n)
 	providers, types, ids, orders := make([]string, n), make([]string, n), make([]string, n), make([]string, n)

@@ -95,7 +95,16 @@ func newLedgerIn(t *testing.T, dir string) *ledger {
 
 func connect(t *testing.T, dsn string) *pgxpool.Pool {
 	t.Helper()
-	pool, err := pgxpool.New(t.Context(), dsn)
+	settings, err := pgxpool.ParseConfig(dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return connectTo(t, settings)
+}
+
+func connectTo(t *testing.T, settings *pgxpool.Config) *pgxpool.Pool {
+	t.Helper()
+	pool, err := pgxpool.NewWithConfig(t.Context(), settings)
 	if err != nil {
 		t.Fatal(err)
 	}

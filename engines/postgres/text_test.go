@@ -9,7 +9,7 @@ import (
 )
 
 func FuzzText(f *testing.F) {
-	for _, s := range []string{"", "plain é", "a\x00b", "\xff", `\`, `\\x00`, `\x`, "\xf0\x9f", "\ufffd"} {
+	for _, s := range []string{"", "plain é", "a\x00b", "\xff", `\`, `\\x00`, `\x`, "\xf0\x9f", "\ufffd", `\xzz`, `a\`, `\x4`} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {

@@ -23,6 +23,8 @@ const (
 // A Case is one job with all who do it.
 type Case struct {
 	Name       string
+	Prepare    func() // nil, or called once before the first contender
+	AtLeast    int    // times that each contender does the job in a round, where it must be busy for the case to mean anything
 	Contenders []Contender
 	Bars       []Bar
 }
@@ -37,6 +39,9 @@ type Contender struct {
 	CPU func() time.Duration
 	// Hold does something once, instead of Do, and returns how many bytes of memory each of the things it made holds on to.
 	Hold func() float64
+
+	// Waits, in place of Do, does the job at its own pace for so long, and returns what each one took. It must return at least one.
+	Waits func(d time.Duration) []time.Duration
 }
 
 // A Bar is what ours must reach in a Case.
@@ -89,6 +94,9 @@ type Result struct {
 
 // Run measures every contender of c.
 func Run(c Case, o Options) []Result {
+	if c.Prepare != nil {
+		c.Prepare()
+	}
 	type sums struct{ times, cpu, allocs, bytes, rates []float64 }
 	measured := make([]sums, len(c.Contenders))
 	counts := make([]int, len(c.Contenders))
@@ -100,12 +108,14 @@ func Run(c Case, o Options) []Result {
 			continue
 		}
 		order = append(order, i)
-		counts[i] = calibrate(contender.Do, o.Slice)
+		if contender.Waits == nil {
+			counts[i] = max(calibrate(contender.Do, o.Slice), c.AtLeast)
+		}
 	}
 	for range o.Rounds {
 		rand.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] }) //nolint:gosec // an order, not a secret
 		for _, i := range order {
-			r := once(c.Contenders[i], counts[i])
+			r := once(c.Contenders[i], counts[i], o.Slice)
 			m := &measured[i]
 			m.times, m.cpu = append(m.times, r.Median), append(m.cpu, r.CPU)
 			m.allocs, m.bytes, m.rates = append(m.allocs, r.Allocs), append(m.bytes, r.Bytes), append(m.rates, r.Rate)
@@ -138,8 +148,23 @@ func calibrate(do func(int), slice time.Duration) int {
 	}
 }
 
+// waitSlices is how many slices a contender that waits is given in one round: it has its own pace.
+const waitSlices = 10
+
+// do does the job n times, or as often as it is done in a while, and returns how often that was and what all took.
+func (c Contender) do(n int, slice time.Duration) (jobs int, took time.Duration) {
+	if c.Waits != nil {
+		waits := c.Waits(waitSlices * slice)
+		slices.Sort(waits)
+		return len(waits), waits[len(waits)/2] * time.Duration(len(waits))
+	}
+	start := time.Now()
+	c.Do(n)
+	return n, time.Since(start)
+}
+
 // once lets a contender do the job n times, and returns what one of them took.
-func once(c Contender, n int) Result {
+func once(c Contender, n int, slice time.Duration) Result {
 	runtime.GC()
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
@@ -148,9 +173,8 @@ func once(c Contender, n int) Result {
 	if elsewhere {
 		cpu = c.CPU
 	}
-	used, start := cpu(), time.Now()
-	c.Do(n)
-	took := time.Since(start)
+	used := cpu()
+	n, took := c.do(n, slice)
 	of := float64(n)
 	spent := float64((cpu() - used).Nanoseconds()) / of
 	if elsewhere {

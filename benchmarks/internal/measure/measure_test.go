@@ -68,6 +68,32 @@ func TestRunOfAnotherProcess(t *testing.T) {
 	}
 }
 
+// A contender that waits is given time, not a number, and its figure is the middle one of what each job took.
+func TestRunOfWhatHasItsOwnPace(t *testing.T) {
+	prepared, least := 0, math.MaxInt
+	results := measure.Run(measure.Case{
+		Prepare: func() { prepared++ },
+		AtLeast: 100,
+		Contenders: []measure.Contender{
+			{Name: "waits", Kind: measure.Ours, Waits: func(d time.Duration) []time.Duration {
+				if d != 10*time.Millisecond || prepared != 1 {
+					t.Errorf("%v, prepared %d times", d, prepared)
+				}
+				return []time.Duration{time.Hour, 2, 7}
+			}},
+			{Name: "is slow", Kind: measure.Peer, Do: func(n int) {
+				if n > 1 {
+					least = min(least, n)
+				}
+				time.Sleep(time.Millisecond)
+			}},
+		},
+	}, measure.Options{Rounds: 3, Slice: time.Millisecond})
+	if results[0].Median != 7 || least != 100 {
+		t.Errorf("got %+v, at least %d", results[0], least)
+	}
+}
+
 func TestExtraTimeIsThatOfEachRound(t *testing.T) {
 	limit := measure.Result{Kind: measure.Limit}.WithTimes(10, 20, 30)
 	ours := measure.Result{Kind: measure.Ours}.WithTimes(12, 50, 33)
