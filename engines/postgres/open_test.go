@@ -202,6 +202,9 @@ func TestTextOfEveryKind(t *testing.T) {
 	if _, err := box.Accept(t.Context(), webhook.Event{Provider: "p", Type: strings.Repeat("x", 2000)}); err == nil || errors.Is(err, webhook.ErrUnavailable) {
 		t.Errorf("a type of 2000 bytes: %v", err)
 	}
+	if _, err := box.Accept(t.Context(), webhook.Event{ReceivedAt: time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC)}); err == nil || errors.Is(err, webhook.ErrUnavailable) {
+		t.Errorf("a time that JSON does not have: %v", err)
+	}
 	finish(t, box)
 	page, err := box.List(t.Context(), inbox.Filter{Status: inbox.Dead})
 	if err != nil || len(page.Deliveries) != 2 || page.Deliveries[0].Error != odd {
