@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -26,6 +27,11 @@ const producers = 64
 
 // inboxCases measure how long it takes to store an event durably, with a unique key, for 64 waiting producers.
 func inboxCases(b *bench) []measure.Case {
+	always, stopAlways := startNATS(b, true)
+	asItComes, stopAsItComes := startNATS(b, false)
+	alone := published(always)
+	jetStream, stopInbox := natsCases(b, always, alone)
+	b.stops = append(b.stops, stopInbox, stopAlways, stopAsItComes)
 	cases := []measure.Case{{
 		Name:    "durable accept of a 1 KiB event, 64 producers, SQLite",
 		AtLeast: busy(b),
@@ -35,9 +41,12 @@ func inboxCases(b *bench) []measure.Case {
 			{Name: "one table, group commit", Kind: measure.Limit, Do: bareGroupCommit(b.scratch)},
 			{Name: "gatehouse inbox/sqlite Accept", Kind: measure.Ours, Do: inboxAccept(b.scratch)},
 			{Name: "River on SQLite, Insert", Kind: measure.Peer, Do: riverInsert(b.scratch)},
+			{Name: "append to a file, fdatasync for all that wait", Kind: measure.Aside, Do: synced(b)},
+			{Name: "JetStream alone, sync always", Kind: measure.Aside, Do: alone},
+			{Name: "JetStream alone, no sync before the answer", Kind: measure.Aside, Do: published(asItComes)},
 		},
 	}}
-	return append(cases, postgresCases(b)...)
+	return slices.Concat(cases, sqliteCases(b), jetStream, postgresCases(b))
 }
 
 // fromProducers calls store n times with numbers that never come again, from as many goroutines as there are producers.

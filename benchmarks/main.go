@@ -53,6 +53,10 @@ func inFolder(cases func(scratch string) []measure.Case) func(*bench) []measure.
 }
 
 func main() {
+	if args := os.Getenv(natsServerEnv); args != "" {
+		serveNATS(args)
+		return
+	}
 	if name := os.Getenv(serveVariable); name != "" {
 		if err := serveChild(name, os.Args[1]); err != nil {
 			fmt.Fprintln(os.Stderr, "benchmarks:", err)

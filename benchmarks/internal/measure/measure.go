@@ -17,7 +17,8 @@ type Kind string
 const (
 	Limit Kind = "limit" // the least that the job can cost: bare hardware or net/http
 	Ours  Kind = "ours"
-	Peer  Kind = "peer" // another library
+	Peer  Kind = "peer"  // another library
+	Aside Kind = "aside" // another way to a similar end, which no bar is about
 )
 
 // A Case is one job with all who do it.

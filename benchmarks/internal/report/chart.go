@@ -104,6 +104,8 @@ func fill(kind measure.Kind) string {
 		return "#b8b8b8"
 	case measure.Peer:
 		return "#6b8fc9"
+	case measure.Aside:
+		return "#c9a66b"
 	}
 	return "#000"
 }
