@@ -35,9 +35,9 @@ type BodyConfig struct {
 	// Required: there is no type that every application reads.
 	MediaTypes []string
 
-	// MaxBytes bounds the body, after decompression too. A larger declared length is refused before the handler runs; a
+	// MaxBody bounds the body, after decompression too. A larger declared length is refused before the handler runs; a
 	// body that turns out larger fails to be read with [ErrBodyTooLarge]. Zero means 1 MiB.
-	MaxBytes int64
+	MaxBody int64
 
 	// Decompress lists the content codings that are undone for the handler: "gzip", "deflate". The handler then sees a
 	// request without Content-Encoding. Nil means none: a request with a coding is answered 415, since a body that
@@ -84,7 +84,7 @@ func NewBody(c BodyConfig) (*Body, error) {
 	bad := invalid.Config{Package: "security"}
 	b := &Body{
 		exact:     make(map[string]bool),
-		max:       c.MaxBytes,
+		max:       c.MaxBody,
 		ratio:     int64(c.MaxRatio),
 		multipart: c.Multipart.withDefaults(&bad),
 		refuser:   newRefuser("body", c.OnError, c.Logger),
@@ -109,7 +109,7 @@ func NewBody(c BodyConfig) (*Body, error) {
 		b.max = 1 << 20
 	}
 	if b.max < 0 {
-		bad.Field("BodyConfig.MaxBytes", c.MaxBytes, "must not be negative")
+		bad.Field("BodyConfig.MaxBody", c.MaxBody, "must not be negative")
 	}
 	if b.ratio == 0 {
 		b.ratio = 100

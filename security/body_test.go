@@ -95,7 +95,7 @@ func TestBodyJudgesTheHeaderBeforeTheHandler(t *testing.T) {
 		{"the bound itself", "POST", http.Header{"Content-Type": {"application/json"}}, strings.Repeat("1", 100), 200},
 	} {
 		called := false
-		h := newBody(t, security.BodyConfig{MaxBytes: 100}).Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := newBody(t, security.BodyConfig{MaxBody: 100}).Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			called = true
 			echo(w, r)
 		}))
@@ -149,14 +149,14 @@ func TestBodyBoundsWhatTheHandlerReads(t *testing.T) {
 		want         int
 		read         string
 	}{
-		{"an undeclared length above the bound", "", security.BodyConfig{MaxBytes: 5}, []byte("123456"), 413, ""},
-		{"an undeclared length at the bound", "", security.BodyConfig{MaxBytes: 6}, []byte("123456"), 200, "123456"},
+		{"an undeclared length above the bound", "", security.BodyConfig{MaxBody: 5}, []byte("123456"), 413, ""},
+		{"an undeclared length at the bound", "", security.BodyConfig{MaxBody: 6}, []byte("123456"), 200, "123456"},
 		{"gzip that was asked for", "gzip", security.BodyConfig{Decompress: []string{"gzip"}}, gzipped([]byte("hello")), 200, "hello"},
 		{"gzip by its old name", "X-GZIP", security.BodyConfig{Decompress: []string{"gzip"}}, gzipped([]byte("hello")), 200, "hello"},
 		{"deflate that was asked for", "deflate", security.BodyConfig{Decompress: []string{"deflate"}}, big.Bytes(), 200, "deflated"},
-		{"gzip that expands above the bound", "gzip", security.BodyConfig{Decompress: []string{"gzip"}, MaxBytes: 3}, gzipped([]byte("hello")), 413, ""},
-		{"a gzip bomb", "gzip", security.BodyConfig{Decompress: []string{"gzip"}, MaxBytes: 1 << 30}, bomb, 413, ""},
-		{"a ratio that was allowed", "gzip", security.BodyConfig{Decompress: []string{"gzip"}, MaxBytes: 1 << 30, MaxRatio: 5000}, gzipped(make([]byte, 1<<20)), 200, string(make([]byte, 1<<20))},
+		{"gzip that expands above the bound", "gzip", security.BodyConfig{Decompress: []string{"gzip"}, MaxBody: 3}, gzipped([]byte("hello")), 413, ""},
+		{"a gzip bomb", "gzip", security.BodyConfig{Decompress: []string{"gzip"}, MaxBody: 1 << 30}, bomb, 413, ""},
+		{"a ratio that was allowed", "gzip", security.BodyConfig{Decompress: []string{"gzip"}, MaxBody: 1 << 30, MaxRatio: 5000}, gzipped(make([]byte, 1<<20)), 200, string(make([]byte, 1<<20))},
 		{"no gzip at all", "gzip", security.BodyConfig{Decompress: []string{"gzip"}}, []byte("plain"), 400, ""},
 		{"no zlib at all", "deflate", security.BodyConfig{Decompress: []string{"deflate"}}, []byte("plain"), 400, ""},
 		{"gzip cut short", "gzip", security.BodyConfig{Decompress: []string{"gzip"}}, gzipped([]byte("hello"))[:20], 400, ""},
@@ -207,7 +207,7 @@ func TestBodyReadErrors(t *testing.T) {
 		if row.coding != "" {
 			r.Header.Set("Content-Encoding", row.coding)
 		}
-		newBody(t, security.BodyConfig{MaxBytes: 5, Decompress: []string{"gzip"}}).Wrap(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		newBody(t, security.BodyConfig{MaxBody: 5, Decompress: []string{"gzip"}}).Wrap(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 			_, err := io.ReadAll(r.Body)
 			_, again := r.Body.Read(make([]byte, 1))
 			if !errors.Is(err, row.want) || !errors.Is(again, row.want) {
@@ -264,7 +264,7 @@ func TestBodyIsGoneAfterTheHandler(t *testing.T) {
 
 // A client that waits for 100 Continue is refused before it sends its body (RFC 9110, section 10.1.1).
 func TestBodyRefusesBeforeTheBodyIsSent(t *testing.T) {
-	srv := httptest.NewServer(newBody(t, security.BodyConfig{MaxBytes: 100}).Wrap(echo))
+	srv := httptest.NewServer(newBody(t, security.BodyConfig{MaxBody: 100}).Wrap(echo))
 	defer srv.Close()
 	conn, err := net.Dial("tcp", srv.Listener.Addr().String())
 	if err != nil {
@@ -370,7 +370,7 @@ func (s *slowly) Read(p []byte) (int, error) { return s.r.Read(p[:min(len(p), s.
 
 func TestNewBodyReportsEveryMistake(t *testing.T) {
 	_, err := security.NewBody(security.BodyConfig{
-		MediaTypes: []string{"json", "*/*", "a b/c", "text/*+", "text/pl*in"}, MaxBytes: -1, MaxRatio: -1, Decompress: []string{"br"},
+		MediaTypes: []string{"json", "*/*", "a b/c", "text/*+", "text/pl*in"}, MaxBody: -1, MaxRatio: -1, Decompress: []string{"br"},
 		Multipart: security.MultipartLimits{MaxParts: -1, MaxFiles: -2, MaxFieldBytes: -1},
 	})
 	want := `security: BodyConfig.Multipart.MaxParts = -1 must not be negative
@@ -381,7 +381,7 @@ security: BodyConfig.MediaTypes[1] = "*/*" must be a media type, type/* or type/
 security: BodyConfig.MediaTypes[2] = "a b/c" must be a media type, type/* or type/*+suffix
 security: BodyConfig.MediaTypes[3] = "text/*+" must be a media type, type/* or type/*+suffix
 security: BodyConfig.MediaTypes[4] = "text/pl*in" must be a media type, type/* or type/*+suffix
-security: BodyConfig.MaxBytes = -1 must not be negative
+security: BodyConfig.MaxBody = -1 must not be negative
 security: BodyConfig.MaxRatio = -1 must not be negative
 security: BodyConfig.Decompress[0] = "br" must be "gzip" or "deflate"`
 	if err == nil || err.Error() != want {
@@ -405,7 +405,7 @@ func TestBodyCostsOneAllocation(t *testing.T) {
 func ExampleNewBody() {
 	guard, err := security.NewBody(security.BodyConfig{
 		MediaTypes: []string{"application/json"},
-		MaxBytes:   64 << 10,
+		MaxBody:    64 << 10,
 		Logger:     slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
@@ -460,7 +460,7 @@ func FuzzBodyMultipart(f *testing.F) {
 
 // An adapter of a platform that is not net/http's server may say a length of 0 where it does not know it: the body is judged all the same.
 func TestBodyOfUnsaidLengthIsJudged(t *testing.T) {
-	h := newBody(t, security.BodyConfig{MaxBytes: 10}).Wrap(echo)
+	h := newBody(t, security.BodyConfig{MaxBody: 10}).Wrap(echo)
 	for _, row := range []struct {
 		media, body string
 		status      int

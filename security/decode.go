@@ -13,8 +13,8 @@ import (
 
 // DecodeConfig bounds what [Decode] takes. The zero value is strict and right for most.
 type DecodeConfig struct {
-	// MaxBytes bounds the body. Zero means 1 MiB; a [Body] around it may bound it further.
-	MaxBytes int64
+	// MaxBody bounds the body. Zero means 1 MiB; a [Body] around it may bound it further.
+	MaxBody int64
 
 	// MaxDepth bounds how deep arrays and objects may lie in one another. Zero means 32.
 	MaxDepth int
@@ -61,7 +61,7 @@ func decodeInto(v any, r *http.Request, c DecodeConfig) error {
 	if err != nil {
 		return err
 	}
-	body, err := readAll(r, c.MaxBytes)
+	body, err := readAll(r, c.MaxBody)
 	if err != nil {
 		return err
 	}
@@ -83,8 +83,8 @@ func decodeInto(v any, r *http.Request, c DecodeConfig) error {
 const maxFaults = 16
 
 func (c DecodeConfig) withDefaults() DecodeConfig {
-	if c.MaxBytes <= 0 {
-		c.MaxBytes = 1 << 20
+	if c.MaxBody <= 0 {
+		c.MaxBody = 1 << 20
 	}
 	if c.MaxDepth <= 0 {
 		c.MaxDepth = 32

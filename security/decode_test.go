@@ -279,7 +279,7 @@ func TestDecodeRefusesByHeaderAndSize(t *testing.T) {
 		{"a read deadline that passed", request(failingBody{fmt.Errorf("read: %w", os.ErrDeadlineExceeded)}, "application/json"), os.ErrDeadlineExceeded, 408},
 		{"a connection that broke", request(failingBody{io.ErrUnexpectedEOF}, "application/json"), io.ErrUnexpectedEOF, 400},
 	} {
-		_, err := security.Decode[item](row.r, security.DecodeConfig{MaxBytes: 1000})
+		_, err := security.Decode[item](row.r, security.DecodeConfig{MaxBody: 1000})
 		w := httptest.NewRecorder()
 		security.WriteError(w, row.r, err)
 		if !errors.Is(err, row.want) || w.Code != row.status {

@@ -14,7 +14,7 @@ type MultipartLimits struct {
 	MaxHeaders     int   // header lines of one part; zero means 16
 	MaxHeaderBytes int   // all header lines of one part together; zero means 4096
 	MaxFieldBytes  int64 // content of one part without a filename; zero means 64 KiB
-	MaxFileBytes   int64 // content of one file; zero means as much as BodyConfig.MaxBytes allows
+	MaxFileBytes   int64 // content of one file; zero means as much as BodyConfig.MaxBody allows
 }
 
 // unbounded is more than any body, and leaves room to add to.

@@ -57,19 +57,19 @@ var (
 	ErrUnavailable error = refusal.New(http.StatusServiceUnavailable, "webhook: cannot decide now")
 )
 
-// RetryLater returns an error that wraps cause and is answered 503 with Retry-After: for a Config.OnEvent that cannot work now
+// RetryAfter returns an error that wraps cause and is answered 503 with Retry-After: for a Config.OnEvent that cannot work now
 // and knows when it can. after is rounded up to whole seconds.
-func RetryLater(after time.Duration, cause error) error { return &retryLaterError{after, cause} }
+func RetryAfter(after time.Duration, cause error) error { return &retryAfterError{after, cause} }
 
-type retryLaterError struct {
+type retryAfterError struct {
 	after time.Duration
 	cause error
 }
 
-func (e *retryLaterError) Error() string             { return "webhook: retry later: " + e.cause.Error() }
-func (e *retryLaterError) Unwrap() error             { return e.cause }
-func (e *retryLaterError) StatusCode() int           { return http.StatusServiceUnavailable }
-func (e *retryLaterError) RetryAfter() time.Duration { return e.after }
+func (e *retryAfterError) Error() string             { return "webhook: retry later: " + e.cause.Error() }
+func (e *retryAfterError) Unwrap() error             { return e.cause }
+func (e *retryAfterError) StatusCode() int           { return http.StatusServiceUnavailable }
+func (e *retryAfterError) RetryAfter() time.Duration { return e.after }
 
 // retryAfter returns what a RetryAfter method in err's tree gives, else fallback. The method is found by shape, like StatusCode.
 func retryAfter(err error, fallback time.Duration) time.Duration {

@@ -154,8 +154,8 @@ func ExampleNewMemory() {
 	// 200
 }
 
-func ExampleRetryLater() {
-	err := webhook.RetryLater(time.Minute, errors.New("queue is full"))
+func ExampleRetryAfter() {
+	err := webhook.RetryAfter(time.Minute, errors.New("queue is full"))
 	fmt.Println(err)
 	// Output:
 	// webhook: retry later: queue is full

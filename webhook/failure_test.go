@@ -29,7 +29,7 @@ func TestHandlerErrorsAreAnsweredSoThatTheProviderRetries(t *testing.T) {
 		{"an error whose status is no error", func(context.Context, webhook.Event) error { return teapot{204} }, 500, webhook.ErrHandler, ""},
 		{"too many requests", func(context.Context, webhook.Event) error { return teapot{429} }, 429, webhook.ErrHandler, "30"},
 		{"retry later", func(context.Context, webhook.Event) error {
-			return webhook.RetryLater(1500*time.Millisecond, io.ErrNoProgress)
+			return webhook.RetryAfter(1500*time.Millisecond, io.ErrNoProgress)
 		}, 503, io.ErrNoProgress, "2"},
 		{"a payload that does not decode", func(_ context.Context, e webhook.Event) error {
 			_, err := webhook.Decode[struct{ ID int }](e)

@@ -66,9 +66,9 @@ type Config[U any] struct {
 	// Lifetime is how long a login may take. Zero means 10 minutes; at most 24 hours.
 	Lifetime time.Duration
 
-	// HTTPClient reaches the providers. Nil means a client of the package's own. In either case redirects are not followed, an answer
+	// Client reaches the providers. Nil means a client of the package's own. In either case redirects are not followed, an answer
 	// beyond 1 MiB is cut off, and a call ends after 15 seconds.
-	HTTPClient *http.Client
+	Client *http.Client
 
 	// AllowUnreachable lets New succeed while a provider cannot be reached; logins there are answered 503 until it can.
 	AllowUnreachable bool
@@ -148,7 +148,7 @@ func New[U any](ctx context.Context, c Config[U]) (*Login[U], error) {
 		}
 		c.Marks = marks
 	}
-	client := limited(c.HTTPClient)
+	client := limited(c.Client)
 
 	l := &Login[U]{providers: map[string]*provider{}}
 	if len(c.Providers) == 0 {

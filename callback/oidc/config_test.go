@@ -70,7 +70,7 @@ func TestClientAuthentication(t *testing.T) {
 func TestSecretInTheFormWhereTheProviderTakesNoOther(t *testing.T) {
 	op := callbacktest.NewProvider(t, callbacktest.ProviderConfig{})
 	front := proxyTo(t, op, func(body string) string { return strings.Replace(body, `"client_secret_basic",`, "", 1) })
-	a := startAt(t, op, func(c *oidc.Config[account], _ *callbacktest.Provider) { c.HTTPClient = front })
+	a := startAt(t, op, func(c *oidc.Config[account], _ *callbacktest.Provider) { c.Client = front })
 	a.mustSignIn()
 }
 
@@ -170,7 +170,7 @@ func TestPlainHTTPIsForLoopbackAlone(t *testing.T) {
 	op := callbacktest.NewProvider(t, callbacktest.ProviderConfig{PlainHTTP: true})
 	var log strings.Builder
 	c := config(t, "https://app.example.com", op, nil, &log)
-	c.HTTPClient = nil
+	c.Client = nil
 	if _, err := oidc.New(t.Context(), c); err == nil {
 		t.Error("accepted without InsecureHTTP")
 	}

@@ -70,12 +70,12 @@ func TestProviderThatCannotBeReached(t *testing.T) {
 	})}
 	var log strings.Builder
 	c := config(t, "https://app.example.com", op, nil, &log)
-	c.HTTPClient = flaky
+	c.Client = flaky
 	if _, err := oidc.New(t.Context(), c); err == nil || !strings.Contains(err.Error(), "no route to host") {
 		t.Errorf("New: %v", err)
 	}
 	a := startAt(t, op, func(c *oidc.Config[account], _ *callbacktest.Provider) {
-		c.HTTPClient, c.AllowUnreachable = flaky, true
+		c.Client, c.AllowUnreachable = flaky, true
 	})
 	if got := a.Open("/login?return_to=/inbox"); got.StatusCode != 503 || !strings.Contains(got.Text, "does not answer") || !strings.Contains(got.Text, `<a href="/login?return_to=%2Finbox">`) {
 		t.Errorf("%d %s", got.StatusCode, got.Text)
@@ -91,7 +91,7 @@ func TestProviderThatGoesAwayMeanwhile(t *testing.T) {
 	up := startAt(t, op, nil)
 	down := startAt(t, op, func(c *oidc.Config[account], _ *callbacktest.Provider) {
 		c.AllowUnreachable = true
-		c.HTTPClient = &http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) { return nil, errors.New("no route to host") })}
+		c.Client = &http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) { return nil, errors.New("no route to host") })}
 	})
 	back := up.answer(up.Browser, "/login")
 	down.Jar = up.Jar
@@ -119,7 +119,7 @@ func TestEndpointsThatBreakOff(t *testing.T) {
 	} {
 		for path, open := range map[string]func(*app) string{"/par": func(*app) string { return "/login" }, "/token": func(a *app) string { return a.answer(a.Browser, "/login") }} {
 			a := start(t, func(c *oidc.Config[account], op *callbacktest.Provider) {
-				c.HTTPClient = &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+				c.Client = &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
 					if r.URL.Path == path {
 						return breakOff()
 					}
@@ -138,7 +138,7 @@ func inBubble(t *testing.T, op *callbacktest.Provider, down *bool) *oidc.Login[a
 	t.Helper()
 	var log strings.Builder
 	c := config(t, "https://app.example.com", op, nil, &log)
-	c.HTTPClient = &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+	c.Client = &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
 		if *down {
 			return nil, errors.New("no route to host")
 		}
@@ -291,7 +291,7 @@ func TestMetadataThatIsRefused(t *testing.T) {
 	} {
 		var log strings.Builder
 		c := config(t, "https://app.example.com", op, nil, &log)
-		c.HTTPClient = proxyTo(t, op, change)
+		c.Client = proxyTo(t, op, change)
 		if _, err := oidc.New(t.Context(), c); err == nil || (name != "another issuer" && !strings.Contains(err.Error(), name)) {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -307,7 +307,7 @@ func TestWhatAFailingProviderSaysIsNotLogged(t *testing.T) {
 		a := startAt(t, op, func(c *oidc.Config[account], op *callbacktest.Provider) {
 			c.Providers[0].UserInfo = true
 			next := op.Client().Transport
-			c.HTTPClient = &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+			c.Client = &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
 				if failing && r.URL.Path == path {
 					return &http.Response{Status: "500 Oops", StatusCode: 500, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(says)), Request: r}, nil
 				}
@@ -322,7 +322,7 @@ func TestWhatAFailingProviderSaysIsNotLogged(t *testing.T) {
 		var log strings.Builder
 		c := config(t, "https://app.example.com", op, nil, &log)
 		c.AllowUnreachable = true
-		c.HTTPClient = &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+		c.Client = &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
 			return &http.Response{Status: "500 Oops", StatusCode: 500, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(says)), Request: r}, nil
 		})}
 		if _, err := oidc.New(t.Context(), c); err != nil {
@@ -353,7 +353,7 @@ func TestKeysForLogoutTokensAreNotFetchedFromElsewhere(t *testing.T) {
 	elsewhere := 0
 	a := startAt(t, op, func(c *oidc.Config[account], op *callbacktest.Provider) {
 		next := op.Client().Transport
-		c.HTTPClient = &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+		c.Client = &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
 			switch r.URL.Path {
 			case "/jwks":
 				return &http.Response{StatusCode: 302, Header: http.Header{"Location": {op.Issuer + "/elsewhere"}}, Body: http.NoBody, Request: r}, nil

@@ -38,7 +38,7 @@ func ExampleNew() {
 		User: func(_ context.Context, id oidc.Identity) (person, error) {
 			return person{id.Subject}, nil // find or make the account of id.Issuer and id.Subject
 		},
-		HTTPClient: provider.Client(), // only for the test's certificate
+		Client: provider.Client(), // only for the test's certificate
 	})
 	if err != nil {
 		panic(err)

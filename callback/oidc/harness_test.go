@@ -63,12 +63,12 @@ func config(tb testing.TB, base string, op *callbacktest.Provider, store callbac
 		tb.Fatal(err)
 	}
 	return oidc.Config[account]{
-		Providers:  []oidc.Provider{{Issuer: op.Issuer, ClientID: op.ClientID, ClientSecret: oidc.Secret(op.ClientSecret)}},
-		BaseURL:    base,
-		Keys:       keyring(tb),
-		Sessions:   sessions,
-		HTTPClient: op.Client(),
-		User:       accountOf,
+		Providers: []oidc.Provider{{Issuer: op.Issuer, ClientID: op.ClientID, ClientSecret: oidc.Secret(op.ClientSecret)}},
+		BaseURL:   base,
+		Keys:      keyring(tb),
+		Sessions:  sessions,
+		Client:    op.Client(),
+		User:      accountOf,
 		LogoutHint: func(a account) oidc.LogoutHint {
 			return oidc.LogoutHint{Provider: a.Provider, IDToken: a.Tokens.ID}
 		},

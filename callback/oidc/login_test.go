@@ -106,7 +106,7 @@ func TestProviderWithoutUserInfo(t *testing.T) {
 	op := callbacktest.NewProvider(t, callbacktest.ProviderConfig{})
 	a := startAt(t, op, func(c *oidc.Config[account], _ *callbacktest.Provider) {
 		c.Providers[0].UserInfo = true
-		c.HTTPClient = proxyTo(t, op, func(s string) string { return strings.Replace(s, `"userinfo_endpoint"`, `"x"`, 1) })
+		c.Client = proxyTo(t, op, func(s string) string { return strings.Replace(s, `"userinfo_endpoint"`, `"x"`, 1) })
 	})
 	a.mustSignIn()
 	if op.Calls("/userinfo") != 0 {

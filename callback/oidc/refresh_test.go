@@ -140,7 +140,7 @@ func TestRefreshWithoutIDToken(t *testing.T) {
 func answering(body string) func(*oidc.Config[account], *callbacktest.Provider) {
 	return func(c *oidc.Config[account], op *callbacktest.Provider) {
 		calls := 0
-		c.HTTPClient = &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+		c.Client = &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
 			if r.URL.Path == "/token" {
 				if calls++; calls > 1 {
 					w := httptest.NewRecorder()
@@ -176,7 +176,7 @@ func TestRefreshOutlivesItsCaller(t *testing.T) {
 	entered, leave := make(chan struct{}), make(chan struct{})
 	a, old := tokensOf(t, func(c *oidc.Config[account], op *callbacktest.Provider) {
 		calls := 0
-		c.HTTPClient = &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+		c.Client = &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
 			if r.URL.Path == "/token" {
 				if calls++; calls == 2 {
 					close(entered)

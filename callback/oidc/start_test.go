@@ -50,7 +50,7 @@ func TestPushedRequestShowsNothing(t *testing.T) {
 
 func TestPushedRequestWithoutAnswer(t *testing.T) {
 	a := start(t, func(c *oidc.Config[account], op *callbacktest.Provider) {
-		c.HTTPClient = &http.Client{Timeout: time.Second, Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+		c.Client = &http.Client{Timeout: time.Second, Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
 			if r.URL.Path == "/par" {
 				w := httptest.NewRecorder()
 				_, _ = w.WriteString("{}")

@@ -56,7 +56,7 @@ func app(shared *redis.Engine, host, secret string, logger *slog.Logger) (http.H
 	chain, chainErr := security.Default(security.Config{
 		Target:  security.TargetConfig{Hosts: []string{host}},
 		IPLimit: limits,
-		Body:    security.BodyConfig{MediaTypes: []string{"application/json"}, MaxBytes: 1 << 20},
+		Body:    security.BodyConfig{MediaTypes: []string{"application/json"}, MaxBody: 1 << 20},
 		// The platform reads the request before the function runs, and ends a function that takes too long.
 		Off:    []security.Stage{security.StageDeadlines},
 		Logger: logger,

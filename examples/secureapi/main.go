@@ -84,7 +84,7 @@ func (s settings) config(host string) security.Config {
 		}}},
 		Body: security.BodyConfig{
 			MediaTypes: []string{"application/json", "application/csp-report", "application/reports+json"},
-			MaxBytes:   64 << 10,
+			MaxBody:    64 << 10,
 		},
 		Logger: slog.New(slog.NewTextHandler(s.log, nil)),
 	}
