@@ -190,8 +190,11 @@ func (b *Inbox) disconnect(ctx context.Context) {
 // insert stores a group in one transaction and one trip to the server, with its slot where note is true. It returns the keys that were not
 // there before, or ok as false and has done nothing, where the slot must be noted.
 func (b *Inbox) insert(ctx context.Context, conn *pgx.Conn, group []*arrival, note bool) (there map[webhook.Key]bool, ok bool, err error) {
-	// In the order of their keys: two groups with the same ones then wait for each other one way only.
-	slices.SortFunc(group, func(a, b *arrival) int { return bytes.Compare(a.Key[:], b.Key[:]) })
+	if !slices.ContainsFunc(group, func(a *arrival) bool { return a.orderKey != "" }) {
+		// In the order of their keys: two groups with the same ones then wait for each other one way only. Where the order of arrival counts, the
+		// locks of the order keys see to most of that, and a deadlock is tried again.
+		slices.SortFunc(group, func(a, b *arrival) int { return bytes.Compare(a.Key[:], b.Key[:]) })
+	}
 	n := len(group)
 	keys, metas, bodies := make([][]byte, n), make([][]byte, n), make([][]byte, n)
 	providers, types, ids, orders := make([]string, n), make([]string, n), make([]string, n), make([]string, n)
@@ -227,7 +230,8 @@ func (b *Inbox) insert(ctx context.Context, conn *pgx.Conn, group []*arrival, no
 		batch.Queue(promoteHeads, ordered)
 	}
 	batch.Queue("COMMIT")
-	return there, ok, conn.SendBatch(ctx, &batch).Close()
+	err = conn.SendBatch(ctx, &batch).Close() // which sets the others
+	return there, ok, err
 }
 
 // repeated counts repeats, apart from the transaction that stored their neighbours: when it fails, a count is missing and no event.

@@ -96,7 +96,8 @@ func alongIndex[T any](ctx context.Context, b *Inbox, query string, args []any, 
 		found, err = pgx.CollectRows(rows, scan)
 		return err
 	})
-	return found, b.pool.SendBatch(ctx, &batch).Close()
+	err = b.pool.SendBatch(ctx, &batch).Close() // which sets found
+	return found, err
 }
 
 // bounds adds the conditions about ids, of a column that is the id, or its negative.

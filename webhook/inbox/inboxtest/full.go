@@ -134,3 +134,48 @@ func runsTwice[T any](t *testing.T, e Engine[T]) {
 		t.Error(err)
 	}
 }
+
+// keepsOrder has events of one order key wait to be stored together: they are numbered as they came.
+func keepsOrder[T any](t *testing.T, e Engine[T]) {
+	t.Helper()
+	if e.Block == nil {
+		t.Skip("the engine does not say how its ledger is kept from storing")
+	}
+	l := e.New(t)
+	c := quick()
+	c.OrderBy = orderOf
+	box := open(t, l, c)
+	unblock := e.Block(t, l)
+	var wait sync.WaitGroup
+	const events = 20
+	for i := range events {
+		wait.Go(func() {
+			if fresh, err := box.Accept(t.Context(), Event("p", "t", "a/"+strconv.Itoa(i))); err != nil || !fresh {
+				t.Errorf("Accept %d: fresh %v, %v", i, fresh, err)
+			}
+		})
+		for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) { // the first is with the writer
+			stats, err := box.Stats(t.Context())
+			must(t, err)
+			if stats.Queued >= i {
+				break
+			}
+			if time.Now().After(end) {
+				t.Fatalf("%d wait, want %d", stats.Queued, i)
+			}
+		}
+		if i == 0 {
+			time.Sleep(50 * time.Millisecond)
+		}
+	}
+	unblock()
+	wait.Wait()
+	page, err := box.List(t.Context(), inbox.Filter{})
+	must(t, err)
+	for i, d := range page.Deliveries {
+		if want := "a/" + strconv.Itoa(events-1-i); i < events-2 && d.Event.ID != want { // the first two may have come the other way round
+			t.Errorf("%s is where %s belongs", d.Event.ID, want)
+		}
+	}
+	Honest(t, box)
+}

@@ -86,6 +86,7 @@ func Run[T any](t *testing.T, e Engine[T]) {
 		{"Run under way is not begun again", runsTwice[T]},
 		{"a full queue refuses and recovers", fullQueue[T]},
 		{"a caller that goes leaves nothing half", callerGone[T]},
+		{"events that wait together keep their order", keepsOrder[T]},
 		{"a full disk refuses and recovers", fullDisk[T]},
 		{"killed five times under load, nothing is lost or doubled", killed[T]},
 		{"any one step may fail", anyStepMayFail[T]},
