@@ -1,6 +1,13 @@
 // Package callback handles the moment when a browser comes back from somewhere else: from a login at a third party, a magic link, a
 // payment page.
 //
+//	login, err := callback.New(callback.Config[User]{Keys: keys, ReturnTo: returnTo, Retry: "/login", Redeem: redeem})
+//	if err != nil {
+//		return err
+//	}
+//	mux.Handle("GET /callback", login)        // where the third party sends the browser: /callback?session_token=…
+//	mux.Handle("/account/", login.Require(h)) // h gets the User by SessionFrom
+//
 // # Parts
 //
 // Each part can be used alone:

@@ -4,6 +4,14 @@
 // which order. The pieces that it is made of can be used alone: a [Pattern] matches a path, [Conditions] a request, a
 // [Destination] or [Template] puts the parameters found by them to use. All are compiled once and match without a lock.
 //
+//	rules, err := proxy.New(proxy.Config{
+//		Redirects: []proxy.RedirectRule{{Source: "/old/:slug", Destination: "/new/:slug", Permanent: true}},
+//	})
+//	if err != nil {
+//		return err
+//	}
+//	server.Handler = rules.Wrap(mux)
+//
 // # Patterns
 //
 // Patterns are those of path-to-regexp 6.3, which Next.js uses:

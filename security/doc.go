@@ -5,6 +5,16 @@
 //	recover -> request id -> client IP -> access log -> host and path check -> headers -> deadlines -> limit by IP ->
 //	CORS -> methods -> cross-origin check -> body guard -> access -> limit by principal -> handler, which calls Decode
 //
+//	chain, err := security.Default(security.Config{
+//		Target:  security.TargetConfig{Hosts: []string{"api.example.com"}},
+//		IPLimit: security.RateLimitConfig{Policies: []security.RatePolicy{{Limit: rate.Every(time.Second), Burst: 60}}},
+//		Body:    security.BodyConfig{MediaTypes: []string{"application/json"}},
+//	})
+//	if err != nil {
+//		return err
+//	}
+//	server := security.Server(chain.Then(mux))
+//
 // Each stage is built by a constructor that takes a Config and reports all its mistakes at once; its Wrap method is an
 // alice.Constructor. What decides something has a method that decides without answering, such as [ClientIP.Resolve], [RateLimit.Check] or
 // [Access.Check].

@@ -1,6 +1,14 @@
 // Package postgres is the engine of the inbox for PostgreSQL: a ledger in the caller's own database, which several processes fill and
 // handle at once.
 //
+//	box, err := postgres.Open(ctx, pool, inbox.Config{Workers: 8}) // pool is a *pgxpool.Pool
+//	if err != nil {
+//		return err
+//	}
+//	err = box.Handle("stripe", "invoice.paid", func(ctx context.Context, tx pgx.Tx, d *inbox.Delivery) error { … })
+//	hooks, err := webhook.New(webhook.Config{Scheme: scheme, OnEvent: inbox.Receive(box), Dedupe: webhook.InsecureNoDedupe{}})
+//	err = box.Run(ctx) // handles what is stored, until ctx ends
+//
 // Each process stores events as many in one commit as wait for it, in one trip to the server. Workers claim what is due with SKIP LOCKED, a
 // commit that counts the attempt; then the handler gets a transaction of its own, in which its writes and the mark that the delivery is done are
 // committed together. The mark is made only while the delivery is still this attempt's: when two processes come to handle one delivery, after one of

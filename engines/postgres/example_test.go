@@ -13,7 +13,7 @@ import (
 	"github.com/gatehouse-go/gatehouse/engines/postgres"
 )
 
-func Example() {
+func ExampleOpen() {
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
 	pool, err := pgxpool.New(ctx, os.Getenv("DATABASE_URL")) // with &pool_max_conns=20, say

@@ -1,4 +1,8 @@
 // Package storetest checks that an implementation of revalidate.Store keeps what the interface promises.
+//
+//	func TestStore(t *testing.T) {
+//		storetest.Run(t, func(t *testing.T) revalidate.Store { return open(t) })
+//	}
 package storetest
 
 import (

@@ -1,4 +1,12 @@
 // Package jwt verifies JSON Web Tokens (RFC 7519) as bearer tokens of security.Access, with go-jose.
+//
+//	tokens, err := jwt.New(jwt.Config{
+//		Issuer: "https://issuer.example", Audience: "api", Algorithms: []string{"ES256"}, KeysURL: "https://issuer.example/keys",
+//	})
+//	if err != nil {
+//		return err
+//	}
+//	access, err := security.NewAccess(security.AccessConfig{Schemes: []security.Scheme{security.Bearer{Verify: tokens.Verify}}})
 package jwt
 
 import (

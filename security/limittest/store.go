@@ -1,4 +1,10 @@
 // Package limittest checks that a store of rate limits keeps to the contract of security.RateStore.
+//
+//	func TestStore(t *testing.T) {
+//		if err := limittest.TestRateStore(t.Context(), func() (security.RateStore, error) { return open(t) }); err != nil {
+//			t.Error(err)
+//		}
+//	}
 package limittest
 
 import (

@@ -1,5 +1,13 @@
 // Package signature is a scheme of security.Access for HTTP Message Signatures (RFC 9421), with bodies signed through Content-Digest
 // (RFC 9530).
+//
+//	signed, err := signature.New(signature.Config{Key: func(ctx context.Context, id string) (signature.Key, error) {
+//		return clients.Key(ctx, id) // the client's public key, and who it is
+//	}})
+//	if err != nil {
+//		return err
+//	}
+//	access, err := security.NewAccess(security.AccessConfig{Schemes: []security.Scheme{signed}})
 package signature
 
 import (

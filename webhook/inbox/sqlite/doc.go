@@ -1,5 +1,13 @@
 // Package sqlite is the embedded engine of the inbox: a ledger in the caller's own SQLite database, with the standard library alone.
 //
+//	box, err := sqlite.Open(db, inbox.Config{})
+//	if err != nil {
+//		return err
+//	}
+//	err = box.Handle("stripe", "invoice.paid", func(ctx context.Context, tx *sql.Tx, d *inbox.Delivery) error { … })
+//	hooks, err := webhook.New(webhook.Config{Scheme: scheme, OnEvent: inbox.Receive(box), Dedupe: webhook.InsecureNoDedupe{}})
+//	err = box.Run(ctx) // handles what is stored, until ctx ends
+//
 // One goroutine stores events, as many in one commit as wait for it, so that a busy endpoint costs one sync of the disk for dozens of
 // events. Handlers get the database's own transaction: what they write beside the ledger is committed with the mark that the delivery is done.
 //

@@ -12,6 +12,7 @@ import (
 	"github.com/gatehouse-go/gatehouse/webhook/inbox/sqlite"
 )
 
+// ExampleOpen of package sqlite is this without a driver, which the library does not import.
 func Example() {
 	dir, err := os.MkdirTemp("", "inbox")
 	if err != nil {
