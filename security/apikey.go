@@ -70,8 +70,8 @@ func NewAPIKey(prefix, principal string, scopes ...string) (key string, stored A
 	return key, APIKey{Prefix: prefix, ID: id, Hash: hashKey(key), Principal: principal, Scopes: slices.Clone(scopes)}, nil
 }
 
-// Rotate makes the successor of a stored key, for the same principal and scopes, and returns it to be shown once, what to store
-// of it, and the old one, which is now taken for as long as overlap only. Store both, and hand both to [APIKeys.Replace].
+// Rotate makes the successor of a stored key, for the same principal and scopes. key is the new key, to be shown once; next is what to
+// store of it; old is k itself, which is now taken only until overlap has passed. Store both, and hand both to [APIKeys.Replace].
 func (k APIKey) Rotate(overlap time.Duration) (key string, next, old APIKey, err error) {
 	key, next, err = NewAPIKey(k.Prefix, k.Principal, k.Scopes...)
 	old = k

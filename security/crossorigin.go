@@ -53,9 +53,12 @@ type CrossOriginConfig struct {
 // CrossOrigin refuses requests that a page of another origin makes a browser send with its user's cookies (cross-site request
 // forgery). It is safe for concurrent use.
 //
-// It is [http.CrossOriginProtection], and refuses besides what that lets pass to browsers without Fetch Metadata or beside its view: a page
-// of http on the same host as this server of https, an Origin that is not as browsers write it, two of them, a safe method that
-// a field turns into another, and a WebSocket handshake, which is a GET.
+// It does what [http.CrossOriginProtection] does, and refuses more:
+//
+//   - a page of http on the host of this https server, also in a browser that sends no Fetch Metadata;
+//   - an Origin field that is not as browsers write it, or two of them;
+//   - GET or HEAD with a field that makes it another method;
+//   - a WebSocket handshake from another origin, which is a GET.
 //
 // In a chain it stands inside [CORS], which answers preflights, and outside the handler's reading of the body.
 type CrossOrigin struct {
