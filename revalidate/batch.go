@@ -22,7 +22,8 @@ func Set[T any](ctx context.Context, c *Cache, key string, o Options, value T) e
 	return nil
 }
 
-// Delete forgets the value under key. A fill that is under way still answers those who wait for it and stores nothing.
+// Delete forgets the value under key. A fill that is under way still answers those who wait for it and stores nothing. It is for this process and
+// its store: what must reach other instances has a tag and is expired by it.
 func (c *Cache) Delete(ctx context.Context, key string) error {
 	c.flights.disown(key)
 	return c.store.Delete(ctx, key)

@@ -62,20 +62,28 @@ func (h *wrapped) unsafe(r *http.Request, status int, header http.Header) {
 		return
 	}
 	ctx := context.WithoutCancel(r.Context())
-	h.forget(ctx, h.responses.primaryKey(r))
+	pages := []*http.Request{r}
 	for _, name := range [...]string{"Location", "Content-Location"} {
 		for _, line := range header[name] {
 			if other := sameOrigin(r, line); other != nil {
-				h.forget(ctx, h.responses.primaryKey(other))
+				pages = append(pages, other)
 			}
 		}
 	}
-	if groups, ok := parseStringList(header["Cache-Group-Invalidation"]); ok && len(groups) > 0 {
-		inv := Invalidation{Mode: Expire}
-		for _, group := range groups {
-			inv.Tags = append(inv.Tags, groupTag(r, group))
+	for _, page := range pages {
+		h.forget(ctx, h.responses.primaryKey(page))
+	}
+	var groups []Group
+	if names, ok := parseStringList(header["Cache-Group-Invalidation"]); ok && len(names) > 0 {
+		for _, name := range names {
+			if len(name) <= MaxTagLength { // no stored response is in a longer one
+				groups = append(groups, Group{Origin: originOf(r), Name: name})
+			}
 		}
-		h.cache.invalidate(&inv, nil)
+		h.cache.invalidate(&Invalidation{Groups: groups}, nil)
+	}
+	if h.cache.onInvalidate != nil {
+		h.cache.announceUnsafe(ctx, pages, groups)
 	}
 }
 
@@ -102,25 +110,6 @@ func sameOrigin(r *http.Request, reference string) *http.Request {
 	}
 	return &http.Request{Method: http.MethodGet, Host: r.Host, TLS: r.TLS, URL: target}
 }
-
-// groupTag is the tag that stands for a cache group of an origin. It is not of visible ASCII, so nobody can name it.
-func groupTag(r *http.Request, group string) string {
-	scheme := "http"
-	if r.TLS != nil {
-		scheme = "https"
-	}
-	return "\x01" + scheme + "://" + strings.ToLower(r.Host) + "\x01" + strings.ReplaceAll(group, " ", "\x02")
-}
-
-// publicTags drops the tags that stand for cache groups.
-func publicTags(packed string) string {
-	if strings.IndexByte(packed, '\x01') < 0 {
-		return packed
-	}
-	return strings.Join(slices.DeleteFunc(splitTags(packed), internalTag), " ")
-}
-
-func internalTag(tag string) bool { return tag[0] == '\x01' }
 
 // headUpdate lets the answer to a HEAD freshen the stored response, or drop it where the two do not agree (RFC 9111,
 // section 4.3.5). An answer that has neither a validator nor a length is no evidence that the body is still the same.
@@ -154,15 +143,4 @@ func (h *wrapped) headUpdate(r *http.Request, status int, header http.Header) {
 	fresh := newResponse(h.responses.hidden, status, update, v.body, p, now)
 	updated := fresh.entry(primary, e.tags, e.path, e.stamp, h.responses.disconnected)
 	h.cache.save(ctx, or(variant, primary), updated)
-}
-
-// Purge forgets the responses stored for one URL, whatever they vary by, and what is under way for it. The URL is
-// absolute, with the host as clients say it. Nothing has to be stored; an error means that rawURL cannot be read, or
-// that the store failed.
-func (c *Cache) Purge(ctx context.Context, rawURL string) error {
-	r, err := requestFor(rawURL)
-	if err != nil {
-		return err
-	}
-	return c.remove(ctx, c.responses.primaryKey(r))
 }

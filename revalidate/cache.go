@@ -50,7 +50,14 @@ type Config struct {
 
 	// OnInvalidate, if not nil, is told of each invalidation after it took effect here: to announce it to other instances,
 	// which pass it to [Cache.Receive], or to purge a CDN. Its error is returned by the call that invalidated.
+	//
+	// It is also told what a request of an unsafe method has invalidated behind [Cache.Wrap] (RFC 9111, section 4.4), once for each such
+	// request, before its answer goes out; an error is then logged and counted ([Metrics].AnnounceErrors) and the answer is what it was.
+	// It must be safe for concurrent use, and return when its context ends, which for unsafe requests is after 10 s.
 	OnInvalidate func(context.Context, Invalidation) error
+	// AnnounceWait is how long the answer to a request of an unsafe method waits for OnInvalidate, which then goes on in the background.
+	// At most 64 are told at once; one that finds no room in that time is an error. Zero means 1 s; at most 10 s.
+	AnnounceWait time.Duration
 
 	// Responses says how [Cache.Wrap] works. Its zero value follows RFC 9111 with the package's defaults.
 	Responses Responses
@@ -70,6 +77,8 @@ type Cache struct {
 	leaseLife      time.Duration
 	responses      responses
 	onInvalidate   func(context.Context, Invalidation) error
+	announceWait   time.Duration
+	announcing     chan struct{} // one for each unsafe request that is being announced
 	log            *slog.Logger
 
 	flights   flights
@@ -106,6 +115,9 @@ func New(c Config) (*Cache, error) {
 	}
 	if c.RevalidateWindow > Forever {
 		mistakes.Field("RevalidateWindow", c.RevalidateWindow, "must not be longer than Forever")
+	}
+	if c.AnnounceWait < 0 || c.AnnounceWait > announceTimeout {
+		mistakes.Field("AnnounceWait", c.AnnounceWait, "must be from 0 to 10s")
 	}
 	if c.LeaseLife != 0 && (c.LeaseLife < shortestLease || c.LeaseLife > longestLease) {
 		mistakes.Field("LeaseLife", c.LeaseLife, "must be zero, or from 10ms to 1h")
@@ -151,6 +163,8 @@ func New(c Config) (*Cache, error) {
 		leaseLife:      or(c.LeaseLife, defaultLeaseLife),
 		responses:      responses,
 		onInvalidate:   c.OnInvalidate,
+		announceWait:   or(c.AnnounceWait, defaultAnnounceWait),
+		announcing:     make(chan struct{}, maxAnnouncing),
 		log:            log,
 	}
 	cache.done, cache.cancel = context.WithCancel(context.Background())
@@ -167,7 +181,7 @@ func or[T comparable](value, def T) T {
 	return value
 }
 
-// Close ends the refreshes and fills under way by cancelling their contexts and waits for them, at most until ctx ends. What is
+// Close ends the refreshes and fills under way by cancelling their contexts and waits for them and for announcements, at most until ctx ends. What is
 // stored can still be read after it; what is not has to be fetched by somebody else: Get returns [ErrClosed], and Wrap
 // hands requests straight to its handler. A cache that is not closed leaks nothing but what runs at the time.
 func (c *Cache) Close(ctx context.Context) error {

@@ -352,7 +352,7 @@ func (w *capture) tags(header http.Header) (string, int64, error) {
 		if tags != "" {
 			tags += " "
 		}
-		tags += groupTag(w.r, group)
+		tags += Group{Origin: originOf(w.r), Name: group}.tag()
 	}
 	return tags, stamp, nil
 }

@@ -22,11 +22,13 @@
 //
 // [Cache.RevalidateTag] marks everything under a tag as stale: readers get what is stored while one refresh runs in the
 // background. [Cache.ExpireTag] makes the next reader wait for fresh data. [Cache.RevalidatePath] and [Cache.ExpirePath] do
-// the same by the path of responses, and [Cache.Invalidate] does several things in one step.
+// the same by the path of responses, and [Cache.Invalidate] does several things in one step. [Cache.Purge] forgets the responses of one URL,
+// [Cache.PurgeAll] everything.
 //
 // All take the same time for one entry and for a million, for entries are not looked up: each entry remembers when its fill
 // began, and is judged by that when it is next read. So an invalidation during a fill is never lost. Tags of one cache are known
-// to one process: Config.OnInvalidate and [Cache.Receive] carry invalidations between several.
+// to one process: Config.OnInvalidate and [Cache.Receive] carry invalidations between several, purges and what requests of unsafe methods
+// invalidate too (RFC 9111, section 4.4).
 //
 // # Rooms
 //

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -58,8 +59,10 @@ type EndpointConfig struct {
 	Mode Mode
 	// Allow, if not nil, says which tags and paths may be named from outside: what it returns false for is answered 403
 	// and nothing is done. name is a tag, or a path beginning with a slash. Paths can only be named in a POST, and the tags that the
-	// cache uses inside have no name that could be said here.
+	// cache uses inside have no name that could be said here. Of a URL that Decode names, the path is asked for.
 	Allow func(name string) bool
+	// AllowAll lets a POST purge everything, by "all" or by Decode. False means that it is answered 403.
+	AllowAll bool
 	// Limit, if not nil, runs before anything is checked; its error refuses the request, with the status of its
 	// StatusCode method (429 of a rate limit) or 500. Guessing tokens is what it is for.
 	Limit func(*http.Request) error
@@ -83,6 +86,7 @@ type EndpointConfig struct {
 //     first counts, as for URLSearchParams. A tag that no entry can carry (see [CheckTag]) is no error: nothing carries it.
 //   - POST {"tags": [...], "paths": [...], "mode": "fresh" or "stale", "dryRun": true or false}, signed. Everything named is
 //     invalidated in one step, and the answer says what was done: 200 {"success":true,"mode":"fresh","tags":[...],"paths":[...]}.
+//     {"all": true}, where AllowAll is set, purges everything; the mode is then fresh, and the answer has "all" too.
 //   - HEAD changes nothing and is answered 405, like every other method but OPTIONS.
 //
 // A token in a URL ends up in logs and histories. Prefer the POST where the sender can sign.
@@ -93,6 +97,7 @@ type Endpoint struct {
 	decode  func(*http.Request, []byte) (Invalidation, error)
 	mode    Mode
 	allow   func(string) bool
+	all     bool
 	limit   func(*http.Request) error
 	body    reqbody.Limits
 	onError func(http.ResponseWriter, *http.Request, error)
@@ -110,7 +115,7 @@ func NewEndpoint(c EndpointConfig) (*Endpoint, error) {
 		mistakes.Hidden("Tokens", "or Signed is required")
 	}
 	e := &Endpoint{
-		cache: c.Cache, signed: c.Signed, decode: c.Decode, mode: c.Mode, allow: c.Allow, limit: c.Limit, onError: c.OnError, log: c.Logger,
+		cache: c.Cache, signed: c.Signed, decode: c.Decode, mode: c.Mode, allow: c.Allow, all: c.AllowAll, limit: c.Limit, onError: c.OnError, log: c.Logger,
 		body: reqbody.Limits{Max: or(c.MaxBody, defaultMaxBody), Timeout: or(c.ReadTimeout, defaultReadTimeout)},
 	}
 	for i, token := range c.Tokens {
@@ -210,6 +215,7 @@ func (e *Endpoint) known(token string) bool {
 type order struct {
 	Tags   []string `json:"tags"`
 	Paths  []string `json:"paths"`
+	All    bool     `json:"all"`
 	Mode   string   `json:"mode"`
 	DryRun bool     `json:"dryRun"`
 }
@@ -220,6 +226,7 @@ type receipt struct {
 	Mode    string   `json:"mode"`
 	Tags    []string `json:"tags"`
 	Paths   []string `json:"paths"`
+	All     bool     `json:"all,omitzero"`
 	DryRun  bool     `json:"dryRun,omitzero"`
 }
 
@@ -242,12 +249,15 @@ func (e *Endpoint) post(w http.ResponseWriter, r *http.Request) ([]byte, error) 
 	} else if inv, dry, err = e.order(body); err != nil {
 		return nil, err
 	}
-	if e.decode == nil || len(inv.Tags)+len(inv.TagPrefixes)+len(inv.Paths) > 0 {
+	if inv.All {
+		inv.Mode = Expire
+	}
+	if e.decode == nil || !inv.empty() {
 		if err := e.invalidate(r, inv, dry); err != nil {
 			return nil, err
 		}
 	}
-	return json.Marshal(receipt{Success: true, Mode: inv.Mode.String(), Tags: inv.Tags, Paths: inv.Paths, DryRun: dry})
+	return json.Marshal(receipt{Success: true, Mode: inv.Mode.String(), Tags: inv.Tags, Paths: inv.Paths, All: inv.All, DryRun: dry})
 }
 
 // order reads the endpoint's own body.
@@ -256,7 +266,7 @@ func (e *Endpoint) order(body []byte) (inv Invalidation, dry bool, err error) {
 	if err := json.Unmarshal(body, &o, json.RejectUnknownMembers(true)); err != nil {
 		return inv, false, &causeError{reason: ErrBody, cause: err}
 	}
-	inv = Invalidation{Tags: o.Tags, Paths: o.Paths, Mode: e.mode}
+	inv = Invalidation{Tags: o.Tags, Paths: o.Paths, All: o.All, Mode: e.mode}
 	switch o.Mode {
 	case "":
 	case "fresh":
@@ -273,23 +283,36 @@ func (e *Endpoint) invalidate(r *http.Request, inv Invalidation, dry bool) error
 	if err := inv.Check(); err != nil {
 		return err
 	}
-	if e.allow != nil {
-		for _, names := range [...][]string{inv.Tags, inv.TagPrefixes, inv.Paths} {
-			for _, name := range names {
-				if !e.allow(name) {
-					return ErrForbidden
-				}
-			}
-		}
+	if !e.allowed(&inv) {
+		return ErrForbidden
 	}
 	if !dry {
 		if err := e.cache.Invalidate(r.Context(), inv); err != nil {
 			return err
 		}
 	}
-	e.log.LogAttrs(r.Context(), slog.LevelInfo, "revalidation", slog.Any("tags", inv.Tags), slog.Any("paths", inv.Paths),
+	e.log.LogAttrs(r.Context(), slog.LevelInfo, "revalidation", slog.Any("tags", inv.Tags), slog.Any("paths", inv.Paths), slog.Bool("all", inv.All),
 		slog.String("mode", inv.Mode.String()), slog.Bool("dry_run", dry))
 	return nil
+}
+
+// allowed reports whether the outside may name all that inv names; its URLs have been checked. Cache groups are between handlers and caches.
+func (e *Endpoint) allowed(inv *Invalidation) bool {
+	if inv.All && !e.all || len(inv.Groups) > 0 {
+		return false
+	}
+	if e.allow == nil {
+		return true
+	}
+	names := slices.Concat(inv.Tags, inv.TagPrefixes, inv.Paths)
+	for _, text := range inv.URLs {
+		page, err := pageOf(text)
+		if err != nil {
+			return false
+		}
+		names = append(names, page.URL.Path)
+	}
+	return !slices.ContainsFunc(names, func(name string) bool { return !e.allow(name) })
 }
 
 func (e *Endpoint) refuse(w http.ResponseWriter, r *http.Request, err error) {

@@ -165,7 +165,7 @@ func (g *generations) look(stamp int64, tags, path string, now int64) (v verdict
 	return v
 }
 
-// invalidate marks everything that inv names in one step: no read sees a part of it. What is made stale is dead after window.
+// invalidate marks everything that inv names, but for URLs, in one step: no read sees a part of it. What is made stale is dead after window.
 func (g *generations) invalidate(inv *Invalidation, patterns []*pathPattern, window time.Duration) {
 	var at int64
 	if inv.Mode != Expire || !g.local { // reading the clock is most of what a mark costs
@@ -201,7 +201,10 @@ func (g *generations) invalidate(inv *Invalidation, patterns []*pathPattern, win
 		}
 		hit(&r.mark, gen)
 	}
-	if inv.Mode == Expire {
+	for _, group := range inv.Groups {
+		g.mark(g.tags, group.tag()).expire(gen)
+	}
+	if inv.Mode == Expire || len(inv.Groups) > 0 {
 		g.fresh.Store(gen)
 	}
 	g.epoch.Store(gen)

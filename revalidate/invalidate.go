@@ -2,6 +2,7 @@ package revalidate
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -30,15 +31,15 @@ func (m Mode) String() string {
 }
 
 // ErrNothing is the reason for which an invalidation that names nothing is refused.
-var ErrNothing = refusal.New(http.StatusBadRequest, "invalidation names no tag and no path")
+var ErrNothing = refusal.New(http.StatusBadRequest, "invalidation names nothing")
 
 // Bounds of one invalidation.
 const maxNames = 1000
 
 // ErrTooManyNames is the reason for which an invalidation of more than 1000 names is refused: purge instead.
-var ErrTooManyNames = refusal.New(http.StatusRequestEntityTooLarge, "an invalidation names at most 1000 tags and paths")
+var ErrTooManyNames = refusal.New(http.StatusRequestEntityTooLarge, "an invalidation names at most 1000 tags, paths, URLs and groups")
 
-// An Invalidation names what is to be invalidated in one step: no read sees a part of it done.
+// An Invalidation names what is to be invalidated. Tags, prefixes, paths and groups are marked in one step: no read sees a part of it done.
 type Invalidation struct {
 	// Tags are exact. One that breaks a rule ([CheckTag]) is an error, and nothing is done.
 	Tags []string
@@ -49,6 +50,16 @@ type Invalidation struct {
 	// path; "/blog/[slug]" is each path with one more segment, "/docs/[...rest]" with one or more, and
 	// "/docs/[[...rest]]" is /docs and everything below it. A slash at the end makes no difference.
 	Paths []string
+
+	// URLs name single responses of [Cache.Wrap], whatever they vary by: absolute http or https URLs of at most 8 KiB, with the host as clients say it
+	// and without user or fragment. They are deleted one by one after everything else is marked, and are fetched anew in either Mode. What another
+	// cache on the same store had begun to fill can be stored until that cache has heard; tags have no such gap.
+	URLs []string
+	// Groups name cache groups of an origin (RFC 9875). They are expired in either Mode.
+	Groups []Group
+	// All purges everything, data too, in either Mode; what else is named then adds nothing.
+	All bool
+
 	// Mode says what readers get. The zero value is StaleWhileRevalidate.
 	Mode Mode
 	// Window is how long entries of before may still be served where Mode is StaleWhileRevalidate. Zero means the cache's
@@ -62,67 +73,121 @@ func (inv *Invalidation) Check() error {
 	return err
 }
 
-func (inv *Invalidation) compile() ([]*pathPattern, error) {
-	switch n := len(inv.Tags) + len(inv.TagPrefixes) + len(inv.Paths); {
-	case n == 0:
-		return nil, ErrNothing
-	case n > maxNames:
-		return nil, ErrTooManyNames
+// names counts what inv names.
+func (inv *Invalidation) names() int {
+	return len(inv.Tags) + len(inv.TagPrefixes) + len(inv.Paths) + len(inv.URLs) + len(inv.Groups)
+}
+
+// empty tells an invalidation that names nothing.
+func (inv *Invalidation) empty() bool { return inv.names() == 0 && !inv.All }
+
+// named is what an Invalidation names, read.
+type named struct {
+	patterns []*pathPattern
+	pages    []*http.Request // of its URLs
+}
+
+func (inv *Invalidation) compile() (n named, err error) {
+	switch {
+	case inv.empty():
+		return n, ErrNothing
+	case inv.names() > maxNames:
+		return n, ErrTooManyNames
 	}
 	for _, tags := range [...][]string{inv.Tags, inv.TagPrefixes} {
 		for _, tag := range tags {
 			if err := CheckTag(tag); err != nil {
-				return nil, err
+				return n, err
 			}
 		}
 	}
 	if inv.Window < 0 || inv.Window > Forever {
-		return nil, fmt.Errorf("revalidate: Window = %v must be between 0 and Forever", inv.Window)
+		return n, fmt.Errorf("revalidate: Window = %v must be between 0 and Forever", inv.Window)
 	}
-	if len(inv.Paths) == 0 {
-		return nil, nil
-	}
-	patterns := make([]*pathPattern, 0, len(inv.Paths))
 	for _, text := range inv.Paths {
 		p, err := parsePath(text)
 		if err != nil {
-			return nil, err
+			return n, err
 		}
-		patterns = append(patterns, p)
+		n.patterns = append(n.patterns, p)
 	}
-	return patterns, nil
+	for _, text := range inv.URLs {
+		page, err := pageOf(text)
+		if err != nil {
+			return n, err
+		}
+		n.pages = append(n.pages, page)
+	}
+	for _, group := range inv.Groups {
+		if err := group.check(); err != nil {
+			return n, err
+		}
+	}
+	return n, nil
 }
 
 // Invalidate marks everything that inv names, in one step. It takes the same time whatever number of entries carry the
 // names: each entry finds out when it is next read. A fill that is under way when Invalidate is called does not undo it.
 //
-// The marks in this process are set before Config.OnInvalidate is called, and whatever it returns; its error is Invalidate's.
+// The marks in this process are set, and the store has been asked to forget URLs or everything, before Config.OnInvalidate is called; it
+// is called whatever the store said. The errors of both are Invalidate's.
 func (c *Cache) Invalidate(ctx context.Context, inv Invalidation) error {
-	patterns, err := inv.compile()
+	n, err := inv.compile()
 	if err != nil {
 		return err
 	}
-	c.invalidate(&inv, patterns)
-	if c.onInvalidate == nil {
-		return nil
+	c.invalidate(&inv, n.patterns)
+	if inv.All {
+		err = c.store.Clear(ctx)
+	} else {
+		err = c.forgetPages(ctx, n.pages)
 	}
-	return c.onInvalidate(ctx, inv)
+	return errors.Join(err, c.announce(ctx, inv))
 }
 
+// receiveTimeout bounds what a store may take for the URLs of one announcement.
+const receiveTimeout = 10 * time.Second
+
 // Receive is Invalidate for what another instance has announced: it does not call Config.OnInvalidate, so that instances
-// do not answer each other for ever.
+// do not answer each other for ever. Whoever announced that everything is purged has cleared the store that he shares with this
+// cache, so another store than a [Memory] is left as it is then, and what is in it is dead to this cache.
+//
+// On an error this cache may have something that is no longer good: call [Cache.Forget] with the time of now.
 func (c *Cache) Receive(inv Invalidation) error {
-	patterns, err := inv.compile()
+	n, err := inv.compile()
 	if err != nil {
 		return err
 	}
-	c.invalidate(&inv, patterns)
+	c.invalidate(&inv, n.patterns)
+	ctx, cancel := context.WithTimeout(context.Background(), receiveTimeout)
+	defer cancel()
+	switch {
+	case !inv.All:
+		return c.forgetPages(ctx, n.pages)
+	case c.generations.local:
+		return c.store.Clear(ctx)
+	}
 	return nil
 }
 
+// invalidate does what can be done in this process alone.
 func (c *Cache) invalidate(inv *Invalidation, patterns []*pathPattern) {
-	c.generations.invalidate(inv, patterns, or(inv.Window, c.window))
+	switch {
+	case inv.All:
+		c.generations.purge(time.Now())
+	case inv.names() > len(inv.URLs):
+		c.generations.invalidate(inv, patterns, or(inv.Window, c.window))
+	}
 	c.counters.invalidations.Add(1)
+}
+
+// forgetPages deletes the responses of pages, and all it can where the store fails.
+func (c *Cache) forgetPages(ctx context.Context, pages []*http.Request) error {
+	var failed []error
+	for _, page := range pages {
+		failed = append(failed, c.remove(ctx, c.responses.primaryKey(page)))
+	}
+	return errors.Join(failed...)
 }
 
 // RevalidateTag marks everything that carries one of the tags as stale: the next reader gets what is stored while it is
@@ -164,13 +229,17 @@ func (c *Cache) ExpirePath(ctx context.Context, path string, more ...string) err
 	return c.Invalidate(ctx, Invalidation{Paths: append([]string{path}, more...), Mode: Expire})
 }
 
-// PurgeAll forgets everything that is stored, and what fills under way are about to store.
-// It is for this process and its store: Config.OnInvalidate, which is told of names, is not called, so other instances and CDNs must be told in
-// their own ways. The same goes for [Cache.Purge] and for what requests of unsafe methods invalidate.
+// PurgeAll forgets everything that is stored, and what fills under way are about to store, here and, through Config.OnInvalidate,
+// wherever that reaches. An error means that the store or the announcement failed; both were tried.
 func (c *Cache) PurgeAll(ctx context.Context) error {
-	c.generations.purge(time.Now())
-	c.counters.invalidations.Add(1)
-	return c.store.Clear(ctx)
+	return c.Invalidate(ctx, Invalidation{All: true, Mode: Expire})
+}
+
+// Purge forgets the responses stored for one URL, whatever they vary by, and what is under way for it, here and, through
+// Config.OnInvalidate, wherever that reaches. The URL is absolute, with the host as clients say it; see [Invalidation].URLs. Nothing has to
+// be stored; an error means that rawURL cannot be read, or that the store or the announcement failed.
+func (c *Cache) Purge(ctx context.Context, rawURL string) error {
+	return c.Invalidate(ctx, Invalidation{URLs: []string{rawURL}, Mode: Expire})
 }
 
 // Forget makes what is stored and was made before that time dead to this process, and leaves the store as it is: for an instance that may

@@ -7,6 +7,7 @@ type counters struct {
 	hits, stale, misses, shared, bypasses atomic.Int64
 	fills, refreshes, refreshErrors       atomic.Int64
 	invalidations, storeErrors            atomic.Int64
+	announceErrors                        atomic.Int64
 }
 
 // Metrics are counts since the cache was made. They are read one after the other, so sums may be off by what happened
@@ -23,6 +24,9 @@ type Metrics struct {
 	RefreshErrors int64 `json:"refreshErrors"` // refreshes that failed
 	Invalidations int64 `json:"invalidations"` // calls that marked something
 	StoreErrors   int64 `json:"storeErrors"`   // calls of the store that failed
+	// AnnounceErrors counts the invalidations that Config.OnInvalidate did not take: it returned an error, or it could not be called for an
+	// unsafe request. Other instances and CDNs may still have what they named.
+	AnnounceErrors int64 `json:"announceErrors"`
 
 	Marks int   `json:"marks"` // invalidated names that are remembered
 	Store Usage `json:"store"` // how full the store is
@@ -48,6 +52,7 @@ func (c *Cache) Metrics() Metrics {
 		Hits: n.hits.Load(), Stale: n.stale.Load(), Misses: n.misses.Load(), Shared: n.shared.Load(), Bypasses: n.bypasses.Load(),
 		Fills: n.fills.Load(), Refreshes: n.refreshes.Load(), RefreshErrors: n.refreshErrors.Load(),
 		Invalidations: n.invalidations.Load(), StoreErrors: n.storeErrors.Load(),
-		Marks: marks, Store: c.store.Usage(),
+		AnnounceErrors: n.announceErrors.Load(),
+		Marks:          marks, Store: c.store.Usage(),
 	}
 }
