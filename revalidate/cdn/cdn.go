@@ -6,7 +6,9 @@
 //		Responses:    revalidate.Responses{EmitTags: "Surrogate-Key"}, // tells Fastly the tags
 //	})
 //
-// Each call of RevalidateTag and ExpireTag then purges the tags there too, before it returns.
+// Each call of RevalidateTag and ExpireTag then purges the tags there too, before it returns, and so does PurgeAll with everything and
+// Purge with a URL. What a request of an unsafe method invalidates behind Cache.Wrap is purged too, with a request to the CDN for each: where
+// clients make many of them and the CDN forgets such URLs by itself, give OnInvalidate a func that passes on less.
 package cdn
 
 import (
@@ -15,6 +17,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -26,7 +29,7 @@ import (
 
 // Reasons for which nothing, or not everything, was purged.
 var (
-	// ErrUnsupported is for what a CDN has no way to purge: paths, prefixes of tags.
+	// ErrUnsupported is for what a CDN has no way to purge: paths, prefixes of tags, cache groups.
 	ErrUnsupported = errors.New("cdn: invalidation names something that the CDN cannot purge")
 	// ErrAnswer is for a CDN that refused.
 	ErrAnswer = errors.New("cdn: purge was refused")
@@ -89,6 +92,9 @@ func (c client) do(ctx context.Context, method, target string, header http.Heade
 		return nil, err
 	}
 	r.Header = header
+	if host := header.Get("Host"); host != "" {
+		r.Host = host // net/http does not send the field of the header
+	}
 	res, err := c.http.Do(r)
 	if err != nil {
 		return nil, err
@@ -104,11 +110,39 @@ func (c client) do(ctx context.Context, method, target string, header http.Heade
 	return answer, nil
 }
 
-// onlyTags returns the tags in groups of at most n, and an error where inv names something else too.
+// onlyTags returns the tags in groups of at most n, and an error where inv names something that is neither a tag nor a URL.
 func onlyTags(inv revalidate.Invalidation, n int) ([][]string, error) {
 	var err error
-	if len(inv.Paths) > 0 || len(inv.TagPrefixes) > 0 {
-		err = fmt.Errorf("%w: %d paths, %d prefixes", ErrUnsupported, len(inv.Paths), len(inv.TagPrefixes))
+	if len(inv.Paths)+len(inv.TagPrefixes)+len(inv.Groups) > 0 {
+		err = fmt.Errorf("%w: %d paths, %d prefixes, %d cache groups", ErrUnsupported, len(inv.Paths), len(inv.TagPrefixes), len(inv.Groups))
 	}
 	return slices.Collect(slices.Chunk(inv.Tags, n)), err
+}
+
+// checkHosts reports what is no name of a host.
+func checkHosts(mistakes *invalid.Config, hosts []string) {
+	for i, host := range hosts {
+		if host == "" || strings.ContainsAny(host, "/:?#@ ") {
+			mistakes.Field(fmt.Sprintf("Hosts[%d]", i), host, "must be the name of a host")
+		}
+	}
+}
+
+// pages returns each URL without its scheme, under each of hosts, or under its own host where there are none.
+func pages(urls, hosts []string) ([]string, error) {
+	var found []string
+	for _, text := range urls {
+		u, err := url.Parse(text)
+		if err != nil || u.Host == "" {
+			return nil, revalidate.ErrURL
+		}
+		names := hosts
+		if len(names) == 0 {
+			names = []string{u.Host}
+		}
+		for _, host := range names {
+			found = append(found, host+u.RequestURI())
+		}
+	}
+	return found, nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -34,9 +35,13 @@ func newRecorder(t *testing.T, fields ...string) *recorder {
 		if err != nil {
 			t.Error(err)
 		}
-		line := r.Method + " " + r.URL.EscapedPath()
+		line := r.Method + " " + r.URL.RequestURI()
 		for _, name := range fields {
-			if v := r.Header.Get(name); v != "" {
+			v := r.Header.Get(name)
+			if name == "Host" && r.Host != r.Context().Value(http.LocalAddrContextKey).(net.Addr).String() {
+				v = r.Host
+			}
+			if v != "" {
 				line += " " + name + ": " + v
 			}
 		}
@@ -94,11 +99,23 @@ func TestFastly(t *testing.T) {
 			"POST /service/SU1/purge Fastly-Key: tok Surrogate-Key: " + strings.Join(many(256), " "),
 			"POST /service/SU1/purge Fastly-Key: tok Surrogate-Key: t256",
 		}, nil},
+		{"everything, which is never soft", revalidate.Invalidation{All: true, Tags: []string{"a"}}, []string{"POST /service/SU1/purge_all Fastly-Key: tok"}, nil},
+		{"URLs, which are never soft", revalidate.Invalidation{URLs: []string{"http://a.example/x%2Fy?b=1", "https://b.example"}}, []string{
+			"POST /purge/a.example/x%2Fy?b=1 Fastly-Key: tok", "POST /purge/b.example/ Fastly-Key: tok",
+		}, nil},
+		{"a cache group and a URL", revalidate.Invalidation{URLs: []string{"http://a.example/x"}, Groups: []revalidate.Group{{Origin: "http://a.example", Name: "g"}}}, []string{
+			"POST /purge/a.example/x Fastly-Key: tok",
+		}, cdn.ErrUnsupported},
 	} {
 		err := f.Send(context.Background(), row.inv)
 		if got := rec.take(); !slices.Equal(got, row.want) || !errors.Is(err, row.err) {
 			t.Errorf("%s: %q, %v", row.name, got, err)
 		}
+	}
+	named := must[*cdn.Fastly](t)(cdn.NewFastly(cdn.FastlyConfig{Service: "SU1", Token: "tok", API: rec.URL, Hosts: []string{"www.example.com", "example.com"}}))
+	err := named.Send(context.Background(), revalidate.Invalidation{URLs: []string{"http://origin.internal:8080/x"}})
+	if got := rec.take(); err != nil || !slices.Equal(got, []string{"POST /purge/www.example.com/x Fastly-Key: tok", "POST /purge/example.com/x Fastly-Key: tok"}) {
+		t.Errorf("under the names of the site: %q, %v", got, err)
 	}
 	rec.status = 401
 	if err := f.Send(context.Background(), revalidate.Invalidation{Tags: []string{"a"}}); !errors.Is(err, cdn.ErrAnswer) || strings.Contains(err.Error(), "tok") {
@@ -123,6 +140,11 @@ func TestCloudflare(t *testing.T) {
 		{"more than one request takes", revalidate.Invalidation{Tags: many(31)}, []string{
 			head + `{"tags":["` + strings.Join(many(30), `","`) + `"]}`, head + `{"tags":["t30"]}`,
 		}, nil},
+		{"everything", revalidate.Invalidation{All: true, TagPrefixes: []string{"a"}}, []string{head + `{"purge_everything":true}`}, nil},
+		{"a URL", revalidate.Invalidation{URLs: []string{"http://origin.internal:8080/x?b=1"}}, []string{
+			head + `{"files":["https://a.example/x?b=1","http://a.example/x?b=1","https://b.example/x?b=1","http://b.example/x?b=1"]}`,
+		}, nil},
+		{"a cache group", revalidate.Invalidation{Groups: []revalidate.Group{{Origin: "http://a.example", Name: "g"}}}, nil, cdn.ErrUnsupported},
 	} {
 		err := s.Send(context.Background(), row.inv)
 		if got := rec.take(); !slices.Equal(got, row.want) || !errors.Is(err, row.err) {
@@ -143,11 +165,18 @@ func TestCloudflare(t *testing.T) {
 	if err := bare.Send(context.Background(), revalidate.Invalidation{Paths: []string{"/x"}}); !errors.Is(err, cdn.ErrUnsupported) {
 		t.Errorf("a path without hosts: %v", err)
 	}
+	rec.status, rec.answer = 200, `{"success":true}`
+	rec.take()
+	err := bare.Send(context.Background(), revalidate.Invalidation{URLs: []string{"https://c.example/"}})
+	if got := rec.take(); err != nil || !slices.Equal(got, []string{head + `{"files":["https://c.example/","http://c.example/"]}`}) {
+		t.Errorf("a URL without hosts: %q, %v", got, err)
+	}
 }
 
 func TestVarnishRequests(t *testing.T) {
-	one, two := newRecorder(t, "Xkey-Purge", "Xkey-Softpurge", "X-Secret"), newRecorder(t, "Xkey-Purge", "Xkey-Softpurge", "X-Secret")
-	v := must[*cdn.Varnish](t)(cdn.NewVarnish(cdn.VarnishConfig{Nodes: []string{one.URL, two.URL + "/"}, Header: http.Header{"X-Secret": {"s"}}}))
+	fields := []string{"Xkey-Purge", "Xkey-Softpurge", "Purge", "Host", "X-Secret"}
+	one, two := newRecorder(t, fields...), newRecorder(t, fields...)
+	v := must[*cdn.Varnish](t)(cdn.NewVarnish(cdn.VarnishConfig{Nodes: []string{one.URL, two.URL + "/"}, Header: http.Header{"X-Secret": {"s"}}, FullVCL: true}))
 	for _, row := range []struct {
 		name string
 		inv  revalidate.Invalidation
@@ -157,10 +186,20 @@ func TestVarnishRequests(t *testing.T) {
 		{"softly", revalidate.Invalidation{Tags: []string{"a", "b"}}, []string{"PURGE / Xkey-Softpurge: a b X-Secret: s"}, nil},
 		{"at once", revalidate.Invalidation{Tags: []string{"a"}, Mode: revalidate.Expire}, []string{"PURGE / Xkey-Purge: a X-Secret: s"}, nil},
 		{"paths", revalidate.Invalidation{Paths: []string{"/x"}}, nil, cdn.ErrUnsupported},
+		{"everything", revalidate.Invalidation{All: true}, []string{"PURGE / Purge: all X-Secret: s"}, nil},
+		{"a tag and a URL", revalidate.Invalidation{Tags: []string{"a"}, URLs: []string{"https://www.example.com/x/?b=/"}}, []string{
+			"PURGE / Xkey-Softpurge: a X-Secret: s", "PURGE /x/?b=/ Purge: url Host: www.example.com X-Secret: s",
+		}, nil},
 	} {
 		err := v.Send(context.Background(), row.inv)
 		if a, b := one.take(), two.take(); !slices.Equal(a, row.want) || !slices.Equal(b, row.want) || !errors.Is(err, row.err) {
 			t.Errorf("%s: %q, %q, %v", row.name, a, b, err)
+		}
+	}
+	tagsAlone := must[*cdn.Varnish](t)(cdn.NewVarnish(cdn.VarnishConfig{Nodes: []string{one.URL}}))
+	for _, inv := range []revalidate.Invalidation{{All: true}, {URLs: []string{"https://www.example.com/"}}} {
+		if err := tagsAlone.Send(context.Background(), inv); !errors.Is(err, cdn.ErrUnsupported) || len(one.take()) != 0 {
+			t.Errorf("a VCL of tags alone, %+v: %v", inv, err)
 		}
 	}
 	one.Close() // one that is down does not keep the others from being told

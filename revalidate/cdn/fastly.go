@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,7 +16,11 @@ import (
 // FastlyConfig says how a [Fastly] works. Service and Token are required.
 type FastlyConfig struct {
 	Service string // id of the service
-	Token   string // API token with the scope purge_select
+	Token   string // API token with the scope purge_select; for PurgeAll purge_all too
+
+	// Hosts are the names under which the site is reached, such as "www.example.com": a URL is purged under each. Empty means the host that the
+	// URL has, which is right where Fastly passes the host on.
+	Hosts []string
 
 	// API is the address of the API. Empty means https://api.fastly.com.
 	API string
@@ -26,12 +31,15 @@ type FastlyConfig struct {
 }
 
 // A Fastly purges surrogate keys at Fastly (fastly.com/documentation/reference/api/purging): softly, which leaves them to be
-// served stale, for [revalidate.StaleWhileRevalidate], and at once for [revalidate.Expire]. Paths and prefixes are [ErrUnsupported]; the
-// tags beside them are purged all the same.
+// served stale, for [revalidate.StaleWhileRevalidate], and at once for [revalidate.Expire]. URLs are purged at once, whatever their scheme, and so
+// is everything of the service where the invalidation says so, for which Fastly has no soft way. Paths, prefixes and cache groups are
+// [ErrUnsupported]; the tags and URLs beside them are purged all the same.
 type Fastly struct {
 	client
+	api    string
 	target string
 	token  string
+	hosts  []string
 }
 
 // fastlyKeys is how many keys one request purges.
@@ -47,7 +55,11 @@ func NewFastly(c FastlyConfig) (*Fastly, error) {
 		mistakes.Hidden("Token", "is required")
 	}
 	api := checkAPI(&mistakes, c.API, "https://api.fastly.com")
-	f := &Fastly{client: newClient(c.Client, c.Timeout, &mistakes), token: c.Token, target: api + "/service/" + url.PathEscape(c.Service) + "/purge"}
+	checkHosts(&mistakes, c.Hosts)
+	f := &Fastly{
+		client: newClient(c.Client, c.Timeout, &mistakes), token: c.Token, hosts: slices.Clone(c.Hosts),
+		api: api, target: api + "/service/" + url.PathEscape(c.Service) + "/purge",
+	}
 	if err := mistakes.Err(); err != nil {
 		return nil, err
 	}
@@ -65,15 +77,23 @@ func checkAPI(mistakes *invalid.Config, api, def string) string {
 	return strings.TrimRight(api, "/")
 }
 
-// Send purges the tags of inv.
+// Send purges the tags and URLs of inv, or everything.
 func (f *Fastly) Send(ctx context.Context, inv revalidate.Invalidation) error {
+	head := http.Header{"Fastly-Key": {f.token}, "Accept": {"application/json"}}
+	if inv.All {
+		_, err := f.do(ctx, http.MethodPost, f.target+"_all", head, "")
+		return err
+	}
 	groups, err := onlyTags(inv, fastlyKeys)
+	urls, failed := pages(inv.URLs, f.hosts)
+	err = errors.Join(err, failed)
+	for _, page := range urls {
+		_, failed := f.do(ctx, http.MethodPost, f.api+"/purge/"+page, head.Clone(), "")
+		err = errors.Join(err, failed)
+	}
 	for _, keys := range groups {
-		header := http.Header{
-			"Fastly-Key":    {f.token},
-			"Accept":        {"application/json"},
-			"Surrogate-Key": {strings.Join(keys, " ")},
-		}
+		header := head.Clone()
+		header.Set("Surrogate-Key", strings.Join(keys, " "))
 		if inv.Mode == revalidate.StaleWhileRevalidate {
 			header.Set("Fastly-Soft-Purge", "1")
 		}

@@ -43,6 +43,8 @@ acl purgers { "127.0.0.0"/8; }
 sub vcl_recv {
 	if (req.method == "PURGE") {
 		if (client.ip !~ purgers) { return (synth(403)); }
+		if (req.http.purge == "all") { ban("obj.status != 0"); return (synth(200)); }
+		if (req.http.purge == "url") { return (purge); }
 		if (req.http.xkey-softpurge) {
 			set req.http.n = xkey.softpurge(req.http.xkey-softpurge);
 		} else {
@@ -114,7 +116,7 @@ sub vcl_backend_response { set beresp.grace = 1h; }
 	}
 	calls.Store(0)
 
-	sender := must[*cdn.Varnish](t)(cdn.NewVarnish(cdn.VarnishConfig{Nodes: []string{edge}}))
+	sender := must[*cdn.Varnish](t)(cdn.NewVarnish(cdn.VarnishConfig{Nodes: []string{edge}, FullVCL: true}))
 	cache := must[*revalidate.Cache](t)(revalidate.New(revalidate.Config{OnInvalidate: cdn.All(sender)}))
 	defer func() { _ = cache.Close(context.Background()) }()
 	step := func(want, what string) {
@@ -141,6 +143,27 @@ sub vcl_backend_response { set beresp.grace = 1h; }
 		if time.Now().After(deadline) {
 			t.Fatal("the stale response is not refreshed")
 		}
+	}
+	if err := cache.Purge(context.Background(), edge+"/other?a=1"); err != nil {
+		t.Fatal(err)
+	}
+	step("call 3", "after the purge of another URL")
+	if err := cache.Purge(context.Background(), edge+"/page"); err != nil {
+		t.Fatal(err)
+	}
+	step("call 4", "after the purge of the URL")
+	step("call 4", "warm again")
+	if err := cache.PurgeAll(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	step("call 5", "after the purge of everything")
+	site := cache.Wrap(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	site.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("POST", edge+"/other", nil))
+	step("call 5", "after an unsafe request for another URL")
+	site.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("POST", edge+"/page", nil))
+	step("call 6", "after an unsafe request for the URL")
+	if m := cache.Metrics(); m.AnnounceErrors != 0 {
+		t.Errorf("%d announcements failed", m.AnnounceErrors)
 	}
 }
 
