@@ -15,6 +15,9 @@ import (
 // page is how many messages are read at once.
 const page = 1000
 
+// oldNews is the age from which a purge of everything concerns only what is older than it: it is read in the log by an instance that starts.
+const oldNews = time.Minute
+
 // follower is one Run of [Invalidations]: how far it has read the log.
 type follower struct {
 	v      *Invalidations
@@ -92,10 +95,15 @@ func (f *follower) pass(messages []rueidis.XRangeEntry) bool {
 			continue // it took effect before it was announced
 		}
 		inv, err := parseMessage(m.FieldValues["message"])
-		if err == nil {
+		at, unknown := strconv.ParseInt(m.FieldValues["at"], 10, 64)
+		switch before := time.Unix(at, 0).Add(clockSlack); {
+		case err != nil:
+		case inv.All && unknown == nil && inv.Check() == nil && time.Since(before) > oldNews:
+			f.cache.Forget(before) // what was made since, perhaps by the others, is good
+		default:
 			err = f.cache.Receive(inv)
 		}
-		if err != nil { // of a newer version of this package: it may mean anything
+		if err != nil { // of a newer version of this package: it may mean anything; or the store failed and still has what is not good
 			f.cache.Forget(time.Now())
 		}
 	}
@@ -166,12 +174,15 @@ func parseMessage(text string) (revalidate.Invalidation, error) {
 	if err := json.Unmarshal([]byte(text), &m); err != nil {
 		return revalidate.Invalidation{}, err
 	}
-	if m.Version != messageVersion || m.Mode > revalidate.Expire {
+	if m.Version != tagVersion && m.Version != purgeVersion || m.Version == tagVersion && m.purges() || m.Mode > revalidate.Expire {
 		return revalidate.Invalidation{}, errors.New("redis: invalidation of another version")
 	}
-	inv := revalidate.Invalidation{Tags: m.Tags, TagPrefixes: m.Prefixes, Mode: m.Mode, Window: m.Window}
+	inv := revalidate.Invalidation{Tags: m.Tags, TagPrefixes: m.Prefixes, Mode: m.Mode, Window: m.Window, Groups: m.Groups, All: m.All}
 	for _, path := range m.Paths {
 		inv.Paths = append(inv.Paths, string(path))
+	}
+	for _, url := range m.URLs {
+		inv.URLs = append(inv.URLs, string(url))
 	}
 	return inv, nil
 }

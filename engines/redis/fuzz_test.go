@@ -17,7 +17,9 @@ func FuzzParseMessage(f *testing.F) {
 	for _, text := range []string{
 		"", "{", "null", "[]", `{"Version":2}`, `{"Version":1}`, `{"Version":1,"Tags":["a","b"],"Mode":1}`, `{"Version":1,"Prefixes":["a"],"Window":1000}`,
 		`{"Version":1,"Paths":["L2Jsb2cv/w=="]}`, `{"Version":1,"Paths":["!"]}`, `{"Version":1,"Window":-1,"Tags":["a"]}`, `{"Version":1,"Mode":255,"Tags":[""]}`,
-		`{"Version":1,"Mode":256}`, `{"Version":1e400}`, `{"version":1,"TAGS":["a"],"Tags":["b"]}`, strings.Repeat("[", 20_000),
+		`{"Version":1,"Mode":256}`, `{"Version":1e400}`,
+		`{"Version":2,"All":true}`, `{"Version":2,"URLs":["aHR0cDovL2EvYj8="],"Groups":[{"Origin":"http://a","Name":"g h"}]}`, `{"Version":1,"All":true}`,
+		`{"Version":2,"URLs":["L2I="]}`, `{"Version":3,"All":true}`, `{"version":1,"TAGS":["a"],"Tags":["b"]}`, strings.Repeat("[", 20_000),
 	} {
 		f.Add(text)
 	}
@@ -35,7 +37,7 @@ func FuzzParseMessage(f *testing.F) {
 			t.Fatal(err)
 		}
 		same, err := redis.ParseMessage(again)
-		if err != nil || len(inv.Tags)+len(inv.TagPrefixes)+len(inv.Paths) > 0 && !reflect.DeepEqual(inv, same) {
+		if err != nil || len(inv.Tags)+len(inv.TagPrefixes)+len(inv.Paths)+len(inv.URLs)+len(inv.Groups) > 0 && !reflect.DeepEqual(inv, same) {
 			t.Errorf("%q: %+v, then %+v, %v", text, inv, same, err)
 		}
 		if err, want := cache.Receive(inv), inv.Check(); (err == nil) != (want == nil) {

@@ -46,7 +46,8 @@ const (
 // InvalidationsConfig says how instances tell each other of invalidations.
 type InvalidationsConfig struct {
 	// Log is how many messages the server remembers, for instances that start or come back; at least so many. One that missed more forgets
-	// what is older than the log. Zero means 1000; at most 100,000.
+	// what is older than the log. Each request of an unsafe method that a cache sees is a message too, of about the length of its URLs. Zero means
+	// 1000; at most 100,000.
 	Log int
 
 	// Lag is how soon an instance notices that it does not hear the server. Zero means 250 ms; from 50 ms to 1 min.
@@ -95,7 +96,7 @@ func (e *Engine) NewInvalidations(c InvalidationsConfig) (*Invalidations, error)
 	}, nil
 }
 
-// message is an invalidation in JSON. Names are bytes: a path need not be UTF-8.
+// message is an invalidation in JSON. Names are bytes: a path or URL need not be UTF-8.
 type message struct {
 	Version  int
 	Tags     []string        `json:",omitempty"`
@@ -103,14 +104,33 @@ type message struct {
 	Paths    [][]byte        `json:",omitempty"`
 	Mode     revalidate.Mode `json:",omitempty"`
 	Window   time.Duration   `json:",omitempty"`
+
+	// Since purgeVersion.
+	URLs   [][]byte           `json:",omitempty"`
+	Groups []revalidate.Group `json:",omitempty"`
+	All    bool               `json:",omitempty"`
 }
 
-const messageVersion = 1
+// purges tells a message that instances of version 1 would read wrong.
+func (m *message) purges() bool { return m.All || len(m.URLs)+len(m.Groups) > 0 }
+
+// Versions of a message. Each has the lowest that it can, so that instances of an older version take what they know; they forget everything on
+// what they do not know.
+const (
+	tagVersion   = 1
+	purgeVersion = 2
+)
 
 func messageOf(inv revalidate.Invalidation) (string, error) {
-	m := message{Version: messageVersion, Tags: inv.Tags, Prefixes: inv.TagPrefixes, Mode: inv.Mode, Window: inv.Window}
+	m := message{Version: tagVersion, Tags: inv.Tags, Prefixes: inv.TagPrefixes, Mode: inv.Mode, Window: inv.Window, Groups: inv.Groups, All: inv.All}
 	for _, path := range inv.Paths {
 		m.Paths = append(m.Paths, []byte(path))
+	}
+	for _, url := range inv.URLs {
+		m.URLs = append(m.URLs, []byte(url))
+	}
+	if m.purges() {
+		m.Version = purgeVersion
 	}
 	text, err := json.Marshal(m) // strings and numbers: it does not fail
 	return string(text), err

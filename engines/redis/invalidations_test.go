@@ -3,8 +3,11 @@ package redis_test
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
 	"strconv"
 	"sync/atomic"
 	"syscall"
@@ -136,6 +139,142 @@ func TestAllThatAnInvalidationSaysArrives(t *testing.T) {
 	}
 }
 
+// What one instance purges, and what an unsafe request to it invalidates, the others do not serve, whether they share its store or not.
+func TestAPurgeReachesTheWholeFleet(t *testing.T) {
+	const page = "http://example.com/page?a=%2F"
+	post := func(location string) func(*instance, http.Handler) error {
+		return func(_ *instance, h http.Handler) error {
+			rec := httptest.NewRecorder()
+			h.ServeHTTP(rec, httptest.NewRequest("POST", location, nil))
+			if rec.Code != http.StatusOK {
+				return errors.New(rec.Result().Status)
+			}
+			return nil
+		}
+	}
+	for name, act := range map[string]func(*instance, http.Handler) error{
+		"everything":              func(i *instance, _ http.Handler) error { return i.cache.PurgeAll(i.t.Context()) },
+		"the URL":                 func(i *instance, _ http.Handler) error { return i.cache.Purge(i.t.Context(), page) },
+		"POST to the URL":         post(page),
+		"POST that names the URL": post("http://example.com/elsewhere"),
+		"POST that names a group": post("http://example.com/group"),
+	} {
+		for kind, shared := range map[string]bool{"one store": true, "stores of their own": false} {
+			t.Run(name+", "+kind, func(t *testing.T) {
+				s := start(t)
+				var db atomic.Int64
+				site := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					switch {
+					case r.Method == http.MethodGet:
+						w.Header().Set("Cache-Control", "max-age=3600")
+						w.Header().Set("Cache-Groups", `"a group"`)
+						_, _ = io.WriteString(w, strconv.FormatInt(db.Load(), 10))
+						return
+					case r.URL.Path == "/elsewhere":
+						w.Header().Set("Content-Location", page)
+					case r.URL.Path == "/group":
+						w.Header().Set("Cache-Group-Invalidation", `"a group"`)
+					}
+					db.Add(1)
+				})
+				fleet := make([]*instance, 3)
+				sites := make([]http.Handler, len(fleet))
+				for i := range fleet {
+					e := s.engine()
+					var store revalidate.Store
+					if shared {
+						store = cacheStoreOf(t, e, redis.CacheStoreConfig{})
+					}
+					fleet[i] = newInstanceOn(t, e, store, &db, redis.InvalidationsConfig{})
+					sites[i] = fleet[i].cache.Wrap(site)
+				}
+				get := func(i int) string {
+					rec := httptest.NewRecorder()
+					sites[i].ServeHTTP(rec, httptest.NewRequest("GET", page, nil))
+					return rec.Body.String()
+				}
+				for i := range fleet {
+					eventually(t, "it caches", func() bool {
+						before := fleet[i].cache.Metrics().Hits
+						return get(i) == "0" && fleet[i].cache.Metrics().Hits > before
+					})
+				}
+				if err := act(fleet[0], sites[0]); err != nil {
+					t.Fatal(err)
+				}
+				db.CompareAndSwap(0, 1)
+				for i := range fleet {
+					eventually(t, "nobody serves what was", func() bool { return get(i) == "1" })
+				}
+				for i := range fleet {
+					if got := get(i); got != "1" {
+						t.Errorf("instance %d went back to %s", i, got)
+					}
+					if m := fleet[i].cache.Metrics(); m.AnnounceErrors != 0 {
+						t.Errorf("%d announcements failed", m.AnnounceErrors)
+					}
+				}
+			})
+		}
+	}
+}
+
+// A purge that reached nobody is an error of the call, and of an unsafe request nothing that its client sees.
+func TestAPurgeWithoutTheServer(t *testing.T) {
+	s := start(t)
+	var db atomic.Int64
+	quick := func(c *redis.Config) { c.Timeout = 200 * time.Millisecond }
+	i := newInstanceOn(t, s.engine(quick), nil, &db, redis.InvalidationsConfig{})
+	s.kill()
+	if err := i.cache.PurgeAll(t.Context()); !errors.Is(err, redis.ErrOut) {
+		t.Errorf("PurgeAll: %v", err)
+	}
+	if err := i.cache.Purge(t.Context(), "http://example.com/"); !errors.Is(err, redis.ErrOut) {
+		t.Errorf("Purge: %v", err)
+	}
+	rec := httptest.NewRecorder()
+	i.cache.Wrap(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })).
+		ServeHTTP(rec, httptest.NewRequest("DELETE", "http://example.com/", nil))
+	if rec.Code != http.StatusNoContent {
+		t.Errorf("DELETE: %d", rec.Code)
+	}
+	if m := i.cache.Metrics(); m.AnnounceErrors != 3 {
+		t.Errorf("%d announcements failed, want 3", m.AnnounceErrors)
+	}
+}
+
+// An instance that starts reads in the log that everything was purged long ago. What the others have made since is good.
+func TestAnOldPurgeConcernsWhatIsOlder(t *testing.T) {
+	s := start(t)
+	var db atomic.Int64
+	first := newInstance(t, s.engine(), &db, redis.InvalidationsConfig{})
+	first.wantFresh("the first")
+	if err := first.cache.PurgeAll(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	keys, _ := s.do("KEYS", "*log").AsStrSlice()
+	log, err := s.do("XRANGE", keys[0], "-", "+").AsXRange()
+	if err != nil || len(log) != 1 {
+		t.Fatalf("%v, %v", log, err)
+	}
+	long := strconv.FormatInt(time.Now().Add(-time.Hour).Unix(), 10)
+	s.do("DEL", keys[0])
+	add := []string{"XADD", keys[0], log[0].ID, "at", long}
+	for _, name := range []string{"tip", "after", "from", "message"} {
+		add = append(add, name, log[0].FieldValues[name])
+	}
+	if err := s.do(add...).Error(); err != nil {
+		t.Fatal(err)
+	}
+	first.wantFresh("made after the purge") // in the store that both share
+	second := newInstance(t, s.engine(), &db, redis.InvalidationsConfig{})
+	eventually(t, "it has read the log", func() bool { return second.cache.Metrics().Invalidations > 1 })
+	db.Add(1) // told to nobody: whoever has it stored serves what was
+	if got := second.read(); got != 0 {
+		t.Errorf("the second made it anew: %d", got)
+	}
+}
+
 func TestANewInstanceServesWhatTheFleetHasAndNothingOld(t *testing.T) {
 	s := start(t)
 	var db atomic.Int64
@@ -236,7 +375,10 @@ func TestAFleetWithoutItsServer(t *testing.T) {
 // A message that this version cannot read may mean anything: what is there is forgotten.
 func TestAMessageOfAnotherVersion(t *testing.T) {
 	for name, text := range map[string]string{
-		"another version": `{"Version":2}`,
+		"another version": `{"Version":3,"Tags":["other"]}`,
+		"a purge of 1":    `{"Version":1,"Tags":["other"],"URLs":["aHR0cDovL2EvYg=="]}`,
+		"a bad URL":       `{"Version":2,"URLs":["L2I="]}`,
+		"a bad group":     `{"Version":2,"Groups":[{"Origin":"a","Name":"g"}]}`,
 		"another mode":    `{"Version":1,"Mode":2,"Tags":["other"]}`,
 		"no JSON":         `{`,
 		"names nothing":   `{"Version":1}`,
