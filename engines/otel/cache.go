@@ -33,6 +33,7 @@ func (t *Telemetry) WatchCache(name string, metrics func() revalidate.Metrics) e
 		{func(m revalidate.Metrics) int64 { return m.RefreshErrors }, counter("refresh_errors", "{refresh}", "Refreshes that failed.")},
 		{func(m revalidate.Metrics) int64 { return m.Invalidations }, counter("invalidations", "{invalidation}", "Calls that invalidated something.")},
 		{func(m revalidate.Metrics) int64 { return m.StoreErrors }, counter("store_errors", "{error}", "Calls of the store that failed.")},
+		{func(m revalidate.Metrics) int64 { return m.AnnounceErrors }, counter("announce_errors", "{error}", "Invalidations that were not announced.")},
 		{func(m revalidate.Metrics) int64 { return m.Store.Evictions }, counter("evictions", "{entry}", "Entries dropped for room.")},
 	}
 	sizes := []struct {

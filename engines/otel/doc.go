@@ -21,7 +21,7 @@
 //	gatehouse.inbox.deliveries              WatchInbox, by status
 //	gatehouse.inbox.oldest_pending          WatchInbox
 //	gatehouse.inbox.queue                   WatchInbox: events that wait to be stored
-//	gatehouse.cache.reads, .fills, .refreshes, .refresh_errors, .invalidations, .store_errors, .entries, .size, .evictions, .marks   WatchCache
+//	gatehouse.cache.reads, .fills, .refreshes, .refresh_errors, .invalidations, .store_errors, .announce_errors, .entries, .size, .evictions, .marks   WatchCache
 //	gatehouse.dependency.degraded           Degraded: 1 while a shared store is out
 //
 // Prometheus reads them through OpenTelemetry's own exporter; examples/observability is a program with it, and a dashboard.

@@ -333,6 +333,7 @@ func TestCache(t *testing.T) {
 		"gatehouse.cache.fills{gatehouse.cache.name=pages}":                       1,
 		"gatehouse.cache.entries{gatehouse.cache.name=pages}":                     1,
 		"gatehouse.cache.store_errors{gatehouse.cache.name=pages}":                0,
+		"gatehouse.cache.announce_errors{gatehouse.cache.name=pages}":             0,
 	})
 }
 
