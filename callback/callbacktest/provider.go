@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -104,13 +105,15 @@ func NewProvider(tb testing.TB, c ProviderConfig) *Provider {
 			h(w, r)
 		})
 	}
-	if c.PlainHTTP {
-		p.server = httptest.NewServer(p)
-	} else {
-		p.server = httptest.NewTLSServer(p)
-	}
+	p.server = httptest.NewUnstartedServer(p)
 	tb.Cleanup(p.server.Close)
-	p.Issuer = p.server.URL
+	p.Issuer = "http://" + p.server.Listener.Addr().String() // before the first request can come
+	if c.PlainHTTP {
+		p.server.Start()
+	} else {
+		p.Issuer = "https" + strings.TrimPrefix(p.Issuer, "http")
+		p.server.StartTLS()
+	}
 	return p
 }
 

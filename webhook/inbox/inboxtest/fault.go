@@ -35,6 +35,20 @@ func (f *Faults) Next(step string) bool {
 	return f.seen == f.failAt
 }
 
+// steps is how many were counted. Connections may go on taking steps after a scenario.
+func (f *Faults) steps() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.seen
+}
+
+// what is the step that failed.
+func (f *Faults) what() string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.failed
+}
+
 // anyStepMayFail runs a busy scenario again and again, with another step failing each time: each event that was acknowledged has its
 // effect once, and the counters tell the truth.
 func anyStepMayFail[T any](t *testing.T, e Engine[T]) {
@@ -44,20 +58,21 @@ func anyStepMayFail[T any](t *testing.T, e Engine[T]) {
 	}
 	whole := &Faults{}
 	scenario(t, e, whole)
-	if whole.seen < 50 {
-		t.Fatalf("only %d steps: nothing is shown", whole.seen)
+	steps := whole.steps()
+	if steps < 50 {
+		t.Fatalf("only %d steps: nothing is shown", steps)
 	}
-	every := max(1, whole.seen/150)
+	every := max(1, steps/150)
 	if testing.Short() {
-		every = max(1, whole.seen/20)
+		every = max(1, steps/20)
 	}
-	for n := 1; n <= whole.seen; n += every {
+	for n := 1; n <= steps; n += every {
 		f := &Faults{failAt: n}
 		t.Run(fmt.Sprintf("step %03d", n), func(t *testing.T) {
 			t.Parallel()
 			scenario(t, e, f)
 			if t.Failed() {
-				t.Logf("failed was: %s", f.failed)
+				t.Logf("failed was: %s", f.what())
 			}
 		})
 	}

@@ -28,10 +28,11 @@ func (b *Inbox) accept(ctx context.Context, e webhook.Event, now time.Time) (fre
 	if err != nil {
 		return false, err
 	}
+	var stored bool // is the writer's until done
 	o := &op{
 		stale: func() bool { return ctx.Err() != nil }, done: make(chan error, 1),
 		do: func(ctx context.Context, s *session, t tally) (err error) {
-			fresh, err = store(ctx, s, t, &a, now)
+			stored, err = store(ctx, s, t, &a, now)
 			return err
 		},
 	}
@@ -41,15 +42,15 @@ func (b *Inbox) accept(ctx context.Context, e webhook.Event, now time.Time) (fre
 	select {
 	case err = <-o.done:
 	case <-ctx.Done():
-		return false, unavailable(ctx.Err()) // fresh belongs to the writer until done: it is not read here
+		return false, unavailable(ctx.Err())
 	}
 	if err != nil {
 		return false, unavailable(err)
 	}
-	if fresh {
+	if stored {
 		b.lanes.Wake(a.Lane())
 	}
-	return fresh, nil
+	return stored, nil
 }
 
 // store stores an event, or counts it as a repeat.

@@ -26,43 +26,46 @@ func (b *Inbox) decide(ctx context.Context, s inbox.Selection, why inbox.Reason,
 }
 
 // decideStep decides about a few deliveries in one commit.
-func (b *Inbox) decideStep(ctx context.Context, ids []int64, why inbox.Reason, k engine.Decision, named bool) (changed int64, err error) {
-	woken := map[engine.Lane]bool{}
-	var refused error
-	err = b.do(ctx, func(ctx context.Context, s *session, t tally) error {
-		changed = 0
+func (b *Inbox) decideStep(ctx context.Context, ids []int64, why inbox.Reason, k engine.Decision, named bool) (int64, error) {
+	type step struct {
+		changed int64
+		woken   map[engine.Lane]bool
+		refused error
+	}
+	done, err := ask(ctx, b, func(ctx context.Context, s *session, t tally) (step, error) {
+		now := step{woken: map[engine.Lane]bool{}}
 		found := map[int64]engine.Row{}
 		for _, id := range ids {
 			rows, err := s.query(ctx, "SELECT "+briefDelivery+" FROM inbox_deliveries WHERE id = ?", id)
 			if err != nil {
-				return err
+				return now, err
 			}
 			all, err := scanAll(rows, scanBrief)
 			if err != nil {
-				return err
+				return now, err
 			}
 			for _, d := range all {
 				found[d.ID] = d
 			}
 		}
 		var chosen []engine.Row
-		chosen, refused = k.Choose(ids, found, named) // which is the caller's: the transaction is well
-		now := time.Now()
+		chosen, now.refused = k.Choose(ids, found, named) // which is the caller's: the transaction is well
+		at := time.Now()
 		for _, d := range chosen {
-			if err := decideOne(ctx, s, t, d, now, why, k, woken); err != nil {
-				return err
+			if err := decideOne(ctx, s, t, d, at, why, k, now.woken); err != nil {
+				return now, err
 			}
-			changed++
+			now.changed++
 		}
-		return nil
+		return now, nil
 	})
 	if err != nil {
 		return 0, err
 	}
-	for l := range woken {
+	for l := range done.woken {
 		b.lanes.Wake(l)
 	}
-	return changed, refused
+	return done.changed, done.refused
 }
 
 func decideOne(ctx context.Context, s *session, t tally, d engine.Row, now time.Time, why inbox.Reason, k engine.Decision, woken map[engine.Lane]bool) error {

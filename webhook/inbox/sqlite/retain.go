@@ -13,19 +13,18 @@ import (
 const retainStep = 100
 
 // purge does one small step of removing what is past its time, bodies first, and reports whether there may be more to do.
-func (b *Inbox) purge(ctx context.Context) (more bool, err error) {
+func (b *Inbox) purge(ctx context.Context) (bool, error) {
 	now := time.Now()
-	err = b.do(ctx, func(ctx context.Context, s *session, t tally) error {
+	return ask(ctx, b, func(ctx context.Context, s *session, t tally) (more bool, err error) {
 		n, err := purgeBodies(ctx, s, now.Add(-b.config.KeepBodies))
 		if err == nil && n == 0 {
 			n, err = purgeKeys(ctx, s, t, now.Add(-b.config.KeepKeys))
 		}
-		if more = n > 0; err != nil || more {
-			return err
+		if err != nil || n > 0 {
+			return n > 0, err
 		}
-		return purgeMinutes(ctx, s, now)
+		return false, purgeMinutes(ctx, s, now)
 	})
-	return more, err
 }
 
 func purgeBodies(ctx context.Context, s *session, before time.Time) (int64, error) {

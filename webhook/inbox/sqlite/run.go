@@ -98,26 +98,29 @@ func (b *Inbox) firstDue(ctx context.Context, of []engine.Lane) (map[engine.Lane
 }
 
 // claim marks what is due in the shares as running and counts the attempt.
-func (b *Inbox) claim(ctx context.Context, shares []engine.Share) (claimed []engine.Row, due map[engine.Lane]time.Time, err error) {
-	err = b.do(ctx, func(ctx context.Context, s *session, t tally) error {
-		claimed = nil
+func (b *Inbox) claim(ctx context.Context, shares []engine.Share) ([]engine.Row, map[engine.Lane]time.Time, error) {
+	type claim struct {
+		rows []engine.Row
+		due  map[engine.Lane]time.Time
+	}
+	c, err := ask(ctx, b, func(ctx context.Context, s *session, t tally) (c claim, err error) {
 		var of []engine.Lane
 		now := millis(time.Now())
 		for _, share := range shares {
 			got, err := claimLane(ctx, s, share, now)
 			if err != nil {
-				return err
+				return c, err
 			}
 			t.Claimed(share.Lane, len(got))
-			claimed = append(claimed, got...)
+			c.rows = append(c.rows, got...)
 			of = append(of, share.Lane)
 		}
-		due, err = firstDue(of, func(l engine.Lane, due *sql.NullInt64) error {
+		c.due, err = firstDue(of, func(l engine.Lane, due *sql.NullInt64) error {
 			return s.queryRow(ctx, []any{due}, minDue, l.Provider, l.Type)
 		})
-		return err
+		return c, err
 	})
-	return claimed, due, err
+	return c.rows, c.due, err
 }
 
 func claimLane(ctx context.Context, s *session, of engine.Share, now int64) ([]engine.Row, error) {

@@ -99,6 +99,20 @@ func (b *Inbox) do(ctx context.Context, f func(ctx context.Context, s *session, 
 	}
 }
 
+// ask is do for a write with a result. Until the write is done the result is the writer's: an error that came first means none, and it is
+// not looked at.
+func ask[R any](ctx context.Context, b *Inbox, f func(ctx context.Context, s *session, t tally) (R, error)) (R, error) {
+	var written, none R
+	err := b.do(ctx, func(ctx context.Context, s *session, t tally) (err error) {
+		written, err = f(ctx, s, t)
+		return err
+	})
+	if err != nil {
+		return none, err
+	}
+	return written, nil
+}
+
 // millis is how times are stored.
 func millis(t time.Time) int64 { return t.UnixMilli() }
 
