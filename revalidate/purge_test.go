@@ -412,3 +412,33 @@ func TestPurgesThatAreRefused(t *testing.T) {
 		}
 	}
 }
+
+// A request that is announced reaches what is stored for its URL in another cache, whatever bytes the URL has.
+func FuzzUnsafeRequestIsAnnounced(f *testing.F) {
+	for _, row := range [][4]string{
+		{"example.com", "/a", "", ""}, {"EXAMPLE.com:80", "/a/b", "/a%2Fb", "x=1&y=%zz"}, {"example.com", "/ä %\x00#?", "", "a b#c"}, {"[::1]:8080", "//x//", "", "?"},
+		{"user@example.com", "/", "", ""}, {"", "a", "", ""}, {"example.com", "", "", ""}, {"exa mple", "/\xff", "/%ff", "\xff"}, {"a%41", "/;", "/%3b", ""},
+	} {
+		f.Add(row[0], row[1], row[2], row[3], true)
+	}
+	f.Fuzz(func(t *testing.T, host, path, raw, query string, force bool) {
+		request := func(method string) *http.Request {
+			r := httptest.NewRequest(method, "http://example.com/", nil)
+			r.Host, r.URL.Path, r.URL.RawPath, r.URL.RawQuery, r.URL.ForceQuery = host, path, raw, query, force
+			return r
+		}
+		two := newCache(t, revalidate.Config{Logger: silent()})
+		one := newCache(t, revalidate.Config{Logger: silent(), OnInvalidate: func(_ context.Context, inv revalidate.Invalidation) error { return two.Receive(inv) }})
+		calls := 0
+		h := two.Wrap(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			calls++
+			w.Header().Set("Cache-Control", "max-age=60")
+		}))
+		h.ServeHTTP(httptest.NewRecorder(), request("GET"))
+		one.Wrap(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})).ServeHTTP(httptest.NewRecorder(), request("POST"))
+		h.ServeHTTP(httptest.NewRecorder(), request("GET"))
+		if n := one.Metrics().AnnounceErrors; calls == 1 && n == 0 {
+			t.Error("the other cache kept it, and nobody was told")
+		}
+	})
+}
