@@ -291,7 +291,8 @@ func (e *Endpoint) invalidate(r *http.Request, inv Invalidation, dry bool) error
 			return err
 		}
 	}
-	e.log.LogAttrs(r.Context(), slog.LevelInfo, "revalidation", slog.Any("tags", inv.Tags), slog.Any("paths", inv.Paths), slog.Bool("all", inv.All),
+	e.log.LogAttrs(r.Context(), slog.LevelInfo, "revalidation", slog.Any("tags", inv.Tags), slog.Any("paths", inv.Paths),
+		slog.Any("urls", inv.URLs), slog.Bool("all", inv.All),
 		slog.String("mode", inv.Mode.String()), slog.Bool("dry_run", dry))
 	return nil
 }
