@@ -416,8 +416,15 @@ func TestPurgesThatAreRefused(t *testing.T) {
 // A request that is announced reaches what is stored for its URL in another cache, whatever bytes the URL has.
 func FuzzUnsafeRequestIsAnnounced(f *testing.F) {
 	for _, row := range [][4]string{
-		{"example.com", "/a", "", ""}, {"EXAMPLE.com:80", "/a/b", "/a%2Fb", "x=1&y=%zz"}, {"example.com", "/ä %\x00#?", "", "a b#c"}, {"[::1]:8080", "//x//", "", "?"},
-		{"user@example.com", "/", "", ""}, {"", "a", "", ""}, {"example.com", "", "", ""}, {"exa mple", "/\xff", "/%ff", "\xff"}, {"a%41", "/;", "/%3b", ""},
+		{"example.com", "/a", "", ""},
+		{"EXAMPLE.com:80", "/a/b", "/a%2Fb", "x=1&y=%zz"},
+		{"example.com", "/ä %\x00#?", "", "a b#c"},
+		{"[::1]:8080", "//x//", "", "?"},
+		{"user@example.com", "/", "", ""},
+		{"", "a", "", ""},
+		{"example.com", "", "", ""},
+		{"exa mple", "/\xff", "/%ff", "\xff"},
+		{"a%41", "/;", "/%3b", ""},
 	} {
 		f.Add(row[0], row[1], row[2], row[3], true)
 	}
