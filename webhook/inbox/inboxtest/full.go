@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -173,8 +174,10 @@ func keepsOrder[T any](t *testing.T, e Engine[T]) {
 	page, err := box.List(t.Context(), inbox.Filter{})
 	must(t, err)
 	for i, d := range page.Deliveries {
-		if want := "a/" + strconv.Itoa(events-1-i); i < events-2 && d.Event.ID != want { // the first two may have come the other way round
-			t.Errorf("%s is where %s belongs", d.Event.ID, want)
+		// Two that came at one moment may have come the other way round: an engine may count an event that it has not yet sent.
+		n, err := strconv.Atoi(strings.TrimPrefix(d.Event.ID, "a/"))
+		if want := events - 1 - i; err != nil || n < want-1 || n > want+1 {
+			t.Errorf("%s is where a/%d belongs", d.Event.ID, want)
 		}
 	}
 	Honest(t, box)
