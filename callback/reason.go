@@ -50,7 +50,7 @@ var (
 	ErrSealInvalid    error = noSession("callback: sealed value is damaged, forged, meant for another use, or its key is gone")
 	ErrSealExpired    error = noSession("callback: sealed value has expired")
 	ErrCookieMissing  error = noSession("callback: cookie is missing")
-	ErrCookieTooLarge error = refusal.New(http.StatusInternalServerError, "callback: sealed cookie would be larger than 3800 bytes")
+	ErrCookieTooLarge       = refusal.New(http.StatusInternalServerError, "callback: sealed cookie would be larger than 3800 bytes")
 )
 
 // ErrNoSession is what a reader of sessions returns for a request without a session that is still good.

@@ -338,7 +338,7 @@ func writeJSON(w http.ResponseWriter, status int, body []byte) {
 
 // causeError is a reason for [errors.Is] and the status, with a cause for the log.
 type causeError struct {
-	reason *refusal.Error
+	reason error
 	cause  error
 }
 

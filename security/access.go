@@ -234,7 +234,7 @@ func (a *Access) refuse(w http.ResponseWriter, r *http.Request, judge int, err e
 		h["Retry-After"] = []string{strconv.FormatInt(int64((throttled.wait+time.Second-1)/time.Second), 10)}
 	case errors.Is(err, ErrScope), refusal.Status(err) == http.StatusUnauthorized:
 		for i, s := range a.schemes {
-			reason := error(ErrNoCredentials)
+			reason := ErrNoCredentials
 			if i == judge || errors.Is(err, ErrScope) {
 				reason = err
 			}

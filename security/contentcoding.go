@@ -7,8 +7,6 @@ import (
 	"io"
 	"slices"
 	"strings"
-
-	"github.com/gatehouse-go/gatehouse/internal/refusal"
 )
 
 // freeExpansion is how much may come out of a body before its ratio counts: a short text may compress very well.
@@ -121,7 +119,7 @@ func (c *countingReader) Read(p []byte) (int, error) {
 
 // codedError is one of the package's reasons with what caused it, for the log.
 type codedError struct {
-	reason *refusal.Error
+	reason error
 	cause  error
 }
 

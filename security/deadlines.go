@@ -18,7 +18,7 @@ var (
 
 	// ErrHandlerTimeout is the cause with which a handler's context ends when it has not begun to answer in time. It
 	// is answered 503.
-	ErrHandlerTimeout error = refusal.New(http.StatusServiceUnavailable, "handler did not begin to answer in time")
+	ErrHandlerTimeout = refusal.New(http.StatusServiceUnavailable, "handler did not begin to answer in time")
 )
 
 // DeadlinesConfig says how long a request may take. The zero value has the defaults.

@@ -30,7 +30,7 @@ type Fault struct {
 type DecodeError struct {
 	Faults []Fault // at least one; at most 16
 
-	reason *refusal.Error
+	reason error
 	cause  error // for the log; nil where the faults say it all
 }
 
@@ -56,7 +56,7 @@ func (e *DecodeError) Unwrap() []error {
 }
 
 // StatusCode returns 400 or 422.
-func (e *DecodeError) StatusCode() int { return e.reason.StatusCode() }
+func (e *DecodeError) StatusCode() int { return refusal.Status(e.reason) }
 
 // WriteError answers with the status that err asks for. For a [DecodeError] the application/problem+json answer has a member
 // "errors" that lists the faults, each with "detail" and "pointer", a URI fragment (RFC 9457, section 3, and RFC 6901,

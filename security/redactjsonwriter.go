@@ -90,7 +90,7 @@ func (w *jsonWriter) finish(r *http.Request) {
 		return
 	}
 	var body []byte
-	err := error(ErrResponseLarge)
+	err := ErrResponseLarge
 	if !w.tooLarge {
 		body, err = w.rules.Redact(w.held)
 	}

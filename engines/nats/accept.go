@@ -20,7 +20,7 @@ import (
 
 // ErrTooLarge is returned by Accept for an event that is larger, with its header, than the server takes (max_payload, 1 MiB by default) or the stream
 // (max_msg_size). It is answered 413.
-var ErrTooLarge error = refusal.New(http.StatusRequestEntityTooLarge, "nats inbox: the event is larger than a message may be")
+var ErrTooLarge = refusal.New(http.StatusRequestEntityTooLarge, "nats inbox: the event is larger than a message may be")
 
 // arrivals bounds the events that wait for the server's answer.
 type arrivals struct {

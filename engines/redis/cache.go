@@ -154,7 +154,7 @@ func (s *CacheStore) saveFor(ctx context.Context, key string, e *revalidate.Entr
 		value, left = nil, 0
 	}
 	args := append([]string{rueidis.BinaryString(value), milliseconds(min(left, maxKeep))}, token...)
-	answer, err := int64(0), error(ErrOut)
+	answer, err := int64(0), ErrOut
 	if s.local == nil || !s.engine.gate.inDoubt() {
 		answer, err = s.engine.run(ctx, s.save, []string{s.entry(name), s.leaseOn(name)}, args).AsInt64()
 	}

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gatehouse-go/gatehouse/internal/sender"
+	"github.com/gatehouse-go/gatehouse/internal/testsender"
 )
 
 // command is the program itself, built once for a test.
@@ -42,7 +42,7 @@ func (c command) run(t *testing.T, stdin string, args ...string) (out string, co
 }
 
 // verifyRequest are the arguments that check r.
-func verifyRequest(id string, r sender.Request, at time.Time, secrets ...string) []string {
+func verifyRequest(id string, r testsender.Request, at time.Time, secrets ...string) []string {
 	args := []string{"verify", "-provider", id, "-url", r.URL, "-method", r.Method, "-body", "-", "-at", strconv.FormatInt(at.Unix(), 10)}
 	for _, secret := range secrets {
 		args = append(args, "-secret", secret)
@@ -59,15 +59,15 @@ func verifyRequest(id string, r sender.Request, at time.Time, secrets ...string)
 func TestCapturedDeliveriesOfEveryProvider(t *testing.T) {
 	c := build(t)
 	now := time.Unix(1764000000, 0)
-	for _, p := range append(sender.All(), sender.Variants()...) {
+	for _, p := range append(testsender.All(), testsender.Variants()...) {
 		t.Run(p.ID+"/"+p.Prefix+p.Proof, func(t *testing.T) {
-			r := p.Send(sender.Delivery{URL: "https://app.example/hooks/in", Body: p.Body, Key: p.Keys[0], Time: p.Clock.Text(now)})
-			accepted := func(what string, r sender.Request, at time.Time, secrets ...string) {
+			r := p.Send(testsender.Delivery{URL: "https://app.example/hooks/in", Body: p.Body, Key: p.Keys[0], Time: p.Clock.Text(now)})
+			accepted := func(what string, r testsender.Request, at time.Time, secrets ...string) {
 				if out, code := c.run(t, r.Body, verifyRequest(p.ID, r, at, secrets...)...); code != 0 || !strings.HasPrefix(out, "accepted provider="+p.ID+" ") {
 					t.Errorf("%s: exit %d, %q", what, code, out)
 				}
 			}
-			refused := func(what string, r sender.Request, at time.Time, secrets ...string) {
+			refused := func(what string, r testsender.Request, at time.Time, secrets ...string) {
 				if out, code := c.run(t, r.Body, verifyRequest(p.ID, r, at, secrets...)...); code != 1 || !strings.HasPrefix(out, "refused: ") {
 					t.Errorf("%s: exit %d, %q", what, code, out)
 				}
@@ -81,14 +81,14 @@ func TestCapturedDeliveriesOfEveryProvider(t *testing.T) {
 			accepted("without its media type", plain, now, right)
 			refused("under another secret", r, now, wrong)
 			refused("under no secret", r, now, "")
-			if p.Clock != sender.Timeless {
+			if p.Clock != testsender.Timeless {
 				refused("a day later", r, now.Add(24*time.Hour), right)
 				refused("a day before", r, now.Add(-24*time.Hour), right)
 			}
 			if p.Proof == "" {
 				return
 			}
-			changed := func(values ...string) sender.Request {
+			changed := func(values ...string) testsender.Request {
 				other := r
 				other.Header = r.Header.Clone()
 				other.Header[p.Proof] = values
@@ -112,14 +112,14 @@ func TestCapturesThatNobodySent(t *testing.T) {
 	c := build(t)
 	hostile := []string{"", "=", ",", "v1,", "t=,v1=", "sha256=", "t=NaN,v1=00", "t=99999999999999999999,v1=00", "v1,AAAA v1a,AAAA", "\x01", "é", strings.Repeat("A", 10000), "sig1=:AA==:"}
 	bodies := []string{"", "null", "{}", "[]", "{", `{"signature":{}}`, `{"notificationItems":[{}]}`, `{"value":[]}`, `{"Type":"Notification"}`, strings.Repeat("[", 20000), "a=%zz", "\xff\xfe"}
-	for _, p := range sender.All() {
+	for _, p := range testsender.All() {
 		t.Run(p.ID, func(t *testing.T) {
 			for i, value := range hostile {
 				header := http.Header{"Content-Type": {"application/json"}}
 				if p.Proof != "" {
 					header.Set(p.Proof, value)
 				}
-				r := sender.Request{Method: "POST", URL: "https://app.example/hooks/in", Header: header}
+				r := testsender.Request{Method: "POST", URL: "https://app.example/hooks/in", Header: header}
 				body := bodies[i%len(bodies)]
 				if out, code := c.run(t, body, verifyRequest(p.ID, r, time.Unix(1764000000, 0), p.Keys[0].Receiver)...); code != 1 || !strings.HasPrefix(out, "refused: ") {
 					t.Errorf("%q, %q: exit %d, %q", value, body, code, out)

@@ -12,8 +12,8 @@ type Error struct {
 	status int
 }
 
-// New returns a sentinel that reads as text and is answered with status.
-func New(status int, text string) *Error { return &Error{text: text, status: status} }
+// New returns a sentinel that reads as text and is answered with status. It is an error, so that what users see has a type that they can name.
+func New(status int, text string) error { return &Error{text: text, status: status} }
 
 // Error returns the reason, for logs. It is never sent to a client.
 func (e *Error) Error() string { return e.text }

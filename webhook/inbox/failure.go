@@ -20,7 +20,7 @@ var (
 	ErrNotFound  error = refusal.New(http.StatusNotFound, "inbox: no such delivery")
 	ErrPurged    error = refusal.New(http.StatusGone, "inbox: the body of this delivery is gone; it cannot be replayed")
 	ErrStatus    error = refusal.New(http.StatusConflict, "inbox: the delivery's status does not allow this")
-	ErrSelection error = refusal.New(http.StatusBadRequest, "inbox: selection or reason is incomplete")
+	ErrSelection       = refusal.New(http.StatusBadRequest, "inbox: selection or reason is incomplete")
 )
 
 // ErrClosed is returned by an engine that was closed.

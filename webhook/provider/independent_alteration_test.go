@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gatehouse-go/gatehouse/internal/sender"
+	"github.com/gatehouse-go/gatehouse/internal/testsender"
 	"github.com/gatehouse-go/gatehouse/webhook"
 	"github.com/gatehouse-go/gatehouse/webhook/provider"
 )
@@ -40,7 +40,7 @@ func TestAnAlteredIndependentBodyIsRefused(t *testing.T) {
 }
 
 // valueOf changes the value of the field that carries the proof.
-func valueOf(p sender.Provider, r sender.Request, values ...string) sender.Request {
+func valueOf(p testsender.Provider, r testsender.Request, values ...string) testsender.Request {
 	r.Header = r.Header.Clone()
 	delete(r.Header, p.Proof)
 	if values != nil {
@@ -231,7 +231,7 @@ func TestAConfiguredQueryKeepsItsBorder(t *testing.T) {
 		moved.URL, moved.Body = independentURL+"?"+row.query, row.forged
 		refusedAs(t, row.id+" with the query "+row.query, v, moved)
 	}
-	p := sender.TwilioJSON()
+	p := testsender.TwilioJSON()
 	d := sentBy(p, 0)
 	d.URL = configured
 	r := p.Send(d) // with a parameter more, which Twilio adds
@@ -244,7 +244,7 @@ func TestAConfiguredQueryKeepsItsBorder(t *testing.T) {
 func TestAnIndependentTimeIsChecked(t *testing.T) {
 	for _, p := range everyone() {
 		t.Run(titleOf(p), func(t *testing.T) {
-			if p.Clock == sender.Timeless {
+			if p.Clock == testsender.Timeless {
 				t.Skip("none is signed")
 			}
 			v := receiverOf(t, p, 0)

@@ -5,7 +5,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/gatehouse-go/gatehouse/internal/sender"
+	"github.com/gatehouse-go/gatehouse/internal/testsender"
 )
 
 // What a delivery is read into is used again: one delivery must not see another's.
@@ -20,7 +20,7 @@ func TestIndependentDeliveriesAtTheSameTime(t *testing.T) {
 				all.Go(func() {
 					for range 25 {
 						for _, row := range []struct {
-							r        sender.Request
+							r        testsender.Request
 							accepted bool
 						}{{good, true}, {forged, false}} {
 							h, err := row.r.HTTP()

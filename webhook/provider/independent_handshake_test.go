@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gatehouse-go/gatehouse/internal/sender"
+	"github.com/gatehouse-go/gatehouse/internal/testsender"
 	"github.com/gatehouse-go/gatehouse/webhook"
 	"github.com/gatehouse-go/gatehouse/webhook/provider"
 )
@@ -24,43 +24,43 @@ func (c *confirmations) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // byID returns the provider with this id, with another body.
-func byID(t *testing.T, id, body string) sender.Provider {
+func byID(t *testing.T, id, body string) testsender.Provider {
 	t.Helper()
-	for _, p := range sender.All() {
+	for _, p := range testsender.All() {
 		if p.ID == id {
 			p.Body = body
 			return p
 		}
 	}
 	t.Fatalf("package sender lacks %s", id)
-	return sender.Provider{}
+	return testsender.Provider{}
 }
 
 // What the providers' documents expect to the letter, from an endpoint behind HTTP.
 func TestIndependentHandshakesAreAnsweredAsDocumented(t *testing.T) {
 	const slackChallenge = "3eZbrw1aBm2rZgRNFDxV2595E9CY3gmdALWMmHkvFXO7tYXAYM8P"
-	signed := func(id, body string) sender.Request { return byID(t, id, body).Send(sentBy(byID(t, id, body), 0)) }
-	get := func(query string) sender.Request {
-		return sender.Request{Method: "GET", URL: independentURL + "?" + query}
+	signed := func(id, body string) testsender.Request { return byID(t, id, body).Send(sentBy(byID(t, id, body), 0)) }
+	get := func(query string) testsender.Request {
+		return testsender.Request{Method: "GET", URL: independentURL + "?" + query}
 	}
 	key := func(id string) []webhook.Secret { return secret(byID(t, id, "").Keys[0].Receiver) }
 	zoom := provider.Zoom{Secrets: secret("secretValueTest")}
 	ofZoom := byID(t, "zoom", `{"payload":{"plainToken":"qgg8vlvZRS6UYooatFL8Aw"},"event_ts":1764000000000,"event":"endpoint.url_validation"}`)
-	ofZoom.Keys[0] = sender.Key{Sender: "secretValueTest", Receiver: "secretValueTest"}
+	ofZoom.Keys[0] = testsender.Key{Sender: "secretValueTest", Receiver: "secretValueTest"}
 	forgedPing := signed("discord", `{"type":1}`)
 	forgedPing.Header.Set("X-Signature-Ed25519", strings.Repeat("0", 128))
 	ping := signed("github", `{"zen":"Keep it logically awesome.","hook_id":1}`)
 	ping.Header.Set("X-GitHub-Event", "ping")
 	try := signed("bitbucket-server", `{"test": true}`)
 	try.Header.Set("X-Event-Key", "diagnostics:ping")
-	options := sender.Request{Method: "OPTIONS", URL: independentURL, Header: http.Header{"Webhook-Request-Origin": {"eventemitter.example.com"}, "Webhook-Request-Rate": {"120"}}}
+	options := testsender.Request{Method: "OPTIONS", URL: independentURL, Header: http.Header{"Webhook-Request-Origin": {"eventemitter.example.com"}, "Webhook-Request-Rate": {"120"}}}
 	meta := provider.Meta{Secrets: key("meta"), VerifyToken: webhook.NewSecret("mytoken")}
 	webSub := provider.WebSub{Secrets: key("websub"), Topics: []string{"https://example.com/feed"}}
 	const text, json, none = "text/plain; charset=utf-8", "application/json", ""
 	for _, row := range []struct {
 		name        string
 		scheme      webhook.Scheme
-		request     sender.Request
+		request     testsender.Request
 		status      int
 		contentType string
 		body        string
@@ -80,13 +80,13 @@ func TestIndependentHandshakesAreAnsweredAsDocumented(t *testing.T) {
 		{
 			"Graph's validation",
 			provider.MicrosoftGraph{Secrets: key("msgraph")},
-			sender.Request{Method: "POST", URL: independentURL + "?validationToken=Validation%3a+Testing+client+application+reachability"},
+			testsender.Request{Method: "POST", URL: independentURL + "?validationToken=Validation%3a+Testing+client+application+reachability"},
 			200, text, "Validation: Testing client application reachability", nil,
 		},
 		{
 			"Graph's validation with a page in it",
 			provider.MicrosoftGraph{Secrets: key("msgraph")},
-			sender.Request{Method: "POST", URL: independentURL + "?validationToken=%3Cscript%3E"},
+			testsender.Request{Method: "POST", URL: independentURL + "?validationToken=%3Cscript%3E"},
 			403, "application/problem+json", "*", nil,
 		},
 		{
@@ -99,13 +99,13 @@ func TestIndependentHandshakesAreAnsweredAsDocumented(t *testing.T) {
 		{"WebSub's verification", webSub, get("hub.mode=subscribe&hub.topic=https%3A%2F%2Fexample.com%2Ffeed&hub.challenge=c1&hub.lease_seconds=864000"), 200, text, "c1", nil},
 		{"WebSub's verification of another topic", webSub, get("hub.mode=subscribe&hub.topic=https%3A%2F%2Fexample.com%2Fother&hub.challenge=c1"), 404, "application/problem+json", "*", nil},
 		{"WebSub's verification of an end that nobody wants", webSub, get("hub.mode=unsubscribe&hub.topic=https%3A%2F%2Fexample.com%2Ffeed&hub.challenge=c1"), 404, "application/problem+json", "*", nil},
-		{"Intercom's HEAD", provider.Intercom{Secrets: key("intercom")}, sender.Request{Method: "HEAD", URL: independentURL}, 200, none, "", nil},
+		{"Intercom's HEAD", provider.Intercom{Secrets: key("intercom")}, testsender.Request{Method: "HEAD", URL: independentURL}, 200, none, "", nil},
 		{"Intercom's ping", provider.Intercom{Secrets: key("intercom")}, signed("intercom", `{"type":"notification_event","topic":"ping","id":"notif_1"}`), 200, none, "", nil},
 		{"GitHub's ping", provider.GitHub{Secrets: key("github")}, ping, 200, none, "", nil},
 		{"Bitbucket's test", provider.BitbucketServer{Secrets: key("bitbucket-server")}, try, 200, none, "", nil},
 		{"LINE's test", provider.LINE{Secrets: key("line")}, signed("line", `{"destination":"U1","events":[]}`), 200, none, "", nil},
 		{"Prismic's test", provider.Prismic{Secrets: key("prismic")}, signed("prismic", `{"type":"test-trigger"}`), 200, none, "", nil},
-		{"WooCommerce's ping", provider.WooCommerce{Secrets: key("woocommerce")}, sender.Request{
+		{"WooCommerce's ping", provider.WooCommerce{Secrets: key("woocommerce")}, testsender.Request{
 			Method: "POST", URL: independentURL, Body: "webhook_id=7", Header: http.Header{"Content-Type": {"application/x-www-form-urlencoded"}},
 		}, 200, none, "", nil},
 	} {
@@ -134,7 +134,7 @@ func TestIndependentHandshakesAreAnsweredAsDocumented(t *testing.T) {
 }
 
 // answered serves r at a new endpoint, and returns the answer and how many events came of it.
-func answered(t *testing.T, scheme webhook.Scheme, r sender.Request, transport http.RoundTripper) (answer *http.Response, events int) {
+func answered(t *testing.T, scheme webhook.Scheme, r testsender.Request, transport http.RoundTripper) (answer *http.Response, events int) {
 	t.Helper()
 	endpoint, err := webhook.New(webhook.Config{
 		Scheme: scheme, OnEvent: func(context.Context, webhook.Event) error { events++; return nil }, PublicURL: independentURL,
@@ -159,20 +159,20 @@ func TestAnIndependentSubscriptionIsConfirmed(t *testing.T) {
 		asked                  []string
 	}{
 		{
-			"an allowed topic", sender.SNSTopic, "https://sns.us-east-1.amazonaws.com/?Action=ConfirmSubscription&TopicArn=" + sender.SNSTopic + "&Token=2336412f37f", 200,
+			"an allowed topic", testsender.SNSTopic, "https://sns.us-east-1.amazonaws.com/?Action=ConfirmSubscription&TopicArn=" + testsender.SNSTopic + "&Token=2336412f37f", 200,
 			[]string{"GET https://sns.us-east-1.amazonaws.com/?Action=ConfirmSubscription&Token=2336412f37f&TopicArn=arn%3Aaws%3Asns%3Aus-east-1%3A123456789012%3Aorders"},
 		},
 		{"another topic", "arn:aws:sns:us-east-1:666666666666:orders", "https://sns.us-east-1.amazonaws.com/?Action=ConfirmSubscription", 403, nil},
-		{"a host that is not Amazon's", sender.SNSTopic, "https://sns.us-east-1.amazonaws.com.evil.example/?Action=ConfirmSubscription", 403, nil},
-		{"a host behind a user", sender.SNSTopic, "https://sns.us-east-1.amazonaws.com@evil.example/?Action=ConfirmSubscription", 403, nil},
-		{"a port", sender.SNSTopic, "https://sns.us-east-1.amazonaws.com:8443/?Action=ConfirmSubscription", 403, nil},
-		{"a dot behind the host", sender.SNSTopic, "https://sns.us-east-1.amazonaws.com./?Action=ConfirmSubscription", 403, nil},
-		{"no encryption", sender.SNSTopic, "http://sns.us-east-1.amazonaws.com/?Action=ConfirmSubscription", 403, nil},
-		{"another action", sender.SNSTopic, "https://sns.us-east-1.amazonaws.com/?Action=DeleteTopic", 403, nil},
+		{"a host that is not Amazon's", testsender.SNSTopic, "https://sns.us-east-1.amazonaws.com.evil.example/?Action=ConfirmSubscription", 403, nil},
+		{"a host behind a user", testsender.SNSTopic, "https://sns.us-east-1.amazonaws.com@evil.example/?Action=ConfirmSubscription", 403, nil},
+		{"a port", testsender.SNSTopic, "https://sns.us-east-1.amazonaws.com:8443/?Action=ConfirmSubscription", 403, nil},
+		{"a dot behind the host", testsender.SNSTopic, "https://sns.us-east-1.amazonaws.com./?Action=ConfirmSubscription", 403, nil},
+		{"no encryption", testsender.SNSTopic, "http://sns.us-east-1.amazonaws.com/?Action=ConfirmSubscription", 403, nil},
+		{"another action", testsender.SNSTopic, "https://sns.us-east-1.amazonaws.com/?Action=DeleteTopic", 403, nil},
 	} {
 		var network confirmations
-		answer, events := answered(t, provider.AmazonSNS{TopicARNs: []string{sender.SNSTopic}, Secrets: secret(p.Keys[0].Receiver)},
-			sender.SNSSubscription(p.Keys[0], sender.Date.Text(now), row.topic, row.subscribe), &network)
+		answer, events := answered(t, provider.AmazonSNS{TopicARNs: []string{testsender.SNSTopic}, Secrets: secret(p.Keys[0].Receiver)},
+			testsender.SNSSubscription(p.Keys[0], testsender.Date.Text(now), row.topic, row.subscribe), &network)
 		if answer.StatusCode != row.status || events != 0 || strings.Join(network.asked, "\n") != strings.Join(row.asked, "\n") {
 			t.Errorf("%s: %d, %d events, asked %q", row.name, answer.StatusCode, events, network.asked)
 		}

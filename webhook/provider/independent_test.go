@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gatehouse-go/gatehouse/internal/sender"
+	"github.com/gatehouse-go/gatehouse/internal/testsender"
 	"github.com/gatehouse-go/gatehouse/webhook"
 	"github.com/gatehouse-go/gatehouse/webhook/provider"
 )
@@ -17,17 +17,17 @@ import (
 const independentURL = "https://app.example/hooks/in"
 
 // everyone is every provider as package sender, a second writing of them all, has it.
-func everyone() []sender.Provider { return append(sender.All(), sender.Variants()...) }
+func everyone() []testsender.Provider { return append(testsender.All(), testsender.Variants()...) }
 
-func titleOf(p sender.Provider) string { return p.ID + "/" + p.Prefix + p.Proof }
+func titleOf(p testsender.Provider) string { return p.ID + "/" + p.Prefix + p.Proof }
 
 // sentBy is p's delivery of its sample body under its i-th key, at now.
-func sentBy(p sender.Provider, i int) sender.Delivery {
-	return sender.Delivery{URL: independentURL, Body: p.Body, Key: p.Keys[i], Time: p.Clock.Text(now)}
+func sentBy(p testsender.Provider, i int) testsender.Delivery {
+	return testsender.Delivery{URL: independentURL, Body: p.Body, Key: p.Keys[i], Time: p.Clock.Text(now)}
 }
 
 // receiverOf returns the verifier of p with the receiver's halves of these keys.
-func receiverOf(t *testing.T, p sender.Provider, keys ...int) webhook.Verifier {
+func receiverOf(t *testing.T, p testsender.Provider, keys ...int) webhook.Verifier {
 	t.Helper()
 	var secrets []webhook.Secret
 	for _, i := range keys {
@@ -41,7 +41,7 @@ func receiverOf(t *testing.T, p sender.Provider, keys ...int) webhook.Verifier {
 }
 
 // received verifies r as it comes off the wire.
-func received(t *testing.T, v webhook.Verifier, r sender.Request) (webhook.Proof, error) {
+func received(t *testing.T, v webhook.Verifier, r testsender.Request) (webhook.Proof, error) {
 	t.Helper()
 	h, err := r.HTTP()
 	if err != nil {
@@ -51,7 +51,7 @@ func received(t *testing.T, v webhook.Verifier, r sender.Request) (webhook.Proof
 }
 
 // refusedAs checks that v refuses r with a reason.
-func refusedAs(t *testing.T, what string, v webhook.Verifier, r sender.Request) {
+func refusedAs(t *testing.T, what string, v webhook.Verifier, r testsender.Request) {
 	t.Helper()
 	if _, err := received(t, v, r); err == nil {
 		t.Errorf("%s: accepted %v %q", what, r.Header, r.Body)
@@ -62,7 +62,7 @@ func refusedAs(t *testing.T, what string, v webhook.Verifier, r sender.Request) 
 
 func TestThereAreAllProvidersOfTheData(t *testing.T) {
 	var ids []string
-	for _, p := range sender.All() {
+	for _, p := range testsender.All() {
 		ids = append(ids, p.ID)
 	}
 	slices.Sort(ids)
@@ -85,10 +85,10 @@ func TestAnIndependentDeliveryIsAccepted(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%v: %v %q", err, r.Header, r.Body)
 			}
-			if p.Clock != sender.Timeless && !proof.SentAt.Equal(now) {
+			if p.Clock != testsender.Timeless && !proof.SentAt.Equal(now) {
 				t.Errorf("sent at %v, want %v", proof.SentAt, now)
 			}
-			if p.Clock == sender.Timeless && !proof.SentAt.IsZero() {
+			if p.Clock == testsender.Timeless && !proof.SentAt.IsZero() {
 				t.Errorf("sent at %v, where no time is signed", proof.SentAt)
 			}
 		})
@@ -143,7 +143,7 @@ func TestAnIndependentDeliveryIsAcceptedDuringRotation(t *testing.T) {
 			both.Header, reversed.Header = one.Header.Clone(), other.Header.Clone()
 			both.Header.Set(p.Proof, p.Join(one.Header.Get(p.Proof), other.Header.Get(p.Proof)))
 			reversed.Header.Set(p.Proof, p.Join(other.Header.Get(p.Proof), one.Header.Get(p.Proof)))
-			for name, r := range map[string]sender.Request{"the receiver's key first": both, "the receiver's key second": reversed} {
+			for name, r := range map[string]testsender.Request{"the receiver's key first": both, "the receiver's key second": reversed} {
 				if _, err := received(t, receiverOf(t, p, 0), r); err != nil {
 					t.Errorf("two signatures, %s: %v", name, err)
 				}

@@ -1,4 +1,4 @@
-package sender
+package testsender
 
 // messages are the providers of chat, calls and meetings.
 func messages() []Provider {

@@ -1,4 +1,4 @@
-package sender
+package testsender
 
 // repositories are the hosts of code, and those who sign as they do: the body alone.
 func repositories() []Provider {

@@ -1,8 +1,8 @@
-// Package sender makes deliveries as the providers of webhooks send them, for tests that hold a receiver against them.
+// Package testsender makes deliveries as the providers of webhooks send them, for tests that hold a receiver against them.
 //
 // It is a second writing of how each provider signs, from the provider's document or its own code, with the standard library alone. It
 // shares nothing with package webhook/provider: a mistake has to be made twice to stay unseen.
-package sender
+package testsender
 
 import (
 	"net/http"

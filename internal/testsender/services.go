@@ -1,4 +1,4 @@
-package sender
+package testsender
 
 // services are the providers of customer relations, forms and support.
 func services() []Provider {

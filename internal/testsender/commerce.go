@@ -1,4 +1,4 @@
-package sender
+package testsender
 
 import (
 	"crypto/sha1" //nolint:gosec // Twilio signs with HMAC-SHA1

@@ -1,4 +1,4 @@
-package sender
+package testsender
 
 import (
 	"crypto/sha1" //nolint:gosec // a hub may choose it
