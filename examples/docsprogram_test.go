@@ -138,38 +138,6 @@ func freeAddress(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// redisServer starts redis-server on a free port until the test ends.
-func redisServer(t *testing.T) (addr string) {
-	t.Helper()
-	path, err := exec.LookPath("redis-server")
-	if err != nil {
-		if os.Getenv("GATEHOUSE_REQUIRE_ENGINES") == "1" {
-			t.Fatal("redis-server is required and not installed")
-		}
-		t.Skip("redis-server is not installed")
-	}
-	addr = freeAddress(t)
-	_, port, err := net.SplitHostPort(addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(path, "--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", t.TempDir())
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
-		c, err := net.Dial("tcp", addr)
-		if err == nil {
-			_ = c.Close()
-			return addr
-		}
-		if time.Now().After(end) {
-			t.Fatal("redis-server does not listen")
-		}
-	}
-}
-
 // ask sends a request with header names and values in turn, and returns status, text and header of the answer. It follows no redirect.
 func ask(t *testing.T, method, url, body string, header ...string) (int, string, http.Header) {
 	t.Helper()

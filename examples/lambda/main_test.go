@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -20,6 +19,7 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-lambda-go/lambdaurl"
 	"github.com/gatehouse-go/gatehouse/engines/redis"
+	"github.com/gatehouse-go/gatehouse/internal/testredis"
 	"github.com/gatehouse-go/gatehouse/webhook"
 	"github.com/gatehouse-go/gatehouse/webhook/provider"
 	"github.com/gatehouse-go/gatehouse/webhook/webhooktest"
@@ -31,40 +31,6 @@ const (
 )
 
 var secret = webhook.NewSecret("It's a Secret to Everybody")
-
-// redisServer starts redis-server on a free port until the test ends.
-func redisServer(t *testing.T) (addr string) {
-	t.Helper()
-	path, err := exec.LookPath("redis-server")
-	if err != nil {
-		if os.Getenv("GATEHOUSE_REQUIRE_ENGINES") == "1" {
-			t.Fatal("redis-server is required and not installed")
-		}
-		t.Skip("redis-server is not installed")
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr = l.Addr().String()
-	_, port, _ := net.SplitHostPort(addr)
-	_ = l.Close()
-	cmd := exec.Command(path, "--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", t.TempDir())
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
-		c, err := net.Dial("tcp", addr)
-		if err == nil {
-			_ = c.Close()
-			return addr
-		}
-		if time.Now().After(end) {
-			t.Fatal("redis-server does not listen")
-		}
-	}
-}
 
 // instance is the function as one execution environment runs it.
 func instance(t *testing.T, addr string, log io.Writer) func(events.LambdaFunctionURLRequest) (int, string, map[string]string) {
@@ -136,7 +102,7 @@ func delivery(t *testing.T, body string, binary bool, change func(*events.Lambda
 }
 
 func TestAnswersCarryTheChainsFields(t *testing.T) {
-	ask := instance(t, redisServer(t), io.Discard)
+	ask := instance(t, testredis.Start(t), io.Discard)
 	status, body, header := ask(document(t, nil))
 	if status != 200 || !strings.HasPrefix(body, `{"unix":`) || header["Content-Type"] != "application/json" {
 		t.Errorf("%d %s %v", status, body, header)
@@ -156,7 +122,7 @@ func TestAnswersCarryTheChainsFields(t *testing.T) {
 
 // A delivery is handled once, whichever instances its copies reach and however the platform encodes it.
 func TestInstancesShareWhatTheyHaveSeen(t *testing.T) {
-	addr := redisServer(t)
+	addr := testredis.Start(t)
 	var log bytes.Buffer
 	one, two := instance(t, addr, &log), instance(t, addr, &log)
 	const body = `{"zen":"Practicality beats purity."}`
@@ -181,7 +147,7 @@ func TestInstancesShareWhatTheyHaveSeen(t *testing.T) {
 
 // A client's allowance is one, over all instances.
 func TestInstancesShareLimits(t *testing.T) {
-	addr := redisServer(t)
+	addr := testredis.Start(t)
 	instances := []func(events.LambdaFunctionURLRequest) (int, string, map[string]string){
 		instance(t, addr, io.Discard), instance(t, addr, io.Discard), instance(t, addr, io.Discard),
 	}
@@ -259,7 +225,7 @@ func TestTheProgramSpeaksToTheRuntimeAPI(t *testing.T) {
 	defer end()
 	cmd := exec.CommandContext(t.Context(), binary)
 	cmd.Env = append(os.Environ(), "AWS_LAMBDA_RUNTIME_API="+strings.TrimPrefix(api.URL, "http://"), "AWS_LAMBDA_FUNCTION_NAME=hooks", "_HANDLER=bootstrap",
-		"FUNCTION_HOST="+host, "REDIS_ADDR="+redisServer(t), "GITHUB_WEBHOOK_SECRET="+secret.Reveal())
+		"FUNCTION_HOST="+host, "REDIS_ADDR="+testredis.Start(t), "GITHUB_WEBHOOK_SECRET="+secret.Reveal())
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

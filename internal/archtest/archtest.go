@@ -36,7 +36,7 @@ var dependencies = map[string][]string{
 }
 
 // forExampleTests find or make data and start servers for the tests of examples, and show nothing.
-var forExampleTests = []string{"internal/sample", "internal/testsender", "internal/testpostgres"}
+var forExampleTests = []string{"internal/sample", "internal/testsender", "internal/testpostgres", "internal/testredis"}
 
 // Check walks the tree below root and returns one line for each import that breaks a rule, sorted.
 func Check(root string) ([]string, error) {
