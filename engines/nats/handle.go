@@ -29,10 +29,7 @@ func (b *Inbox) say(ctx context.Context, c claim, next stateRecord, more ...inbo
 	for i := range more {
 		more[i].Error, more[i].Stack = brief(more[i].Error), brief(more[i].Stack)
 	}
-	payload, err := encodeHistory(slices.Concat(c.history, more))
-	if err != nil {
-		return 0, err
-	}
+	payload := encodeHistory(slices.Concat(c.history, more))
 	return b.publish(ctx, b.config.subjectOf(c.key, kindState), record(next), payload, c.last)
 }
 

@@ -170,8 +170,5 @@ func record(v any) string {
 
 // unavailable marks a failure of the server as one that the provider should wait out.
 func unavailable(err error) error {
-	if errors.Is(err, webhook.ErrUnavailable) {
-		return err
-	}
 	return fmt.Errorf("%w: %w", webhook.ErrUnavailable, err)
 }

@@ -95,11 +95,11 @@ func brief(s string) string {
 }
 
 // encodeHistory returns history as JSON, without its oldest attempts where it would be too long.
-func encodeHistory(history []inbox.Attempt) ([]byte, error) {
+func encodeHistory(history []inbox.Attempt) []byte {
 	for {
-		encoded, err := json.Marshal(history)
-		if err != nil || len(encoded) <= longestHistory || len(history) < 2 {
-			return encoded, err
+		encoded := []byte(record(history))
+		if len(encoded) <= longestHistory || len(history) < 2 {
+			return encoded
 		}
 		history = history[1+len(history)/8:]
 	}

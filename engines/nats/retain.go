@@ -18,15 +18,16 @@ const (
 	keepGone = 24 * time.Hour
 )
 
-// purge removes bodies and, later, whole deliveries when their time is over.
-func (b *Inbox) purge(ctx context.Context) (more bool, err error) {
-	if err = b.purgeBodies(ctx); err == nil {
-		err = b.purgeKeys(ctx)
+// purge removes bodies and, later, whole deliveries whose time is over now.
+func (b *Inbox) purge(ctx context.Context, now time.Time) error {
+	err := b.purgeBodies(ctx, now)
+	if err == nil {
+		err = b.purgeKeys(ctx, now)
 	}
 	if err == nil {
-		err = b.purgeMinutes(ctx, time.Now())
+		err = b.purgeMinutes(ctx, now)
 	}
-	return false, err
+	return err
 }
 
 // past returns deliveries that ended before a time and are as asked, oldest first.
@@ -42,12 +43,12 @@ func (l *ledger) past(before time.Time, want func(*row) bool) (found []*row) {
 }
 
 // purgeBodies puts what the index needs in the place of events whose body is past its time.
-func (b *Inbox) purgeBodies(ctx context.Context) error {
+func (b *Inbox) purgeBodies(ctx context.Context, now time.Time) error {
 	l, err := b.current(ctx)
 	if err != nil {
 		return err
 	}
-	for _, r := range l.past(time.Now().Add(-b.config.Inbox.KeepBodies), func(r *row) bool { return !r.purged }) {
+	for _, r := range l.past(now.Add(-b.config.Inbox.KeepBodies), func(r *row) bool { return !r.purged }) {
 		l.mu.RLock()
 		rest := eventRecord{
 			Provider: []byte(r.lane.Provider), Type: []byte(r.lane.Type), EventID: []byte(r.eventID), OrderKey: []byte(r.orderKey), ID: r.id, AcceptedAt: r.accepted,
@@ -62,12 +63,12 @@ func (b *Inbox) purgeBodies(ctx context.Context) error {
 }
 
 // purgeKeys forgets deliveries: first it says so, for every index, then it removes their messages. A process that dies between the two is made up for.
-func (b *Inbox) purgeKeys(ctx context.Context) error {
+func (b *Inbox) purgeKeys(ctx context.Context, now time.Time) error {
 	l, err := b.current(ctx)
 	if err != nil {
 		return err
 	}
-	old := l.past(time.Now().Add(-b.config.Inbox.KeepKeys), func(*row) bool { return true })
+	old := l.past(now.Add(-b.config.Inbox.KeepKeys), func(*row) bool { return true })
 	for len(old) > 0 {
 		n := min(retainStep, len(old))
 		keys := make([]string, n)
@@ -86,7 +87,7 @@ func (b *Inbox) purgeKeys(ctx context.Context) error {
 	marks := maps.Clone(l.gone)
 	l.mu.RUnlock()
 	for subject, mark := range marks {
-		if err := b.purgeGone(ctx, l, subject, mark); err != nil {
+		if err := b.purgeGone(ctx, l, subject, mark, now); err != nil {
 			return err
 		}
 	}
@@ -108,7 +109,7 @@ func (l *ledger) has(key webhook.Key, before uint64) bool {
 	return r != nil && r.lane != nil && r.eventSeq <= before
 }
 
-func (b *Inbox) purgeGone(ctx context.Context, l *ledger, subject string, mark *goneMark) error {
+func (b *Inbox) purgeGone(ctx context.Context, l *ledger, subject string, mark *goneMark, now time.Time) error {
 	if !mark.purged {
 		for _, text := range mark.keys {
 			key, ok := parseKey(text)
@@ -122,7 +123,7 @@ func (b *Inbox) purgeGone(ctx context.Context, l *ledger, subject string, mark *
 		}
 		mark.purged = true // by the one goroutine that retains
 	}
-	if time.Since(mark.at) < keepGone {
+	if now.Sub(mark.at) < keepGone {
 		return nil
 	}
 	if err := b.remove(ctx, jetstream.WithPurgeSubject(b.config.subject(subject))); err != nil {

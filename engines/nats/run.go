@@ -50,7 +50,9 @@ func (b *Inbox) runWith(ctx, held context.Context) {
 		},
 	}
 	var retaining sync.WaitGroup
-	retaining.Go(func() { engine.Retain(ctx, b.config.Inbox, b.purge) })
+	retaining.Go(func() {
+		engine.Retain(ctx, b.config.Inbox, func(ctx context.Context) (more bool, err error) { return false, b.purge(ctx, time.Now()) })
+	})
 	dispatcher.Run(ctx)
 	retaining.Wait()
 }
