@@ -11,6 +11,7 @@ import (
 	"github.com/gatehouse-go/gatehouse/webhook"
 	"github.com/gatehouse-go/gatehouse/webhook/inbox"
 	"github.com/gatehouse-go/gatehouse/webhook/inbox/engine"
+	"github.com/nats-io/nats.go/jetstream"
 )
 
 // Replay implements [inbox.Operator]. What is checked for all of the named deliveries is then decided one by one: when the server fails on the way, those
@@ -99,11 +100,23 @@ func (b *Inbox) decideOne(ctx context.Context, id int64, why inbox.Reason, k eng
 		if _, err = b.say(ctx, c, next, inbox.Attempt{At: now, Result: k.Result, Error: why.Why, By: why.By}); !errors.Is(err, errConflict) {
 			return err
 		}
-		if err := b.applied(ctx, l, c.last+1); err != nil {
+		if err := b.overtaken(ctx, l, c.key); err != nil {
 			return err
 		}
 	}
 	return fmt.Errorf("%w: delivery %d changes all the time", inbox.ErrStatus, id)
+}
+
+// overtaken waits until l has the state of a key that the server has: another process said it.
+func (b *Inbox) overtaken(ctx context.Context, l *ledger, key webhook.Key) error {
+	m, err := b.last(ctx, key, kindState)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return nil // it was forgotten meanwhile
+	}
+	if err != nil {
+		return fmt.Errorf("nats inbox: %w", err)
+	}
+	return b.applied(ctx, l, m.Sequence)
 }
 
 // stateOf returns the number of the message that has the state of a key.
