@@ -107,23 +107,24 @@ func TestAnEventThatTheServerRefusesIsRefusedAlone(t *testing.T) {
 	l.exec(t, "ALTER TABLE inbox_deliveries ADD CHECK (event_id <> 'bad')")
 	unlock := l.lock(t)
 	var wait sync.WaitGroup
-	for i := range 20 { // the first is with the writer, the others wait for it together
+	accept := func(id string) {
 		wait.Go(func() {
-			id := fmt.Sprint(i)
-			if i == 7 {
-				id = "bad"
-			}
 			fresh, err := box.Accept(t.Context(), inboxtest.Event("p", "t", id))
 			if (id == "bad") != (err != nil) || fresh != (err == nil) {
 				t.Errorf("%s: fresh %v, %v", id, fresh, err)
 			}
 		})
 	}
-	for stats, err := box.Stats(t.Context()); stats.Queued < 5; stats, err = box.Stats(t.Context()) {
-		if err != nil {
-			t.Fatal(err)
-		}
+	accept("0")
+	l.until(t, "the writer waits for the lock", "SELECT EXISTS (SELECT FROM pg_locks WHERE relation = 'inbox_deliveries'::regclass AND NOT granted)")
+	for i := range 18 { // which wait for the writer, and become one group
+		accept(fmt.Sprint(i + 1))
 	}
+	accept("bad")
+	waitUntil(t, "the others are in line", func() bool {
+		stats, err := box.Stats(t.Context())
+		return err == nil && stats.Queued == 19
+	})
 	unlock()
 	wait.Wait()
 	inboxtest.Honest(t, box)

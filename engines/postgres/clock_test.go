@@ -117,11 +117,7 @@ func TestClocksThatGoBackWhileNobodyRuns(t *testing.T) {
 	stores := l.open(t, inbox.Config{})
 	l.setClock(t, 3*time.Hour)
 	ids := l.accept(t, stores, 0, 5)
-	for seen, end := false, time.Now().Add(20*time.Second); !seen; time.Sleep(10 * time.Millisecond) {
-		if err := l.pool.QueryRow(t.Context(), "SELECT seen > pg_catalog.now() + interval '2 hours' FROM inbox_clock").Scan(&seen); err != nil || time.Now().After(end) {
-			t.Fatal("the time is not noted", err)
-		}
-	}
+	l.until(t, "the time is noted", "SELECT seen > pg_catalog.now() + interval '2 hours' FROM inbox_clock")
 	if err := stores.Close(); err != nil {
 		t.Fatal(err)
 	}

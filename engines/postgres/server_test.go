@@ -166,6 +166,23 @@ func finish(t *testing.T, box *postgres.Inbox) {
 	}
 }
 
+// until waits until a query says true.
+func (l *ledger) until(t *testing.T, what, query string) {
+	t.Helper()
+	waitUntil(t, what, func() (is bool) {
+		return l.pool.QueryRow(t.Context(), query).Scan(&is) == nil && is
+	})
+}
+
+func waitUntil(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); !is(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("it did not come to be that " + what)
+		}
+	}
+}
+
 // quiet waits until nothing is to be done.
 func quiet(t *testing.T, box *postgres.Inbox) inbox.Stats {
 	t.Helper()
