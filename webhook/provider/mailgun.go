@@ -111,7 +111,7 @@ func (s *mailgunSignature) isOf(key *keyed) bool {
 
 // forget lets go of the delivery.
 func (m *mailgunRoom) forget() {
-	m.form.forget()
+	m.form.Forget()
 	m.json.forget()
 }
 
@@ -174,7 +174,7 @@ func (s *mailgunSignature) set(name string, text, raw []byte) bool {
 // mailgunForm reads the signature from the fields of a form, each given at most once.
 func mailgunForm(f *form) (s mailgunSignature, err error) {
 	get := func(name string) []byte {
-		value, n := f.values(name)
+		value, n := f.Get(name)
 		if n > 1 {
 			err = fmt.Errorf("%w: the field %s is given twice", webhook.ErrSignatureFormat, name)
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/gatehouse-go/gatehouse/internal/urlform"
 	"github.com/gatehouse-go/gatehouse/webhook"
 )
 
@@ -20,7 +21,7 @@ const maxBoundary = 70
 // first part or behind the last, a part has one Content-Disposition and no coding, a field's name has no escape. What a sender's library
 // writes is none of that.
 func readMultipart(f *form, contentType string, body []byte) error {
-	f.pairs = f.pairs[:0]
+	f.Pairs = f.Pairs[:0]
 	boundary, ok := boundaryOf(contentType)
 	if !ok {
 		return fmt.Errorf("%w: a multipart form without its boundary", webhook.ErrPayload)
@@ -36,13 +37,13 @@ func readMultipart(f *form, contentType string, body []byte) error {
 			}
 			return nil
 		}
-		var field formPair
+		var field urlform.Pair
 		var file bool
-		if field.name, file, rest, ok = headerOfPart(rest); !ok {
+		if field.Name, file, rest, ok = headerOfPart(rest); !ok {
 			break
 		}
-		if field.value, rest, last, ok = valueOfPart(rest, boundary); ok && !file {
-			f.pairs = append(f.pairs, field)
+		if field.Value, rest, last, ok = valueOfPart(rest, boundary); ok && !file {
+			f.Pairs = append(f.Pairs, field)
 		}
 	}
 	if ok && !last {

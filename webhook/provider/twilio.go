@@ -133,7 +133,7 @@ func twilioParams(params *form, r *http.Request, body []byte) error {
 	if !readForm(params, r.URL.RawQuery) {
 		return fmt.Errorf("%w: the query cannot be read", webhook.ErrSignatureFormat)
 	}
-	if digest, n := params.values("bodySHA256"); n > 0 {
+	if digest, n := params.Get("bodySHA256"); n > 0 {
 		sum := sha256.Sum256(body)
 		var text [2 * sha256.Size]byte
 		if n > 1 || !same(digest, Hex.encode(text[:], sum[:])) {
