@@ -13,10 +13,12 @@ import (
 // hook without a secret is not signed at all, and its deliveries are refused.
 //
 // The event (X-Event-Key) and the request id (X-Request-UUID) are NOT signed, and neither is a time. Deduplication goes by the
-// body, which a new attempt repeats. Bitbucket waits 10 seconds and makes three attempts in all, soon after each other.
+// body, which a new attempt repeats. Bitbucket waits 10 seconds. After an answer of 500 to 599 it makes up to two more attempts; when, it
+// does not say.
 //
-// Source: https://support.atlassian.com/bitbucket-cloud/docs/manage-webhooks/; the field X-Request-UUID is documented in
-// https://support.atlassian.com/bitbucket-cloud/docs/event-payloads/
+// Sources: https://support.atlassian.com/bitbucket-cloud/docs/manage-webhooks/; for the field X-Request-UUID
+// https://support.atlassian.com/bitbucket-cloud/docs/event-payloads/; for the wait and the attempts
+// https://support.atlassian.com/bitbucket-cloud/docs/troubleshoot-webhooks/.
 type Bitbucket struct {
 	// Secrets are the hook's secrets as text, newest first. At least one is required.
 	Secrets []webhook.Secret

@@ -205,6 +205,11 @@ func TestContractsSayHowLongAProviderWaits(t *testing.T) {
 		{"sanity", 30 * time.Second, 2 * time.Minute},
 		{"paddle", 5 * time.Second, 72 * time.Hour},
 		{"linear", 5 * time.Second, 7*time.Hour + time.Minute},
+		{"vercel", 30 * time.Second, 24 * time.Hour},
+		{"storyblok", 120 * time.Second, 0},
+		{"bitbucket", 10 * time.Second, 0},
+		{"meta", 0, 7 * 24 * time.Hour},
+		{"zendesk", 0, 0},
 	} {
 		scheme, err := provider.New(row.id, good(t, row.id)...)
 		if err != nil {

@@ -16,12 +16,15 @@ import (
 //
 // A delivery is a batch without an id of its own. Type is the kind of object, such as "whatsapp_business_account". Deduplication goes by
 // the body; a new attempt that Meta puts together differently is a new event, so look at the ids inside. No time is signed. Meta retries
-// for 36 hours, for WhatsApp up to 7 days.
+// for 36 hours, for WhatsApp up to 7 days. How long it waits for an answer it says of Messenger alone: 20 seconds.
+// A delivery of WhatsApp may have 3 MB, which is more than webhook.Config.MaxBody allows by default.
 //
 // The handshake is GET with hub.mode=subscribe and hub.verify_token: where the token is VerifyToken, hub.challenge is answered as
 // plain text; else 403.
 //
-// Source: https://developers.facebook.com/docs/graph-api/webhooks/getting-started
+// Sources: https://developers.facebook.com/docs/graph-api/webhooks/getting-started; for WhatsApp's retries
+// and size https://developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/overview; for Messenger's wait
+// https://developers.facebook.com/docs/messenger-platform/faq.
 type Meta struct {
 	// Secrets are the app's secrets, as text, newest first. At least one is required.
 	Secrets []webhook.Secret

@@ -15,9 +15,10 @@ import (
 //
 // There is no event id and no time, and two publications of one story have the same body. Storyblok does not retry. Each
 // delivery therefore is an event of its own: a replay cannot be told from a second publication, so the handler must not mind
-// one. Storyblok waits 120 seconds.
+// one. Storyblok waits 120 seconds for a 2xx.
 //
-// Source: https://www.storyblok.com/tp/webhook-secret-with-different-technologies
+// Sources: https://www.storyblok.com/tp/webhook-secret-with-different-technologies; for the wait, and that nothing is sent again,
+// https://www.storyblok.com/docs/guide/in-depth/webhooks.
 type Storyblok struct {
 	// Secrets are the webhook's secrets as text, newest first. At least one is required.
 	Secrets []webhook.Secret

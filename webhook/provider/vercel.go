@@ -14,9 +14,9 @@ import (
 // weakest keyed hash that is still in use.
 //
 // The event id is in the body, so it is signed, and it is the same in each attempt: deduplication goes by it. No time is
-// signed. Vercel waits 30 seconds and retries for 24 hours.
+// signed. Vercel waits 30 seconds for a 2xx and retries for 24 hours.
 //
-// Source: https://vercel.com/docs/webhooks/webhooks-api
+// Source: https://vercel.com/docs/webhooks/webhooks-api, also for the waits (sections "HTTP Response", "Delivery Attempts and Retries").
 type Vercel struct {
 	// Secrets are the webhook's secrets, or for an integration its client secrets, as text, newest first. At least one is required.
 	Secrets []webhook.Secret

@@ -17,9 +17,11 @@ import (
 // An event webhook has its id in the body, so it is signed; deduplication goes by it. A webhook of a trigger has a body of the
 // customer's making, without an id and often the same each time: two deliveries then are the same when body and signed time
 // are. The invocation id (X-Zendesk-Webhook-Invocation-Id) is not signed. Tolerance: 5 minutes both ways; Zendesk names none. Zendesk
-// waits 10 seconds; it does not say whether an attempt made again is signed anew.
+// retries after certain statuses, without saying whether such an attempt is signed anew. How long it waits is not documented: others
+// tell of 10 and of 12 seconds.
 //
-// Source: https://developer.zendesk.com/documentation/webhooks/verifying/
+// Sources: https://developer.zendesk.com/documentation/webhooks/verifying/; for the retries
+// https://developer.zendesk.com/api-reference/webhooks/introduction/.
 type Zendesk struct {
 	// Secrets are signing secrets of the webhook, as text, newest first. At least one is required.
 	Secrets []webhook.Secret
@@ -43,8 +45,7 @@ func (s Zendesk) hmac() HMAC {
 			Methods: []string{
 				http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodGet,
 			},
-			Tolerance:  defaultTolerance,
-			AckTimeout: 10 * time.Second,
+			Tolerance: defaultTolerance,
 		},
 		timeInKey: true,
 	}
