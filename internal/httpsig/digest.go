@@ -15,28 +15,28 @@ var (
 
 // CheckDigest compares body with the Content-Digest field (RFC 9530). Every digest by an algorithm that is still considered secure
 // (sha-256, sha-512) must be the body's, and there must be one; others are ignored.
-func CheckDigest(lines []string, body []byte) error {
-	digests, err := ParseDictionary(lines)
-	if err != nil {
+func (m *Room) CheckDigest(lines []string, body []byte) error {
+	if err := m.digests.Parse(lines); err != nil {
 		return err
 	}
 	known := false
-	for _, d := range digests {
-		var sum []byte
+	for i := range m.digests.Members {
+		d := &m.digests.Members[i]
+		var right bool
 		switch d.Key {
 		case "sha-256":
-			s := sha256.Sum256(body)
-			sum = s[:]
+			sum := sha256.Sum256(body)
+			right = subtle.ConstantTimeCompare(d.Item.Bytes, sum[:]) == 1
 		case "sha-512":
-			s := sha512.Sum512(body)
-			sum = s[:]
+			sum := sha512.Sum512(body)
+			right = subtle.ConstantTimeCompare(d.Item.Bytes, sum[:]) == 1
 		default:
 			continue
 		}
-		known = true
-		if d.IsList || d.Item.Kind != Bytes || subtle.ConstantTimeCompare([]byte(d.Item.Text), sum) != 1 {
+		if !right { // which only a byte sequence can be
 			return ErrDigest
 		}
+		known = true
 	}
 	if !known {
 		return ErrNoDigest
@@ -47,5 +47,5 @@ func CheckDigest(lines []string, body []byte) error {
 // ContentDigest returns the Content-Digest of body, by SHA-256.
 func ContentDigest(body []byte) string {
 	sum := sha256.Sum256(body)
-	return string(Item{Kind: Bytes, Text: string(sum[:])}.AppendTo([]byte("sha-256=")))
+	return string(Item{Kind: Bytes, Bytes: sum[:]}.AppendTo([]byte("sha-256=")))
 }

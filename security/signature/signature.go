@@ -85,6 +85,7 @@ type Config struct {
 // supported.
 type Scheme struct {
 	config Config
+	rooms  httpsig.Rooms
 }
 
 const (
@@ -139,31 +140,36 @@ func (*Scheme) Challenge(reason error, _ []string) string {
 // Authenticate returns the principal of the first signature of r that covers enough, is of a known key and is fresh. It replaces the
 // body of r by one in memory.
 func (s *Scheme) Authenticate(r *http.Request) (security.Principal, error) {
-	inputs, err := httpsig.ParseDictionary(r.Header["Signature-Input"])
-	if err != nil {
+	room := s.rooms.Begin()
+	defer s.rooms.End(room)
+	if err := room.Inputs.Parse(r.Header["Signature-Input"]); err != nil {
 		return security.Principal{}, wrong("Signature-Input: " + err.Error())
 	}
-	signatures, err := httpsig.ParseDictionary(r.Header["Signature"])
-	if err != nil {
+	if err := room.Signatures.Parse(r.Header["Signature"]); err != nil {
 		return security.Principal{}, wrong("Signature: " + err.Error())
 	}
-	reason := wrong("no Signature of the same label as a Signature-Input")
-	for _, input := range inputs[:min(len(inputs), maxSignatures)] {
-		at := slices.IndexFunc(signatures, func(m httpsig.Member) bool { return m.Key == input.Key })
-		if at < 0 || !input.IsList || signatures[at].IsList || signatures[at].Item.Kind != httpsig.Bytes {
+	inputs := room.Inputs.Members
+	var reason error
+	for i := range inputs[:min(len(inputs), maxSignatures)] {
+		input := &inputs[i]
+		signature := room.Signatures.Get(input.Key)
+		if signature == nil || !input.IsList || signature.IsList || signature.Item.Kind != httpsig.Bytes {
 			continue
 		}
-		p, err := s.verify(r, input, []byte(signatures[at].Item.Text))
+		p, err := s.verify(r, room, input, signature.Item.Bytes)
 		if err == nil || !errors.Is(err, security.ErrCredentials) {
 			return p, err
 		}
 		reason = err
 	}
+	if reason == nil {
+		reason = wrong("no Signature of the same label as a Signature-Input")
+	}
 	return security.Principal{}, reason
 }
 
 // verify judges one signature: what costs least first, and the body and the nonce only of what is signed by a known key.
-func (s *Scheme) verify(r *http.Request, input httpsig.Member, signature []byte) (security.Principal, error) {
+func (s *Scheme) verify(r *http.Request, room *httpsig.Room, input *httpsig.Member, signature []byte) (security.Principal, error) {
 	hasBody := !reqbody.Empty(r)
 	if err := s.covers(r, input, hasBody); err != nil {
 		return security.Principal{}, err
@@ -176,7 +182,8 @@ func (s *Scheme) verify(r *http.Request, input httpsig.Member, signature []byte)
 	if !ok || id == "" {
 		return security.Principal{}, wrong("the signature has no keyid of up to 256 bytes")
 	}
-	base, err := httpsig.Base(input, s.url(r), r, r.ContentLength)
+	target := httpsig.NewTarget(s.url(r))
+	base, err := room.Base(input, httpsig.Request{Request: r, Target: &target, Length: r.ContentLength})
 	if err != nil {
 		return security.Principal{}, wrong(err.Error())
 	}
@@ -188,7 +195,7 @@ func (s *Scheme) verify(r *http.Request, input httpsig.Member, signature []byte)
 	if !key.verify(algorithm, base, signature) {
 		return security.Principal{}, wrong("the signature is not by the key " + strconv.Quote(id))
 	}
-	if err := s.digest(r, hasBody); err != nil {
+	if err := s.digest(r, room, hasBody); err != nil {
 		return security.Principal{}, err
 	}
 	if err := s.once(r, input, id, until); err != nil {
@@ -208,17 +215,11 @@ func (s *Scheme) verify(r *http.Request, input httpsig.Member, signature []byte)
 }
 
 // covers refuses a signature that leaves out what must be signed.
-func (s *Scheme) covers(r *http.Request, input httpsig.Member, hasBody bool) error {
-	covered := make(map[string]bool, len(input.List))
-	for _, c := range input.List {
-		if len(c.Params) == 0 {
-			covered[c.Item.Text] = true
-		}
-	}
+func (s *Scheme) covers(r *http.Request, input *httpsig.Member, hasBody bool) error {
 	need := append([]string{"@method"}, s.config.Components...)
-	if !covered["@target-uri"] {
+	if !input.Covers("@target-uri") {
 		need = append(need, "@authority")
-		if !covered["@request-target"] {
+		if !input.Covers("@request-target") {
 			need = append(need, "@path")
 			if r.URL.RawQuery != "" || r.URL.ForceQuery {
 				need = append(need, "@query")
@@ -229,7 +230,7 @@ func (s *Scheme) covers(r *http.Request, input httpsig.Member, hasBody bool) err
 		need = append(need, "content-digest")
 	}
 	for _, name := range need {
-		if !covered[name] {
+		if !input.Covers(name) {
 			return wrong("the signature does not cover " + name)
 		}
 	}
@@ -240,7 +241,7 @@ func (s *Scheme) covers(r *http.Request, input httpsig.Member, hasBody bool) err
 }
 
 // fresh judges the times of a signature, and returns until when it will be taken.
-func (s *Scheme) fresh(input httpsig.Member) (until time.Time, err error) {
+func (s *Scheme) fresh(input *httpsig.Member) (until time.Time, err error) {
 	created, ok := seconds(input, "created")
 	if !ok {
 		return time.Time{}, wrong("the signature has no created")
@@ -266,10 +267,10 @@ func (s *Scheme) fresh(input httpsig.Member) (until time.Time, err error) {
 }
 
 // digest reads the body, compares it with the digest that is signed, and puts it back.
-func (s *Scheme) digest(r *http.Request, hasBody bool) error {
+func (s *Scheme) digest(r *http.Request, room *httpsig.Room, hasBody bool) error {
 	lines := r.Header["Content-Digest"]
 	if !hasBody {
-		if len(lines) > 0 && httpsig.CheckDigest(lines, nil) != nil {
+		if len(lines) > 0 && room.CheckDigest(lines, nil) != nil {
 			return wrong("the Content-Digest is not that of an empty body")
 		}
 		return nil
@@ -284,7 +285,7 @@ func (s *Scheme) digest(r *http.Request, hasBody bool) error {
 	if int64(len(body)) > s.config.MaxBody {
 		return security.ErrBodyTooLarge
 	}
-	if err := httpsig.CheckDigest(lines, body); err != nil {
+	if err := room.CheckDigest(lines, body); err != nil {
 		return wrong(err.Error())
 	}
 	r.Body = &readBody{Reader: bytes.NewReader(body), Closer: r.Body}
@@ -298,7 +299,7 @@ type readBody struct {
 }
 
 // once asks whether the nonce is used for the first time.
-func (s *Scheme) once(r *http.Request, input httpsig.Member, id string, until time.Time) error {
+func (s *Scheme) once(r *http.Request, input *httpsig.Member, id string, until time.Time) error {
 	if s.config.Fresh == nil {
 		return nil
 	}
@@ -352,7 +353,7 @@ func (k Key) verify(algorithm string, base, signature []byte) bool {
 }
 
 // text returns a parameter that is a string of bounded length.
-func text(input httpsig.Member, name string) (string, bool) {
+func text(input *httpsig.Member, name string) (string, bool) {
 	v, ok := input.Params.Get(name)
 	if !ok || v.Kind != httpsig.String || len(v.Text) > maxText {
 		return "", false
@@ -361,7 +362,7 @@ func text(input httpsig.Member, name string) (string, bool) {
 }
 
 // seconds returns a parameter that is a time in whole seconds since 1970.
-func seconds(input httpsig.Member, name string) (time.Time, bool) {
+func seconds(input *httpsig.Member, name string) (time.Time, bool) {
 	v, ok := input.Params.Get(name)
 	if !ok || v.Kind != httpsig.Integer || v.Num < 0 || v.Num > 1<<40 {
 		return time.Time{}, false

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/gatehouse-go/gatehouse/internal/httpsig"
 	"github.com/gatehouse-go/gatehouse/webhook"
 )
 
@@ -84,7 +85,7 @@ func (f *signedFields) readLine(r *http.Request) error {
 		case "host":
 			f.line = append(f.line, strings.TrimSpace(r.Host)...)
 		default:
-			f.key = appendCanonical(f.key[:0], name)
+			f.key = httpsig.AppendCanonical(f.key[:0], name)
 			value, err := single(r.Header[string(f.key)], name)
 			if err != nil {
 				return err

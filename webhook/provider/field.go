@@ -28,20 +28,6 @@ func single(values []string, name string) (string, error) {
 // canonical returns the key under which net/http keeps a header field.
 func canonical(name string) string { return textproto.CanonicalMIMEHeaderKey(name) }
 
-// appendCanonical appends what canonical returns for name, which is a valid field in lower case.
-func appendCanonical(b []byte, name string) []byte {
-	start := true
-	for i := range len(name) {
-		c := name[i]
-		if start && c >= 'a' && c <= 'z' {
-			c -= 'a' - 'A'
-		}
-		b = append(b, c)
-		start = c == '-'
-	}
-	return b
-}
-
 // validField reports whether name can be a header field (RFC 9110, section 5.1).
 func validField(name string) bool {
 	if name == "" {

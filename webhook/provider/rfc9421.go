@@ -17,7 +17,7 @@ import (
 // A signature covers what its sender chose, so the receiver says what it must cover: see Components. The body's digest is computed
 // anew and compared. The algorithms are hmac-sha256, ed25519, ecdsa-p256-sha256, ecdsa-p384-sha384, rsa-pss-sha512 and
 // rsa-v1_5-sha256; the key decides which may be used, and a parameter alg must agree. A signature must have created, and is refused
-// after expires. Of several signatures the first that covers enough and verifies counts.
+// after expires. Of several signatures the first that covers enough and verifies counts. Checking one under hmac-sha256 allocates nothing.
 //
 // @target-uri, @authority, @path and the like are those of the endpoint's public URL, which is therefore required, with the query as
 // received. Where @path alone is covered the query is not, and Event.Query anyone's: demand @query, or @target-uri, where it matters. Fields
@@ -54,7 +54,7 @@ func (RFC9421) Provider() string { return "rfc9421" }
 func (s RFC9421) Prepare(setup webhook.Setup) (webhook.Verifier, error) {
 	c := invalid.Config{Package: "provider"}
 	requirePublicURL(setup, &c)
-	v := &rfc9421Verifier{scheme: s, window: newWindow(setup, defaultTolerance), public: setup.PublicURL}
+	v := &rfc9421Verifier{scheme: s, window: newWindow(setup, defaultTolerance)}
 	v.scheme.Components = slices.Clone(s.Components)
 	for i, secret := range secretsOf(setup, s.Secrets, &c) {
 		key, rule := s.key(secret.Reveal())
@@ -68,6 +68,7 @@ func (s RFC9421) Prepare(setup webhook.Setup) (webhook.Verifier, error) {
 	if err := c.Err(); err != nil {
 		return nil, err
 	}
+	v.target = httpsig.NewTarget(setup.PublicURL)
 	return v, nil
 }
 
@@ -102,7 +103,8 @@ func (s RFC9421) Sign(r *http.Request, body []byte, now time.Time, key webhook.S
 	if s.Tag != "" {
 		input.Params = append(input.Params, httpsig.Param{Key: "tag", Value: httpsig.Item{Text: s.Tag}})
 	}
-	base, err := httpsig.Base(input, r.URL, r, int64(len(body)))
+	target := httpsig.NewTarget(r.URL)
+	base, err := new(httpsig.Room).Base(&input, httpsig.Request{Request: r, Target: &target, Length: int64(len(body))})
 	if err != nil {
 		return nil, malformed(err)
 	}
@@ -111,7 +113,7 @@ func (s RFC9421) Sign(r *http.Request, body []byte, now time.Time, key webhook.S
 		return nil, err
 	}
 	r.Header.Set("Signature-Input", string(input.AppendList([]byte("sig1="))))
-	r.Header.Set("Signature", string(httpsig.Item{Kind: httpsig.Bytes, Text: string(signature)}.AppendTo([]byte("sig1="))))
+	r.Header.Set("Signature", string(httpsig.Item{Kind: httpsig.Bytes, Bytes: signature}.AppendTo([]byte("sig1="))))
 	return body, nil
 }
 

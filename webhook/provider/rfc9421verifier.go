@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -19,7 +17,8 @@ type rfc9421Verifier struct {
 	scheme RFC9421
 	keys   []signatureKey
 	window window
-	public *url.URL
+	target httpsig.Target
+	rooms  httpsig.Rooms
 }
 
 // Contract returns what a sender may do: any method that can carry an event.
@@ -35,7 +34,9 @@ const maxSignatures = 8
 
 // Verify accepts a request when one of its signatures covers enough, is of a known key, and is fresh.
 func (v *rfc9421Verifier) Verify(r *http.Request, body []byte, now time.Time) (webhook.Proof, error) {
-	input, key, err := v.match(r, body)
+	room := v.rooms.Begin()
+	defer v.rooms.End(room)
+	input, key, err := v.match(room, r, body)
 	if err != nil {
 		return webhook.Proof{}, err
 	}
@@ -69,7 +70,7 @@ func (v *rfc9421Verifier) Verify(r *http.Request, body []byte, now time.Time) (w
 func malformed(err error) error { return fmt.Errorf("%w: %w", webhook.ErrSignatureFormat, err) }
 
 // timeParam returns the time in a parameter, in whole seconds since 1970.
-func timeParam(input httpsig.Member, name string) (time.Time, error) {
+func timeParam(input *httpsig.Member, name string) (time.Time, error) {
 	value, ok := input.Params.Get(name)
 	if !ok || value.Kind != httpsig.Integer || value.Num < 0 || value.Num > maxSeconds {
 		return time.Time{}, fmt.Errorf("%w: parameter %s", webhook.ErrTimestamp, name)
@@ -78,101 +79,113 @@ func timeParam(input httpsig.Member, name string) (time.Time, error) {
 }
 
 // match returns the first signature that covers enough and verifies, whatever its time, and its key.
-func (v *rfc9421Verifier) match(r *http.Request, body []byte) (httpsig.Member, signatureKey, error) {
-	fail := func(err error) (httpsig.Member, signatureKey, error) { return httpsig.Member{}, signatureKey{}, err }
-	if len(r.Header["Signature"]) == 0 || len(r.Header["Signature-Input"]) == 0 {
-		return fail(fmt.Errorf("%w: no Signature or Signature-Input", webhook.ErrNoSignature))
+func (v *rfc9421Verifier) match(room *httpsig.Room, r *http.Request, body []byte) (*httpsig.Member, *signatureKey, error) {
+	if err := readSignatures(room, r.Header); err != nil {
+		return nil, nil, err
 	}
-	inputs, err := httpsig.ParseDictionary(r.Header["Signature-Input"])
-	if err != nil {
-		return fail(malformed(err))
-	}
-	signatures, err := httpsig.ParseDictionary(r.Header["Signature"])
-	if err != nil {
-		return fail(malformed(err))
-	}
-	if len(inputs) > maxSignatures {
-		return fail(fmt.Errorf("%w: more than %d signatures", webhook.ErrSignatureFormat, maxSignatures))
-	}
-	if slices.ContainsFunc(inputs, func(m httpsig.Member) bool { return !m.IsList }) ||
-		slices.ContainsFunc(signatures, func(m httpsig.Member) bool { return m.IsList || m.Item.Kind != httpsig.Bytes }) {
-		return fail(fmt.Errorf("%w: a member of Signature-Input is no list, or one of Signature no byte sequence", webhook.ErrSignatureFormat))
-	}
-	reason := fmt.Errorf("%w: no Signature of the same label as a Signature-Input", webhook.ErrSignatureFormat)
-	for _, input := range inputs {
-		at := slices.IndexFunc(signatures, func(m httpsig.Member) bool { return m.Key == input.Key })
-		if at < 0 {
+	var reason error
+	for i := range room.Inputs.Members {
+		input := &room.Inputs.Members[i]
+		signature := room.Signatures.Get(input.Key)
+		if signature == nil {
 			continue
 		}
-		key, err := v.verifies(input, signatures[at].Item.Text, r, body)
+		key, err := v.verifies(room, input, signature.Item.Bytes, r, body)
 		if err == nil {
 			return input, key, nil
 		}
 		reason = err
 	}
-	return fail(reason)
+	if reason == nil {
+		reason = fmt.Errorf("%w: no Signature of the same label as a Signature-Input", webhook.ErrSignatureFormat)
+	}
+	return nil, nil, reason
 }
 
-// verifies returns the key by which signature is one of input.
-func (v *rfc9421Verifier) verifies(input httpsig.Member, signature string, r *http.Request, body []byte) (signatureKey, error) {
-	if err := v.covers(input, r, body); err != nil {
-		return signatureKey{}, err
+// readSignatures reads Signature-Input and Signature into room.
+func readSignatures(room *httpsig.Room, h http.Header) error {
+	if len(h["Signature"]) == 0 || len(h["Signature-Input"]) == 0 {
+		return fmt.Errorf("%w: no Signature or Signature-Input", webhook.ErrNoSignature)
 	}
-	base, err := httpsig.Base(input, v.public, r, int64(len(body)))
+	if err := room.Inputs.Parse(h["Signature-Input"]); err != nil {
+		return malformed(err)
+	}
+	if err := room.Signatures.Parse(h["Signature"]); err != nil {
+		return malformed(err)
+	}
+	if len(room.Inputs.Members) > maxSignatures {
+		return fmt.Errorf("%w: more than %d signatures", webhook.ErrSignatureFormat, maxSignatures)
+	}
+	for i := range room.Inputs.Members {
+		if !room.Inputs.Members[i].IsList {
+			return fmt.Errorf("%w: a member of Signature-Input is no list", webhook.ErrSignatureFormat)
+		}
+	}
+	for i := range room.Signatures.Members {
+		if m := &room.Signatures.Members[i]; m.IsList || m.Item.Kind != httpsig.Bytes {
+			return fmt.Errorf("%w: a member of Signature is no byte sequence", webhook.ErrSignatureFormat)
+		}
+	}
+	return nil
+}
+
+// verifies returns the key by which signature is one of input. The body, which is the longest, is read last.
+func (v *rfc9421Verifier) verifies(room *httpsig.Room, input *httpsig.Member, signature []byte, r *http.Request, body []byte) (*signatureKey, error) {
+	if err := v.covers(input, body); err != nil {
+		return nil, err
+	}
+	base, err := room.Base(input, httpsig.Request{Request: r, Target: &v.target, Length: int64(len(body))})
 	if err != nil {
-		return signatureKey{}, malformed(err)
+		return nil, malformed(err)
 	}
+	key := v.keyOf(input, base, signature)
+	if key == nil {
+		return nil, webhook.ErrSignature
+	}
+	if digest := r.Header["Content-Digest"]; len(digest) > 0 {
+		if err := room.CheckDigest(digest, body); errors.Is(err, httpsig.ErrDigest) {
+			return nil, fmt.Errorf("%w: %w", webhook.ErrSignature, err)
+		} else if err != nil {
+			return nil, malformed(err)
+		}
+	}
+	return key, nil
+}
+
+// keyOf returns the key that made signature of base, or nil.
+func (v *rfc9421Verifier) keyOf(input *httpsig.Member, base, signature []byte) *signatureKey {
 	keyID, named := input.Params.Get("keyid")
 	algorithm, _ := input.Params.Get("alg")
-	for _, key := range v.keys {
+	for i := range v.keys {
+		key := &v.keys[i]
 		if key.id != "" && (!named || key.id != keyID.Text) {
 			continue
 		}
-		if key.verify(algorithm.Text, base, []byte(signature)) {
-			return key, nil
+		if key.verify(algorithm.Text, base, signature) {
+			return key
 		}
 	}
-	return signatureKey{}, webhook.ErrSignature
+	return nil
 }
 
-// covers refuses a signature that leaves out what must be signed.
-func (v *rfc9421Verifier) covers(input httpsig.Member, r *http.Request, body []byte) error {
-	var covered []string
-	for _, component := range input.List {
-		if len(component.Params) == 0 {
-			covered = append(covered, component.Item.Text)
-		}
-	}
-	has := func(names ...string) bool {
-		return slices.ContainsFunc(names, func(name string) bool { return slices.Contains(covered, name) })
-	}
+// covers refuses a signature that leaves out what must be signed. (One that covers a field which is missing has no base.)
+func (v *rfc9421Verifier) covers(input *httpsig.Member, body []byte) error {
 	if tag, _ := input.Params.Get("tag"); v.scheme.Tag != "" && tag.Text != v.scheme.Tag {
 		return fmt.Errorf("%w: the signature has another tag", webhook.ErrSignatureFormat)
 	}
 	switch {
 	case v.scheme.Components != nil:
 		for _, name := range v.scheme.Components {
-			if !has(name) {
+			if !input.Covers(name) {
 				return fmt.Errorf("%w: the signature does not cover %s", webhook.ErrSignatureFormat, name)
 			}
 		}
-	case !has("@method"):
+	case !input.Covers("@method"):
 		return fmt.Errorf("%w: the signature does not cover @method", webhook.ErrSignatureFormat)
-	case !has("@target-uri", "@request-target", "@path"):
+	case !input.Covers("@target-uri") && !input.Covers("@request-target") && !input.Covers("@path"):
 		return fmt.Errorf("%w: the signature covers neither @target-uri, @request-target nor @path", webhook.ErrSignatureFormat)
 	}
-	digest := r.Header["Content-Digest"]
-	switch {
-	case len(digest) > 0:
-		if err := httpsig.CheckDigest(digest, body); errors.Is(err, httpsig.ErrDigest) {
-			return fmt.Errorf("%w: %w", webhook.ErrSignature, err)
-		} else if err != nil {
-			return malformed(err)
-		}
-	case has("content-digest"):
-		return fmt.Errorf("%w: no Content-Digest", webhook.ErrSignatureFormat)
-	}
-	if len(body) > 0 && !has("content-digest") && !v.scheme.InsecureUnsignedBody {
+	if len(body) > 0 && !input.Covers("content-digest") && !v.scheme.InsecureUnsignedBody {
 		return fmt.Errorf("%w: the signature does not cover content-digest", webhook.ErrSignatureFormat)
 	}
 	return nil
@@ -180,8 +193,10 @@ func (v *rfc9421Verifier) covers(input httpsig.Member, r *http.Request, body []b
 
 // Describe fills in what e says of itself. It looks only at the signature that verifies: another may say anything.
 func (v *rfc9421Verifier) Describe(r *http.Request, e *webhook.Event) {
+	room := v.rooms.Begin()
+	defer v.rooms.End(room)
 	i := identity{provider: "rfc9421", typ: v.scheme.Type}
-	input, _, err := v.match(r, e.Body)
+	input, _, err := v.match(room, r, e.Body)
 	if err != nil {
 		return
 	}
@@ -190,7 +205,7 @@ func (v *rfc9421Verifier) Describe(r *http.Request, e *webhook.Event) {
 			i.signedHeaders = append(i.signedHeaders, canonical(name))
 		}
 	}
-	i.bodySigned = slices.Contains(i.signedHeaders, "Content-Digest")
+	i.bodySigned = input.Covers("content-digest")
 	i.Describe(r, e)
 	if nonce, ok := input.Params.Get("nonce"); ok && nonce.Text != "" && len(nonce.Text) <= maxText {
 		e.ID, e.IDSigned = nonce.Text, true

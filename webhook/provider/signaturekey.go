@@ -48,7 +48,7 @@ func (s RFC9421) key(text string) (k signatureKey, rule string) {
 }
 
 // verify reports whether signature is one of base by k and by algorithm, "" for the key's own.
-func (k signatureKey) verify(algorithm string, base, signature []byte) bool {
+func (k *signatureKey) verify(algorithm string, base, signature []byte) bool {
 	if k.shared != nil {
 		s := k.shared.begin()
 		defer k.shared.end(s)
