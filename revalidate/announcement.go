@@ -71,8 +71,9 @@ func (c *Cache) urlOf(page *http.Request) (string, error) {
 	return text, nil
 }
 
-// announceUnsafe tells Config.OnInvalidate what an unsafe request has invalidated, and waits for Config.AnnounceWait at most.
-func (c *Cache) announceUnsafe(ctx context.Context, pages []*http.Request, groups []Group) {
+// announceUnsafe tells Config.OnInvalidate what an unsafe request has invalidated, and waits for Config.AnnounceWait at most; not at all where
+// the store has just failed (up is false), for whose time the request has waited already.
+func (c *Cache) announceUnsafe(ctx context.Context, pages []*http.Request, groups []Group, up bool) {
 	all := []Invalidation{{Mode: Expire}}
 	for _, page := range pages {
 		text, err := c.urlOf(page)
@@ -104,14 +105,22 @@ func (c *Cache) announceUnsafe(ctx context.Context, pages []*http.Request, group
 		c.notAnnounced(ctx, ErrClosed)
 		return
 	}
-	patience := time.NewTimer(c.announceWait)
+	wait := c.announceWait
+	if !up {
+		wait = 0
+	}
+	patience := time.NewTimer(wait)
 	defer patience.Stop()
 	select {
 	case c.announcing <- struct{}{}:
-	case <-patience.C:
-		c.work.Done()
-		c.notAnnounced(ctx, errCrowded)
-		return
+	default:
+		select {
+		case c.announcing <- struct{}{}:
+		case <-patience.C:
+			c.work.Done()
+			c.notAnnounced(ctx, errCrowded)
+			return
+		}
 	}
 	told := make(chan struct{})
 	go func() {

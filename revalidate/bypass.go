@@ -20,13 +20,16 @@ type direct struct {
 func (w *direct) addTags(...string) {} // nothing is stored
 
 // bypass hands r to the handler.
-func (h *wrapped) bypass(w http.ResponseWriter, r *http.Request, why string) {
+func (h *wrapped) bypass(w http.ResponseWriter, r *http.Request, why string) { h.pass(w, r, why, true) }
+
+// pass hands r to the handler. up is false where the store has just failed: it is asked nothing more before there is an answer.
+func (h *wrapped) pass(w http.ResponseWriter, r *http.Request, why string, up bool) {
 	h.cache.counters.bypasses.Add(1)
 	out := &direct{Writer: respwriter.New(w)}
 	out.BeforeHeader = func(status int) int {
 		header := out.Header()
 		switch {
-		case r.Method == http.MethodHead:
+		case r.Method == http.MethodHead && up:
 			h.headUpdate(r, status, header)
 		case !safe(r.Method):
 			h.unsafe(r, status, header)
@@ -70,9 +73,7 @@ func (h *wrapped) unsafe(r *http.Request, status int, header http.Header) {
 			}
 		}
 	}
-	for _, page := range pages {
-		h.forget(ctx, h.responses.primaryKey(page))
-	}
+	up := h.forgetAll(ctx, pages)
 	var groups []Group
 	if names, ok := parseStringList(header["Cache-Group-Invalidation"]); ok && len(names) > 0 {
 		for _, name := range names {
@@ -83,14 +84,35 @@ func (h *wrapped) unsafe(r *http.Request, status int, header http.Header) {
 		h.cache.invalidate(&Invalidation{Groups: groups}, nil)
 	}
 	if h.cache.onInvalidate != nil {
-		h.cache.announceUnsafe(ctx, pages, groups)
+		h.cache.announceUnsafe(ctx, pages, groups, up)
 	}
 }
 
-func (h *wrapped) forget(ctx context.Context, key string) {
-	if err := h.cache.remove(ctx, key); err != nil {
+// forgetAll forgets the responses of pages; false means that the store failed. What is left then is done once there is an answer.
+func (h *wrapped) forgetAll(ctx context.Context, pages []*http.Request) bool {
+	for i, page := range pages {
+		if !h.forget(ctx, h.responses.primaryKey(page)) {
+			rest := pages[i+1:]
+			for _, page := range rest {
+				h.cache.exchanges.disown(h.responses.primaryKey(page))
+			}
+			h.cache.later(func() {
+				for _, page := range rest {
+					h.forget(ctx, h.responses.primaryKey(page))
+				}
+			})
+			return false
+		}
+	}
+	return true
+}
+
+func (h *wrapped) forget(ctx context.Context, key string) bool {
+	err := h.cache.remove(ctx, key)
+	if err != nil {
 		h.cache.log.WarnContext(ctx, "cache store did not delete an entry", "error", err)
 	}
+	return err == nil
 }
 
 // sameOrigin resolves a reference against the URL of r; nil where it leads to another origin.
@@ -119,7 +141,8 @@ func (h *wrapped) headUpdate(r *http.Request, status int, header http.Header) {
 	}
 	ctx := context.WithoutCancel(r.Context())
 	primary := h.responses.primaryKey(r)
-	e, v, variant := h.find(ctx, primary, r)
+	found := h.find(ctx, primary, r, h.cache.load)
+	e, v := found.entry, found.response
 	if v == nil {
 		return
 	}
@@ -142,5 +165,5 @@ func (h *wrapped) headUpdate(r *http.Request, status int, header http.Header) {
 	}
 	fresh := newResponse(h.responses.hidden, status, update, v.body, p, now)
 	updated := fresh.entry(primary, e.tags, e.path, e.stamp, h.responses.disconnected)
-	h.cache.save(ctx, or(variant, primary), updated)
+	_ = h.cache.save(ctx, or(found.variant, primary), updated) // it is logged
 }

@@ -45,7 +45,8 @@ type Config struct {
 	RefreshTimeout time.Duration
 
 	// LeaseLife is how long one process that fills a key keeps the others from it, and how long they wait for it at most, where
-	// Store is a [Leaser]. A fill that takes longer may be begun again by another. Zero means 10 s; from 10 ms to 1 h.
+	// Store is a [Leaser]: longer than handlers and fetch functions take, for a fill that takes longer may be begun again by another. It is also what
+	// a process that dies while it fills a key costs the others. Zero means 10 s; from 10 ms to 1 h.
 	LeaseLife time.Duration
 
 	// OnInvalidate, if not nil, is told of each invalidation after it took effect here: to announce it to other instances,
@@ -83,6 +84,7 @@ type Cache struct {
 
 	flights   flights
 	exchanges exchanges
+	unshared  unsharedKeys
 	refresh   refresher
 	counters  counters
 
@@ -213,38 +215,66 @@ func (c *Cache) begin() bool {
 	return true
 }
 
-// load returns the entry under key, or nil. A store that fails is a miss.
-func (c *Cache) load(ctx context.Context, key string) *Entry {
-	e, err := c.store.Load(ctx, key)
+// later runs what a request leaves to be done once it is answered, in a goroutine that Close waits for; false means that the cache is closed.
+func (c *Cache) later(do func()) bool {
+	if !c.begin() {
+		return false
+	}
+	go func() {
+		defer c.work.Done()
+		do()
+	}()
+	return true
+}
+
+// load returns the entry under key, or nil. A store that fails is a miss; up is then false, and whoever answers a request asks it nothing more
+// before the answer: it may take its full time to fail, each time.
+func (c *Cache) load(ctx context.Context, key string) (e *Entry, up bool) {
+	return c.loadFrom(ctx, c.store.Load, key)
+}
+
+// loadShared is load by one who waits for what another process stores, which a near tier may hide.
+func (c *Cache) loadShared(ctx context.Context, key string) (e *Entry, up bool) {
+	if tiers, ok := c.store.(*leasedTiers); ok {
+		return c.loadFrom(ctx, tiers.loadFarFirst, key)
+	}
+	return c.load(ctx, key)
+}
+
+func (c *Cache) loadFrom(ctx context.Context, load func(context.Context, string) (*Entry, error), key string) (e *Entry, up bool) {
+	e, err := load(ctx, key)
 	if err != nil {
 		c.counters.storeErrors.Add(1)
 		c.log.LogAttrs(ctx, slog.LevelWarn, "cache store did not load an entry", slog.Any("error", err))
-		return nil
+		return nil, false
 	}
-	return e
+	return e, true
 }
 
-// save stores e, unless an invalidation since its generation already killed it.
-func (c *Cache) save(ctx context.Context, key string, e *Entry) { c.saveLeased(ctx, nil, key, e) }
+// save stores e, unless an invalidation since its generation already killed it. Its error is logged.
+func (c *Cache) save(ctx context.Context, key string, e *Entry) error {
+	_, err := c.saveLeased(ctx, nil, key, e)
+	return err
+}
 
-// saveLeased is save by the holder of a lease, or without one. It returns the lease where it did not end it.
-func (c *Cache) saveLeased(ctx context.Context, lease Lease, key string, e *Entry) Lease {
+// saveLeased is save by the holder of a lease, or without one. It returns the lease where it did not end it; [ErrLeaseLost] is not logged.
+func (c *Cache) saveLeased(ctx context.Context, lease Lease, key string, e *Entry) (Lease, error) {
 	now := time.Now().UnixNano()
 	c.generations.granted(e.keep - e.stamp)
 	if c.generations.judge(e, now) == dead {
-		return lease
+		return lease, nil
 	}
 	var err error
 	if lease == nil {
 		err = c.store.Save(ctx, key, e)
 	} else if err = lease.Save(ctx, e); err == nil || errors.Is(err, ErrLeaseLost) {
-		return nil
+		return nil, err
 	}
 	if err != nil {
 		c.counters.storeErrors.Add(1)
 		c.log.LogAttrs(ctx, slog.LevelWarn, "cache store did not save an entry", slog.Any("error", err))
 	}
-	return lease
+	return lease, err
 }
 
 // remove deletes the responses of a primary key and keeps a handler that is under way from storing what it began before.

@@ -29,6 +29,7 @@ type capture struct {
 	fields  http.Header
 	started bool
 	broken  bool // the body is not what the header says
+	lease   hold
 }
 
 func (w *capture) Header() http.Header { return w.fields }
@@ -50,6 +51,14 @@ func (w *capture) WriteHeader(status int) {
 		return
 	}
 	w.started = true
+	if !w.decide(status) {
+		w.unshare(status)
+	}
+}
+
+// decide makes the header known, and what becomes of the response; false means that it is of no use to another process.
+func (w *capture) decide(status int) bool {
+	x := w.x
 	now := time.Now().UnixNano()
 	header := w.fields.Clone()
 	p := w.h.responses.judge(w.r, status, header, x.asked, now)
@@ -60,6 +69,7 @@ func (w *capture) WriteHeader(status int) {
 
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	defer x.changed.Broadcast()
 	x.status, x.header, x.policy, x.vary = status, header, p, names
 	if w.h.responses.emit != "" {
 		tags, _, _ := w.tags(header)
@@ -69,12 +79,16 @@ func (w *capture) WriteHeader(status int) {
 	case w.prior != nil && w.asks && status == http.StatusNotModified, w.prior != nil && status >= 500 && standIn(w.prior, status, w.h.responses.disconnected, now):
 		// Nothing of this is sent: the stored response is the answer, once the handler is done.
 		x.closed = x.closed || status >= 500
+		return status == http.StatusNotModified // as the whole answer will tell
 	case p.store:
 		x.phase = growing
 		x.closed = x.closed || !p.share
 		if lines := header["Content-Length"]; len(lines) > 0 {
-			x.body = make([]byte, 0, min(deltaSeconds(lines[0]), w.h.responses.maxBody, firstBuffer))
+			length := deltaSeconds(lines[0])
+			x.body = make([]byte, 0, min(length, w.h.responses.maxBody, firstBuffer))
+			return p.share && length <= w.h.responses.maxBody
 		}
+		return p.share
 	case status == http.StatusNotModified && x.stated != "":
 		// Nothing is stored, but those who stated the same conditions may have the same answer.
 		whole := w.h.responses.judge(w.r, http.StatusOK, header, x.asked, now)
@@ -83,7 +97,7 @@ func (w *capture) WriteHeader(status int) {
 	default:
 		x.phase, x.closed = passing, true
 	}
-	x.changed.Broadcast()
+	return false
 }
 
 // standIn reports whether a stale response may be sent in place of an error: within its stale-if-error window
@@ -117,6 +131,9 @@ func (w *capture) Write(p []byte) (int, error) {
 	if err := w.x.write(p, w.h.responses.maxBody); err != nil {
 		return 0, err
 	}
+	if w.x.phase == passing { // which this goroutine alone changes: it has become too large
+		w.unshare(w.x.status)
+	}
 	return len(p), nil
 }
 
@@ -136,6 +153,7 @@ func (w *capture) FlushError() error {
 func (w *capture) run(ctx context.Context, r *http.Request) {
 	x, c := w.x, w.h.cache
 	completed := false
+	unwatch := w.lease.watch(ctx, c)
 	defer func() {
 		v := recover()
 		if v == nil && !completed {
@@ -145,21 +163,32 @@ func (w *capture) run(ctx context.Context, r *http.Request) {
 			c.log.LogAttrs(ctx, slog.LevelError, "handler under the cache panicked", slog.Any("panic", v), slog.String("stack", string(debug.Stack())))
 		}
 		w.end(ctx, v)
-		c.exchanges.remove(x)
-		x.mu.Lock()
-		x.trailer = w.trailer()
-		x.done, x.closed = true, true
-		failed := (x.panicked != nil || w.broken || ctx.Err() != nil) && !x.dropped || x.status >= http.StatusInternalServerError
-		x.changed.Broadcast()
-		x.mu.Unlock()
-		if x.after != nil {
-			x.after(failed)
-		}
+		w.finish(func() bool {
+			return (x.panicked != nil || w.broken || ctx.Err() != nil) && !x.dropped || x.status >= http.StatusInternalServerError
+		})
+		unwatch()
+		w.lease.telling.Wait()
+		w.lease.drop(ctx, c)
 	}()
 	c.counters.fills.Add(1)
 	w.h.next.ServeHTTP(w, r)
 	w.begin()
 	completed = true
+}
+
+// finish tells all who read that there is nothing more to come.
+func (w *capture) finish(failed func() bool) {
+	x := w.x
+	w.h.cache.exchanges.remove(x)
+	x.mu.Lock()
+	x.trailer = w.trailer()
+	x.done, x.closed = true, true
+	bad := failed()
+	x.changed.Broadcast()
+	x.mu.Unlock()
+	if x.after != nil {
+		x.after(bad)
+	}
 }
 
 // aborts reports whether a handler panicked to break its response off.
@@ -177,6 +206,13 @@ func (w *capture) end(ctx context.Context, panicked any) {
 	x.mu.Unlock()
 	if ph == passing && x.alone && status < http.StatusInternalServerError && status != http.StatusNotModified {
 		w.drop(ctx)
+	}
+	if panicked != nil && !started && ctx.Err() == nil { // a handler whose clients have left says nothing about others
+		failure := http.StatusInternalServerError
+		if aborts(panicked) {
+			failure = http.StatusBadGateway
+		}
+		w.unshare(failure)
 	}
 	switch {
 	case panicked != nil && !started:
@@ -199,20 +235,28 @@ func (w *capture) end(ctx context.Context, panicked any) {
 	case ctx.Err() != nil && (ph == growing || ph == passing) && header["Content-Length"] == nil:
 		w.fail(http.ErrAbortHandler) // it was told to stop, so what it wrote may be a part
 	case ph == growing && w.once.IsSet(): // since its header
+		w.unshare(status)
 		w.drop(ctx)
 	case ph == growing:
 		if !w.complete(header, body) {
 			c.log.LogAttrs(ctx, slog.LevelWarn, "response is shorter or longer than its Content-Length and is not stored", slog.String("path", w.r.URL.Path))
 			w.broken = true
+			w.unshare(status)
 			return
 		}
 		tags, stamp, err := w.tags(header)
 		if err != nil {
 			c.log.LogAttrs(ctx, slog.LevelError, "response has a tag that breaks a rule and is not stored", slog.String("path", w.r.URL.Path), slog.Any("error", err))
+			w.unshare(status)
 			w.drop(ctx)
 			return
 		}
-		w.store(ctx, newResponse(w.h.responses.hidden, status, header, fit(body), p, now), tags, stamp)
+		w.store(ctx, newResponse(w.h.responses.hidden, status, header, fit(body), p, now), tags, stamp, func(*Entry) {
+			x.mu.Lock()
+			defer x.mu.Unlock()
+			x.whole = true
+			x.changed.Broadcast()
+		})
 	}
 }
 
@@ -281,6 +325,23 @@ func (w *capture) stand(e *Entry, forAll bool, note string) {
 	w.x.mu.Lock()
 	defer w.x.mu.Unlock()
 	w.x.phase, w.x.entry, w.x.forAll, w.x.note = standing, e, forAll, note
+	w.x.changed.Broadcast()
+}
+
+// change does something to the store and makes the answer known: in this order, so that whoever has the answer finds the store changed, but
+// where the store has failed it may take its time to fail again.
+func (w *capture) change(do, answer func()) {
+	if !w.x.isDown() {
+		w.lease.telling.Wait()
+	}
+	if w.x.isDown() {
+		answer()
+		w.lease.telling.Wait()
+		do()
+		return
+	}
+	do()
+	answer()
 }
 
 // complete reports whether the body is as long as its header says.
@@ -297,9 +358,9 @@ func (w *capture) complete(header http.Header, body []byte) bool {
 // no answer: whoever waits asks again, without conditions.
 func (w *capture) validated(ctx context.Context, update http.Header, now int64) {
 	prior := w.prior.value.(*response) //nolint:forcetypeassert // prior is always a response
+	remove := func() { _ = w.h.cache.remove(ctx, w.x.key) }
 	if !prior.sameBody(update) {
-		_ = w.h.cache.remove(ctx, w.x.key)
-		w.stand(nil, false, "")
+		w.change(remove, func() { w.stand(nil, false, "") })
 		return
 	}
 	header := prior.freshen(update)
@@ -315,13 +376,18 @@ func (w *capture) validated(ctx context.Context, update http.Header, now int64) 
 		p.store = false
 	}
 	p.store = p.store && !w.once.IsSet()
-	e := fresh.entry(w.x.key, tags, trimPath(w.r.URL.Path), stamp, w.h.responses.disconnected)
+	const note = "fwd=stale; fwd-status=304"
 	if p.store {
-		e = w.store(ctx, fresh, tags, stamp)
-	} else {
-		_ = w.h.cache.remove(ctx, w.x.key)
+		answer := func(e *Entry) { w.stand(e, true, note) }
+		if !p.share {
+			w.unshare(prior.status)
+		}
+		answer(w.store(ctx, fresh, tags, stamp, answer))
+		return
 	}
-	w.stand(e, p.store, "fwd=stale; fwd-status=304") // a 304 may say that this is for one client alone
+	w.unshare(prior.status)
+	e := fresh.entry(w.x.key, tags, trimPath(w.r.URL.Path), stamp, w.h.responses.disconnected)
+	w.change(remove, func() { w.stand(e, false, note) }) // a 304 may say that this is for one client alone
 }
 
 // tags returns what the handler, the data it read and its header say.
@@ -357,9 +423,9 @@ func (w *capture) tags(header http.Header) (string, int64, error) {
 	return tags, stamp, nil
 }
 
-// store puts a response where requests like this one find it.
-func (w *capture) store(ctx context.Context, v *response, tags string, stamp int64) *Entry {
-	x, c := w.x, w.h.cache
+// store puts a response where requests like this one find it. It calls answer as soon as the store has failed, and does the rest after it.
+func (w *capture) store(ctx context.Context, v *response, tags string, stamp int64, answer func(*Entry)) *Entry {
+	x := w.x
 	e := v.entry(x.key, tags, trimPath(w.r.URL.Path), stamp, w.h.responses.disconnected)
 	x.saving.Lock()
 	defer x.saving.Unlock()
@@ -367,10 +433,6 @@ func (w *capture) store(ctx context.Context, v *response, tags string, stamp int
 		return e
 	}
 	names, _ := varyNames(v.header())
-	key, ok := w.h.variant(ctx, x.key, names, w.r, e.keep)
-	if !ok {
-		return e
-	}
-	c.save(ctx, key, e)
+	w.put(ctx, names, e, func() { answer(e) })
 	return e
 }

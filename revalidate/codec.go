@@ -72,6 +72,7 @@ const (
 	encodedData byte = iota + 1
 	encodedResponse
 	encodedVariants
+	encodedUnshared
 )
 
 // encodingVersion is the first byte of an encoded entry; another version is not read.
@@ -99,6 +100,9 @@ func (e *Entry) MarshalBinary() ([]byte, error) {
 		w.b = append(w.b, encodedVariants)
 		w.str(v.id)
 		w.strs(v.names)
+	case *unshared:
+		w.b = append(w.b, encodedUnshared)
+		w.int(int64(v.status))
 	case *response:
 		w.b = append(w.b, encodedResponse)
 		w.response(v)
@@ -121,6 +125,8 @@ func (e *Entry) UnmarshalBinary(b []byte) error {
 		e.value = &encoded{json: slices.Clone(r.bytes())}
 	case encodedVariants:
 		e.value = &variants{id: r.str(), names: r.strs()}
+	case encodedUnshared:
+		e.value = &unshared{status: int(r.int())}
 	case encodedResponse:
 		e.value = r.response()
 	default:

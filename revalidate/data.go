@@ -98,7 +98,8 @@ func decode[T any](e *Entry) (*data[T], bool) {
 func Get[T any](ctx context.Context, c *Cache, key string, o Options, fetch func(context.Context) (T, error)) (T, error) {
 	var zero T
 	now := time.Now().UnixNano()
-	if e := c.load(ctx, key); e != nil {
+	e, up := c.load(ctx, key)
+	if e != nil {
 		if d, ok := decode[T](e); ok {
 			switch c.usable(e, now) {
 			case valid:
@@ -124,7 +125,7 @@ func Get[T any](ctx context.Context, c *Cache, key string, o Options, fetch func
 	}
 	c.counters.misses.Add(1)
 	for {
-		e, err := wait(ctx, c, key, p, fetch)
+		e, err := wait(ctx, c, key, p, up, fetch)
 		if errors.Is(err, errLeftOut) {
 			continue // a batch was to fetch the key, and did not
 		}
@@ -140,29 +141,28 @@ func Get[T any](ctx context.Context, c *Cache, key string, o Options, fetch func
 	}
 }
 
-// wait returns what the flight for key makes, one that is under way if there is one.
-func wait[T any](ctx context.Context, c *Cache, key string, p plan, fetch func(context.Context) (T, error)) (*Entry, error) {
+// wait returns what the flight for key makes, one that is under way if there is one. up is false where the store has just failed.
+func wait[T any](ctx context.Context, c *Cache, key string, p plan, up bool, fetch func(context.Context) (T, error)) (*Entry, error) {
 	fl, first := c.flights.join(key, c.generations.clock.stamp(time.Now().UnixNano()), c.generations.fresh.Load(), false)
 	if first {
 		fillCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 		fl.cancel = cancel
+		fl.down = !up
 		if !c.begin() {
-			fl.err = ErrClosed
 			c.flights.land(key, fl)
-			close(fl.done)
+			fl.tell(nil, ErrClosed)
+			fl.end()
 		} else {
 			go fill(fillCtx, c, key, p, fl, fetch)
 		}
 	} else {
 		c.counters.shared.Add(1)
 	}
-	select {
-	case <-fl.done:
-		return fl.entry, fl.err
-	case <-ctx.Done():
+	if err := fl.result(ctx, up); err != nil {
 		c.flights.leave(key, fl)
-		return nil, context.Cause(ctx)
+		return nil, err
 	}
+	return fl.entry, fl.err
 }
 
 // usable combines what time and what invalidations say about e.
@@ -196,45 +196,92 @@ func fill[T any](ctx context.Context, c *Cache, key string, p plan, fl *flight, 
 	fl.err = errors.New("revalidate: fetch function ended its goroutine") // what is left when fetch calls runtime.Goexit
 	defer func() {
 		if v := recover(); v != nil {
-			fl.err = fmt.Errorf("%w: %v", ErrPanic, v)
+			if !fl.told {
+				fl.err = fmt.Errorf("%w: %v", ErrPanic, v)
+			}
 			c.log.LogAttrs(ctx, slog.LevelError, "cache fetch function panicked", slog.Any("panic", v), slog.String("stack", string(debug.Stack())))
 		}
+		c.abandon(ctx, key, fl) // before those who wait are told, unless the store is slow to fail
+		fl.tell(nil, fl.err)
 		c.flights.land(key, fl)
-		close(fl.done)
+		fl.end()
 	}()
-	lease, other := c.lease(ctx, key, fl.stamp, func(e *Entry) bool { _, ok := decode[T](e); return ok })
-	if other != nil {
-		fl.entry, fl.err = other, nil
-		return
+	if !fl.down {
+		t := c.lease(ctx, key, fl.stamp, seeData[T](ctx, c, key))
+		if t.found != nil {
+			fl.tell(t.found, nil)
+			return
+		}
+		fl.lease, fl.down, fl.unshared = t.lease, t.down, true // until it is stored
 	}
-	fl.lease = lease
-	defer func() { c.endLease(ctx, fl.lease) }() // before those who wait are told
 	c.counters.fills.Add(1)
 	value, err := fetch(context.WithValue(ctx, collectorKey{}, col))
-	fl.entry, fl.err = c.finish(ctx, key, p, fl, col, &data[T]{value: value, err: err}, err)
+	c.finish(ctx, key, p, fl, col, &data[T]{value: value, err: err}, err)
+}
+
+// seeData looks for a value of the wanted type.
+func seeData[T any](ctx context.Context, c *Cache, key string) look {
+	return func() (*Entry, string, bool) {
+		e, up := c.loadShared(ctx, key)
+		if e == nil || c.usable(e, time.Now().UnixNano()) != valid {
+			return nil, key, up
+		}
+		if _, ok := decode[T](e); !ok {
+			return nil, key, up
+		}
+		return e, key, up
+	}
+}
+
+// abandon gives back the lease of a flight that stored nothing, and tells those who wait that they need not wait for one another, unless the
+// flight just came to nothing for this process: its callers have left, or what it made was invalidated meanwhile.
+func (c *Cache) abandon(ctx context.Context, key string, fl *flight) {
+	if fl.lease == nil {
+		return
+	}
+	if fl.down {
+		fl.end()
+	}
+	if fl.unshared && ctx.Err() == nil && !c.tellUnshared(ctx, key, 0, failedFor) {
+		fl.down = true
+		fl.end()
+	}
+	c.endLease(ctx, fl.lease)
 }
 
 // finish makes the entry of a fill and stores it. Everyone who waits gets it, stored or not.
-func (c *Cache) finish(ctx context.Context, key string, p plan, fl *flight, col *collector, value any, err error) (*Entry, error) {
+func (c *Cache) finish(ctx context.Context, key string, p plan, fl *flight, col *collector, value any, err error) {
 	now := time.Now().UnixNano()
 	if err != nil {
-		if p.negative == nil {
-			return nil, err
+		keep := time.Duration(0)
+		if p.negative != nil {
+			keep = min(p.negative(err), 24*time.Hour)
 		}
-		keep := min(p.negative(err), 24*time.Hour)
 		if keep <= 0 {
-			return nil, err
+			fl.err = err
+			return
 		}
 		p.fresh, p.expire = keep, keep
 	}
 	tags, stamp, violation := col.result()
 	e := p.entry(key, value, tags, stamp, now)
+	fl.tell(e, nil)
 	if violation != nil {
 		c.log.LogAttrs(ctx, slog.LevelError, "cached data has a tag that breaks a rule and is not stored", slog.String("key", key), slog.Any("error", violation))
-		return e, nil
+		return
 	}
-	fl.store(func() { fl.lease = c.saveLeased(ctx, fl.lease, key, e) })
-	return e, nil
+	c.saveFlight(ctx, key, fl, e)
+}
+
+// saveFlight stores what a flight made, unless something was stored since that must not be replaced.
+func (c *Cache) saveFlight(ctx context.Context, key string, fl *flight, e *Entry) {
+	fl.saved, fl.unshared = true, false
+	fl.store(func() {
+		var err error
+		fl.lease, err = c.saveLeased(ctx, fl.lease, key, e)
+		fl.unshared = errors.Is(err, ErrNotEncodable)
+		fl.down = fl.down || err != nil && !fl.unshared && !errors.Is(err, ErrLeaseLost)
+	})
 }
 
 // refreshData begins a refresh in the background, unless one runs, one failed a moment ago, or too many run.

@@ -18,6 +18,8 @@ type exchange struct {
 	request  *http.Request     // the handler's, of whoever came first; set before the header is there
 	key      string            // primary
 	variant  string            // key of the variant, or empty where it is not known yet
+	old      *Entry            // what was stored when it began and does not answer it, or nil
+	forced   bool              // the client wants what is made after it asked
 	stated   string            // the conditions of the client that were passed on, or empty
 	stamp    int64             // generation
 	asked    int64             // when it began
@@ -45,8 +47,11 @@ type exchange struct {
 	body     []byte // from base on; what was written once is never written again
 	base     int64
 	flushes  int
+	down     bool // the store failed: it is asked nothing more before there is an answer
+	whole    bool // the body is, though it may not be stored yet
 	done     bool
 	panicked any
+	found    bool   // entry is what another process made
 	entry    *Entry // what was stored, or the entry that stands in
 	forAll   bool   // entry is for whoever waits, and not for the leader alone
 	note     string // why entry stands in
@@ -221,14 +226,15 @@ func (x *exchange) next(ctx context.Context, r *reader) (chunk []byte, flush, en
 	defer x.mu.Unlock()
 	for {
 		have := x.base + int64(len(x.body))
-		if have > r.at || r.flushes < x.flushes || x.done {
+		end = x.done || x.whole
+		if have > r.at || r.flushes < x.flushes || end {
 			chunk = x.body[r.at-x.base : len(x.body) : len(x.body)]
 			flush = r.flushes < x.flushes
 			r.at, r.flushes = have, x.flushes
 			if x.phase == passing {
 				x.changed.Broadcast() // the handler may be waiting for this reader
 			}
-			return chunk, flush, x.done, nil
+			return chunk, flush, end, nil
 		}
 		if ctx.Err() != nil {
 			return nil, false, false, context.Cause(ctx)

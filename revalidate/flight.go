@@ -10,13 +10,21 @@ import (
 // failing the others.
 type flight struct {
 	stamp   int64         // generation, taken before the fill
-	done    chan struct{} // closed when entry and err are set
+	ready   chan struct{} // closed when entry and err are set
+	done    chan struct{} // closed when the result is stored too; with ready where the store failed
 	cancel  context.CancelFunc
 	waiters int  // guarded by flights.mu
 	alone   bool // a refresh in the background: it runs on without waiters
 	entry   *Entry
 	err     error
-	lease   Lease // of the fill, which alone uses it; or nil
+
+	// What the fill alone uses.
+	lease    Lease // or nil
+	unshared bool  // whoever waits for the lease in another process has nothing to wait for
+	saved    bool  // the store was asked to keep the result
+	down     bool  // the store failed
+	told     bool  // ready is closed
+	over     bool  // done is closed
 
 	saving   sync.Mutex // held while the result is stored
 	disowned bool       // guarded by saving: the result must not be stored
@@ -35,6 +43,41 @@ func (fl *flight) store(save func()) {
 	defer fl.saving.Unlock()
 	if !fl.disowned {
 		save()
+	}
+}
+
+// tell makes the result known, and lets everybody go on at once where the store failed: it may take its full time to fail again.
+func (fl *flight) tell(e *Entry, err error) {
+	if fl.told {
+		return
+	}
+	fl.entry, fl.err, fl.told = e, err, true
+	close(fl.ready)
+	if fl.down {
+		fl.end()
+	}
+}
+
+// end lets everybody go on who waits still.
+func (fl *flight) end() {
+	fl.tell(fl.entry, fl.err)
+	if !fl.over {
+		fl.over = true
+		close(fl.done)
+	}
+}
+
+// result waits for what the flight makes, and, but for who has waited for a store that failed, until it is stored.
+func (fl *flight) result(ctx context.Context, up bool) error {
+	done := fl.done
+	if !up {
+		done = fl.ready
+	}
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
 	}
 }
 
@@ -58,7 +101,7 @@ func (f *flights) join(key string, stamp, fresh int64, alone bool) (fl *flight, 
 		f.mu.Unlock()
 		return old, false
 	}
-	fl = &flight{stamp: stamp, done: make(chan struct{}), alone: alone}
+	fl = &flight{stamp: stamp, ready: make(chan struct{}), done: make(chan struct{}), alone: alone}
 	if !alone {
 		fl.waiters = 1
 	}

@@ -120,6 +120,9 @@ func (i *Inspector) Inspect(ctx context.Context) Inspection {
 	out.HitRatio = out.Metrics.HitRatio()
 	tags := make(map[string]int)
 	for key, e := range i.cache.store.All(ctx) {
+		if _, note := e.value.(*unshared); note {
+			continue
+		}
 		if len(out.Entries) == i.most {
 			out.More = true
 			break

@@ -53,7 +53,8 @@ type Invalidation struct {
 
 	// URLs name single responses of [Cache.Wrap], whatever they vary by: absolute http or https URLs of at most 8 KiB, with the host as clients say it
 	// and without user or fragment. They are deleted one by one after everything else is marked, and are fetched anew in either Mode. What another
-	// cache on the same store had begun to fill can be stored until that cache has heard; tags have no such gap.
+	// cache on the same store had begun to fill can be stored until that cache has heard, unless the store is a [Leaser], where the deletion ends its
+	// right to; tags have no such gap.
 	URLs []string
 	// Groups name cache groups of an origin (RFC 9875). They are expired in either Mode.
 	Groups []Group

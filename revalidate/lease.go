@@ -4,12 +4,11 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"math/rand/v2"
 	"time"
 )
 
 // A Leaser is a [Store] shared by many processes that can let one of them fill a key while the others wait for what it makes. A
-// cache on one fetches what [Get] misses once in all of them. Package storetest checks a store's leases where it has them.
+// cache on one fetches what [Get] and [GetMany] miss, and runs the handler of [Cache.Wrap], once in all of them. Package storetest checks a store's leases where it has them.
 type Leaser interface {
 	Store
 	// Lease returns the right to fill key, or nil, nil while another has it. An error means that nobody knows: the caller fills
@@ -45,54 +44,16 @@ const (
 	defaultLeaseLife = 10 * time.Second
 	shortestLease    = 10 * time.Millisecond
 	longestLease     = time.Hour
-	// The pauses between two looks at a key that another process fills.
-	shortestLook = 5 * time.Millisecond
-	longestLook  = 100 * time.Millisecond
 )
 
-// lease waits until this process may fill key, or another has done so: the entry is then what it made. Both are nil where the store
-// has no leases, does not answer, or the others take too long: the key is filled all the same. good reports whether an entry answers
-// the caller's question; stamp is the generation of the fill.
-func (c *Cache) lease(ctx context.Context, key string, stamp int64, good func(*Entry) bool) (Lease, *Entry) {
-	store, ok := c.store.(Leaser)
-	if !ok {
-		return nil, nil
-	}
-	giveUp := time.Now().Add(c.leaseLife)
-	for look := shortestLook; ; look = min(2*look, longestLook) {
-		lease, err := store.Lease(ctx, key, LeaseQuestion{
-			Began: time.Unix(0, stamp), Since: time.Unix(0, c.generations.fresh.Load()), Life: c.leaseLife,
-		})
-		if err != nil {
-			c.counters.storeErrors.Add(1)
-			c.log.LogAttrs(ctx, slog.LevelWarn, "cache store gave no lease", slog.Any("error", err))
-			return nil, nil
-		}
-		// The key may have been filled since it was looked for, whoever has the lease.
-		if e := c.load(ctx, key); e != nil && c.usable(e, time.Now().UnixNano()) == valid && good(e) {
-			c.endLease(ctx, lease)
-			c.counters.shared.Add(1)
-			return nil, e
-		}
-		if lease != nil || time.Now().After(giveUp) {
-			return lease, nil
-		}
-		pause := time.NewTimer(look/2 + rand.N(look/2)) //nolint:gosec // spreads load, guards nothing
-		select {
-		case <-pause.C:
-		case <-ctx.Done():
-			pause.Stop()
-			return nil, nil
-		}
-	}
-}
-
-// endLease gives a lease back, if there is one.
-func (c *Cache) endLease(ctx context.Context, lease Lease) {
+// endLease gives a lease back, if there is one; false means that the store failed.
+func (c *Cache) endLease(ctx context.Context, lease Lease) (up bool) {
 	if lease == nil {
-		return
+		return true
 	}
-	if err := lease.End(context.WithoutCancel(ctx)); err != nil {
+	err := lease.End(context.WithoutCancel(ctx))
+	if err != nil {
 		c.log.LogAttrs(ctx, slog.LevelWarn, "cache store did not take a lease back, which ends in a while", slog.Any("error", err))
 	}
+	return err == nil
 }

@@ -181,6 +181,11 @@ type wrapped struct {
 // left; each reads what next writes as it is written. Where the response turns out not to be for everybody (private,
 // Set-Cookie, not stored), the others run next for themselves.
 //
+// On a [Leaser] next runs once in all processes that share the store: clients of the others wait until the response is stored, for as long as
+// Config.LeaseLife at most, unless they have something stale that they may be sent. Once a header says that its response is not for everybody
+// nobody waits for it any longer, nor, for ten seconds, for the next response of this URL; after an error of the server, for one.
+// A client who asks for what is made after it asked (no-cache) waits for no other process.
+//
 // The ResponseWriter that next gets begins with an empty header, so that fields set by middleware outside are never
 // stored; it has Flush and passes 1xx on, but has neither Hijack nor deadlines. Requests that cannot be answered from a cache
 // (other methods, upgrades, bodies, If-Match, ranges of what is not stored) reach next with the ResponseWriter as it is but for a

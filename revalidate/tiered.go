@@ -68,15 +68,11 @@ type leasedTiers struct {
 	leaser Leaser
 }
 
-// Lease is far's. Whoever asks for it has no use for what near has, which would hide from him what others have put into far since.
+// Lease is far's.
 func (t *leasedTiers) Lease(ctx context.Context, key string, q LeaseQuestion) (Lease, error) {
 	lease, err := t.leaser.Lease(ctx, key, q)
-	if err != nil {
+	if err != nil || lease == nil {
 		return nil, err
-	}
-	_, _ = t.fromFar(ctx, key) // what cannot be had is a miss
-	if lease == nil {
-		return nil, nil
 	}
 	return &tieredLease{Lease: lease, tiers: t.tiered, key: key}, nil
 }
@@ -110,6 +106,14 @@ func (t *tiered) Load(ctx context.Context, key string) (*Entry, error) {
 		return nil, errors.Join(err, farErr)
 	}
 	return e, nil
+}
+
+// loadFarFirst is Load for one who wants what others have put into far, though near may have what was before; what far does not have may be near.
+func (t *tiered) loadFarFirst(ctx context.Context, key string) (*Entry, error) {
+	if e, err := t.fromFar(ctx, key); e != nil || err != nil {
+		return e, err
+	}
+	return t.near.Load(ctx, key)
 }
 
 // fromFar loads an entry from far and puts it into near.

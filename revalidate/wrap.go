@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/gatehouse-go/gatehouse/internal/oneuse"
@@ -49,53 +50,38 @@ func bypassReason(r *http.Request) string {
 	return "bypass"
 }
 
-// find returns what is stored for r, or nil, and the key of r's variant where responses of this URL vary.
-func (h *wrapped) find(ctx context.Context, key string, r *http.Request) (e *Entry, v *response, variant string) {
-	e = h.cache.load(ctx, key)
-	if e == nil {
-		return nil, nil, ""
-	}
-	if set, varies := e.value.(*variants); varies {
-		if h.cache.generations.judge(e, 0) == dead {
-			return nil, nil, ""
-		}
-		variant = h.responses.variantKey(key, set, r)
-		if e = h.cache.load(ctx, variant); e == nil {
-			return nil, nil, variant
-		}
-	}
-	v, _ = e.value.(*response)
-	return e, v, variant
+// stored is what the store has for a request.
+type stored struct {
+	entry    *Entry    // or nil
+	response *response // entry's
+	variant  string    // the key of the request's variant, where responses of this URL vary,
+	names    []string  // and the fields by which they do
+	up       bool      // false where the store failed
 }
 
-// variant returns the key under which a response to r that varies by names is stored, and makes or widens the entry that
-// leads there.
-func (h *wrapped) variant(ctx context.Context, key string, names []string, r *http.Request, keep int64) (string, bool) {
-	lock := &h.varying[maphash.String(h.seed, key)%uint64(len(h.varying))]
-	lock.Lock()
-	defer lock.Unlock()
-	var old *variants
-	e := h.cache.load(ctx, key)
-	if e != nil {
-		old, _ = e.value.(*variants)
+// find returns what is stored for r, loaded by load.
+func (h *wrapped) find(ctx context.Context, key string, r *http.Request, load func(context.Context, string) (*Entry, bool)) stored {
+	e, up := load(ctx, key)
+	if e == nil {
+		return stored{up: up}
+	}
+	s := stored{entry: e, up: true}
+	if set, varies := e.value.(*variants); varies {
 		if h.cache.generations.judge(e, 0) == dead {
-			old = nil
+			return stored{up: true}
+		}
+		s.variant, s.names = h.responses.variantKey(key, set, r), set.names
+		if s.entry, s.up = load(ctx, s.variant); s.entry == nil {
+			return s
 		}
 	}
-	if old == nil && len(names) == 0 {
-		return key, true
-	}
-	set := newVariants(old, names)
-	if len(set.names) > maxVary {
-		return "", false
-	}
-	if set != old || e.keep < keep {
-		now := time.Now().UnixNano()
-		lead := &Entry{stamp: h.cache.generations.clock.stamp(now), value: set, fresh: keep, expire: keep, keep: keep}
-		lead.size = entryOverhead + int64(len(key)) + set.size()
-		h.cache.save(ctx, key, lead)
-	}
-	return h.responses.variantKey(key, set, r), true
+	s.response, _ = s.entry.value.(*response)
+	return s
+}
+
+// lock returns the one that orders changes of the variants under a key.
+func (h *wrapped) lock(key string) *sync.Mutex {
+	return &h.varying[maphash.String(h.seed, key)%uint64(len(h.varying))]
 }
 
 // serve decides between the stored response and the handler.
@@ -103,9 +89,10 @@ func (h *wrapped) serve(w http.ResponseWriter, r *http.Request, key string, asks
 	ctx := r.Context()
 	c := h.cache
 	now := time.Now().UnixNano()
-	e, v, variant := h.find(ctx, key, r)
+	s := h.find(ctx, key, r, h.cache.load)
+	e, v := s.entry, s.response
 	why := "fwd=uri-miss"
-	if variant != "" {
+	if s.variant != "" {
 		why = "fwd=vary-miss"
 	}
 	var prior *Entry
@@ -117,7 +104,7 @@ func (h *wrapped) serve(w http.ResponseWriter, r *http.Request, key string, asks
 			if verdict == aged || now >= e.fresh {
 				c.counters.stale.Add(1)
 				if verdict == aged || !asks.allows(e, now) {
-					h.refresh(r, key, variant, e, verdict == valid, now)
+					h.refresh(r, key, s.variant, e, verdict == valid, now)
 				}
 			} else {
 				c.counters.hits.Add(1)
@@ -140,11 +127,11 @@ func (h *wrapped) serve(w http.ResponseWriter, r *http.Request, key string, asks
 		return
 	}
 	if r.Method == http.MethodHead || r.Header["Range"] != nil && prior == nil {
-		h.bypass(w, r, why)
+		h.pass(w, r, why, s.up)
 		return
 	}
 	c.counters.misses.Add(1)
-	h.fill(w, r, key, variant, prior, why, asks.noCache || asks.maxAge == 0)
+	h.fill(w, r, key, s, prior, why, asks)
 }
 
 // satisfies reports whether a response that no invalidation killed may be sent now: fresh enough for the request, or stale
@@ -196,13 +183,16 @@ func (h *wrapped) answer(w http.ResponseWriter, r *http.Request, e *Entry, v *re
 	v.serve(w, r, now, status)
 }
 
-// fill answers from a run of the handler, one that is under way if there is one. forced says that the client wants an answer made
-// after it asked: it joins nobody.
-func (h *wrapped) fill(w http.ResponseWriter, r *http.Request, key, variant string, prior *Entry, why string, forced bool) {
+// fill answers from a run of the handler, one that is under way if there is one, here or in another process. A client that wants an answer made
+// after it asked joins nobody.
+func (h *wrapped) fill(w http.ResponseWriter, r *http.Request, key string, s stored, prior *Entry, why string, asks *requestDirectives) {
 	ctx := r.Context()
+	forced := asks.noCache || asks.maxAge == 0
+	variant := s.variant
 	for range 2 { // a second time where the response turns out to vary
 		me := &reader{}
 		x := h.exchange(r, key, variant, prior)
+		x.forced, x.down = forced, !s.up
 		fresh := h.cache.generations.fresh.Load()
 		if forced {
 			fresh = x.stamp + 1
@@ -215,7 +205,7 @@ func (h *wrapped) fill(w http.ResponseWriter, r *http.Request, key, variant stri
 		} else {
 			h.cache.counters.shared.Add(1)
 		}
-		next, again := h.follow(ctx, w, r, x, me, why)
+		next, again := h.follow(ctx, w, r, x, me, why, asks)
 		if !again {
 			return
 		}
@@ -227,12 +217,14 @@ func (h *wrapped) fill(w http.ResponseWriter, r *http.Request, key, variant stri
 	h.bypass(w, r, why)
 }
 
-// exchange returns one that is not registered yet.
-func (h *wrapped) exchange(r *http.Request, key, variant string, prior *Entry) *exchange {
+// exchange returns one that is not registered yet. old is what is stored for r and does not answer it, or nil.
+func (h *wrapped) exchange(r *http.Request, key, variant string, old *Entry) *exchange {
 	now := time.Now().UnixNano()
-	x := &exchange{key: key, variant: variant, stamp: h.cache.generations.clock.stamp(now), asked: now, patience: h.cache.refreshTimeout}
+	x := &exchange{
+		key: key, variant: variant, old: old, stamp: h.cache.generations.clock.stamp(now), asked: now, patience: h.cache.refreshTimeout,
+	}
 	x.changed.L = &x.mu
-	if prior == nil {
+	if old == nil {
 		x.stated = stated(r)
 	}
 	return x
@@ -281,7 +273,9 @@ func (h *wrapped) start(r *http.Request, x *exchange, prior *Entry) bool {
 		defer c.work.Done()
 		defer x.cancel()
 		defer stop()
-		w.run(ctx, clone)
+		if w.claim(ctx) {
+			w.run(ctx, clone)
+		}
 	}()
 	return true
 }
@@ -334,7 +328,7 @@ func (h *wrapped) refresh(r *http.Request, key, variant string, e *Entry, valida
 }
 
 // follow answers from an exchange. again means that it cannot: the caller asks under the key next, or by itself where next is empty.
-func (h *wrapped) follow(ctx context.Context, w http.ResponseWriter, r *http.Request, x *exchange, me *reader, why string) (next string, again bool) {
+func (h *wrapped) follow(ctx context.Context, w http.ResponseWriter, r *http.Request, x *exchange, me *reader, why string, asks *requestDirectives) (next string, again bool) {
 	wake := context.AfterFunc(ctx, func() {
 		x.mu.Lock()
 		defer x.mu.Unlock()
@@ -351,6 +345,7 @@ func (h *wrapped) follow(ctx context.Context, w http.ResponseWriter, r *http.Req
 	}
 	x.mu.Lock()
 	ph, status, header, share, names, e, forAll, note, panicked := x.phase, x.status, x.header, x.policy.share, x.vary, x.entry, x.forAll, x.note, x.panicked
+	found := x.found
 	x.mu.Unlock()
 	if !me.leader && len(names) > 0 { // it may vary by more than was known when this reader joined
 		mine := h.responses.selecting(names, r)
@@ -364,8 +359,12 @@ func (h *wrapped) follow(ctx context.Context, w http.ResponseWriter, r *http.Req
 	case ph == standing && !me.leader && !forAll:
 		return "", true
 	case ph == standing:
+		v, now := e.value.(*response), time.Now().UnixNano() //nolint:forcetypeassert // always a response
+		if found && !h.satisfies(e, v, asks, now) {
+			return "", true // it was made by another process, for somebody who asked for less
+		}
 		inherit(ctx, e)
-		h.answer(w, r, e, e.value.(*response), time.Now().UnixNano(), h.status(note)) //nolint:forcetypeassert // always a response
+		h.answer(w, r, e, v, now, h.status(or(note, why+"; collapsed")))
 		return "", false
 	case panicked != nil && ph == waiting:
 		panic(panicked) // to whoever recovers, as if the handler had run here
