@@ -13,6 +13,7 @@ func TestConformance(t *testing.T) {
 	inboxtest.Run(t, inboxtest.Engine[nats.NoTx]{
 		New:         func(t *testing.T) inboxtest.Ledger[nats.NoTx] { t.Helper(); return newLedger(t, running(t)) },
 		AtLeastOnce: true,
+		NoLine:      true,
 		Address: func(l inboxtest.Ledger[nats.NoTx]) string {
 			of := l.(*ledger)
 			return strings.Join([]string{of.url, of.stream, of.path}, "|")

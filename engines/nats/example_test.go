@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/gatehouse-go/gatehouse/webhook/inbox"
 	"github.com/gatehouse-go/gatehouse/webhook/inbox/inboxtest"
@@ -25,7 +26,7 @@ func ExampleOpen() {
 		fmt.Println(err)
 		return
 	}
-	ctx, stop := context.WithCancel(context.Background())
+	ctx, stop := context.WithTimeout(context.Background(), time.Minute)
 	defer stop()
 	// One server alone: it must have "sync_interval: always". In a cluster leave both fields out.
 	box, err := nats.Open(ctx, js, nats.Config{Stream: "EXAMPLE", Replicas: 1, InsecureFewReplicas: true})
@@ -52,7 +53,11 @@ func ExampleOpen() {
 	for range 2 {
 		fresh, err := box.Accept(ctx, inboxtest.Event("stripe", "invoice.paid", "evt_1"))
 		fmt.Println("stored:", fresh, err)
-		<-handled
+		select {
+		case <-handled:
+		case <-ctx.Done():
+			fmt.Println(ctx.Err())
+		}
 	}
 	stop()
 	fmt.Println("ended:", <-ended)

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gatehouse-go/gatehouse/internal/testwait"
 	"github.com/gatehouse-go/gatehouse/webhook"
 	"github.com/gatehouse-go/gatehouse/webhook/inbox"
 	"github.com/gatehouse-go/gatehouse/webhook/inbox/inboxtest"
@@ -22,11 +23,7 @@ import (
 
 func eventually(t *testing.T, what string, is func() bool) {
 	t.Helper()
-	for end := time.Now().Add(30 * time.Second); !is(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal(what, "does not come true")
-		}
-	}
+	testwait.Until(t, what, is)
 }
 
 func TestAnEventTooLargeForAMessageIsRefusedForGood(t *testing.T) {
@@ -86,6 +83,8 @@ func TestAFullQueueRefusesAndACancelledCallerLeavesNothingHalf(t *testing.T) {
 	resume := s.stopped(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	var waiting sync.WaitGroup
+	defer testwait.End(t, "what waits", waiting.Wait)
+	defer cancel()
 	for i := range 2 {
 		waiting.Go(func() {
 			if fresh, err := box.Accept(ctx, inboxtest.Event("p", "t", fmt.Sprint(i))); fresh || !errors.Is(err, webhook.ErrUnavailable) {
@@ -104,7 +103,7 @@ func TestAFullQueueRefusesAndACancelledCallerLeavesNothingHalf(t *testing.T) {
 		t.Errorf("Health with a full queue: %v", err)
 	}
 	cancel()
-	waiting.Wait()
+	testwait.All(t, "the end of what waits", &waiting)
 	resume()
 	eventually(t, "health", func() bool { return box.Health(t.Context()) == nil })
 	for i := range 2 { // stored or not: sent again, each is there once
@@ -333,7 +332,7 @@ func TestMemory(t *testing.T) {
 			}
 		})
 	}
-	producers.Wait()
+	testwait.All(t, "the end of the producers", &producers)
 	if err := box.Close(); err != nil {
 		t.Fatal(err)
 	}

@@ -5,12 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/gatehouse-go/gatehouse/internal/testwait"
 	"github.com/gatehouse-go/gatehouse/webhook"
 	"github.com/gatehouse-go/gatehouse/webhook/inbox"
 	"github.com/gatehouse-go/gatehouse/webhook/inbox/inboxtest"
@@ -35,9 +34,6 @@ func crediting(l *ledger) inbox.Handler[nats.NoTx] {
 	}
 }
 
-// enough is after how many acknowledgements something is killed.
-const enough = 200
-
 // run runs box until the test ends or stop is called.
 func run(t *testing.T, box *nats.Inbox) (stop func()) {
 	t.Helper()
@@ -46,9 +42,11 @@ func run(t *testing.T, box *nats.Inbox) (stop func()) {
 	go func() { done <- box.Run(ctx) }()
 	stop = sync.OnceFunc(func() {
 		cancel()
-		if err := <-done; err != nil {
-			t.Errorf("Run: %v", err)
-		}
+		testwait.End(t, "Run", func() {
+			if err := <-done; err != nil {
+				t.Errorf("Run: %v", err)
+			}
+		})
 	})
 	t.Cleanup(stop)
 	return stop
@@ -57,7 +55,7 @@ func run(t *testing.T, box *nats.Inbox) (stop func()) {
 // quiet waits until nothing is to be done.
 func quiet(t *testing.T, box *nats.Inbox) inbox.Stats {
 	t.Helper()
-	for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(testwait.Patience); ; time.Sleep(10 * time.Millisecond) {
 		stats, err := box.Stats(t.Context())
 		if err == nil && stats.Total(inbox.Pending)+stats.Total(inbox.Waiting)+stats.Total(inbox.Running) == 0 {
 			return stats
@@ -68,103 +66,102 @@ func quiet(t *testing.T, box *nats.Inbox) inbox.Stats {
 	}
 }
 
+// some is how many events are acknowledged between two disturbances.
+const some = 200
+
+// inOrder credits each delivery, and notes where one of an order key comes after a later one.
+type inOrder struct {
+	mu        sync.Mutex
+	last      map[string]int64
+	backwards []string
+}
+
+func (o *inOrder) crediting(l *ledger) inbox.Handler[nats.NoTx] {
+	credit := crediting(l)
+	return func(ctx context.Context, tx nats.NoTx, d *inbox.Delivery) error {
+		if err := credit(ctx, tx, d); err != nil {
+			return err
+		}
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		if o.last == nil {
+			o.last = map[string]int64{}
+		}
+		if d.ID < o.last[d.OrderKey] {
+			o.backwards = append(o.backwards, fmt.Sprint(d.OrderKey, ": ", d.ID, " after ", o.last[d.OrderKey]))
+		}
+		o.last[d.OrderKey] = d.ID
+		return nil
+	}
+}
+
+// judge reports what came in the wrong order.
+func (o *inOrder) judge(t *testing.T) {
+	t.Helper()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, row := range o.backwards {
+		t.Error(row)
+	}
+}
+
+// underLoad stores and handles while disturb does its worst, and the providers send again: what was acknowledged has its effect once, and in order.
+func underLoad(t *testing.T, l *ledger, box *nats.Inbox, disturb func(load *inboxtest.Load)) {
+	t.Helper()
+	order := &inOrder{}
+	if err := box.Handle("p", "*", order.crediting(l)); err != nil {
+		t.Fatal(err)
+	}
+	stop := run(t, box)
+	load := inboxtest.StartLoad(t, 16, box)
+	defer load.Stop()
+	disturb(load)
+	acknowledged := load.Stop()
+	quiet(t, box)
+	stop()
+	inboxtest.Once[nats.NoTx](t, l, acknowledged)
+	inboxtest.Honest[nats.NoTx](t, box)
+	order.judge(t)
+	_, refused := load.Counts()
+	t.Logf("%d events acknowledged, %d answers said to send again", len(acknowledged), refused)
+}
+
+// lasting is a configuration under which a delivery may be interrupted often, in lines of some deliveries.
+func lasting() inbox.Config {
+	c := quick()
+	c.OrderBy = func(e webhook.Event) string { return fmt.Sprint(len(e.ID), e.ID[:1]) }
+	c.MaxAttempts = 1000 // an attempt that is interrupted counts
+	return c
+}
+
 // The server is killed with what it has not synced, and stopped for longer than the lease once; providers send again what was refused.
 func TestServerKilledFiveTimesUnderLoadLosesAndDoublesNothing(t *testing.T) {
 	s := own(t, true)
 	l := newLedger(t, s)
-	c := quick()
-	c.OrderBy = func(e webhook.Event) string { return fmt.Sprint(len(e.ID), e.ID[:1]) }
-	c.MaxAttempts = 1000 // an attempt that is interrupted counts
-	box := l.open(t, c)
-	defer box.Close()
-	var mu sync.Mutex
-	last := map[string]int64{}
-	var backwards []string
-	credit := crediting(l)
-	if err := box.Handle("p", "*", func(ctx context.Context, tx nats.NoTx, d *inbox.Delivery) error {
-		err := credit(ctx, tx, d)
-		if err == nil {
-			mu.Lock()
-			defer mu.Unlock()
-			if d.ID < last[d.OrderKey] {
-				backwards = append(backwards, fmt.Sprint(d.OrderKey, ": ", d.ID, " after ", last[d.OrderKey]))
+	box := l.open(t, lasting())
+	t.Cleanup(func() { closeBox(t, box) })
+	underLoad(t, l, box, func(load *inboxtest.Load) {
+		for range 5 {
+			load.GoesOn(some)
+			s.kill()
+			load.IsRefused()
+			if err := s.start(); err != nil {
+				t.Fatal(err)
 			}
-			last[d.OrderKey] = d.ID
 		}
-		return err
-	}); err != nil {
-		t.Fatal(err)
-	}
-	stop := run(t, box)
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
-	defer cancel()
-	var next, refused atomic.Int64
-	var acknowledged []string
-	enoughNow := make(chan struct{}, 1)
-	halt := make(chan struct{})
-	var producers sync.WaitGroup
-	for range 16 {
-		producers.Go(func() {
-			for ctx.Err() == nil {
-				select {
-				case <-halt:
-					return
-				default:
-				}
-				id := fmt.Sprint(next.Add(1))
-				for ctx.Err() == nil { // until it is acknowledged
-					one, cancel := context.WithTimeout(ctx, time.Second)
-					_, err := box.Accept(one, inboxtest.Event("p", "t", id))
-					cancel()
-					if err == nil {
-						break
-					}
-					if !errors.Is(err, webhook.ErrUnavailable) {
-						t.Errorf("Accept: %v", err)
-					}
-					refused.Add(1)
-				}
-				mu.Lock()
-				acknowledged = append(acknowledged, id)
-				if len(acknowledged)%enough == 0 {
-					select {
-					case enoughNow <- struct{}{}:
-					default:
-					}
-				}
-				mu.Unlock()
-			}
-		})
-	}
-	for range 5 {
-		select {
-		case <-enoughNow:
-		case <-ctx.Done():
-			t.Fatal("too few events are acknowledged")
+		resume := s.stopped(t)
+		time.Sleep(nats.LeaseTime + time.Second) // which interrupts what is in hand
+		resume()
+		load.GoesOn(some)
+	})
+}
+
+// closeBox closes box when a test ends.
+func closeBox(t *testing.T, box *nats.Inbox) {
+	t.Helper()
+	testwait.End(t, "Close", func() {
+		if err := box.Close(); err != nil {
+			t.Errorf("Close: %v", err)
 		}
-		s.kill()
-		if err := s.start(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	resume := s.stopped(t)
-	time.Sleep(nats.LeaseTime + time.Second) // which interrupts what is in hand
-	resume()
-	<-enoughNow
-	close(halt)
-	producers.Wait()
-	quiet(t, box)
-	stop()
-	mu.Lock()
-	defer mu.Unlock()
-	inboxtest.Once[nats.NoTx](t, l, acknowledged)
-	inboxtest.Honest[nats.NoTx](t, box)
-	t.Logf("%d events acknowledged, %d answers said to send again", len(acknowledged), refused.Load())
-	if refused.Load() == 0 {
-		t.Error("no answer was refused: nothing is shown")
-	}
-	slices.Sort(backwards)
-	for _, row := range backwards {
-		t.Error(row)
-	}
+	})
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gatehouse-go/gatehouse/internal/testwait"
 	"github.com/gatehouse-go/gatehouse/webhook/inbox"
 	"github.com/gatehouse-go/gatehouse/webhook/inbox/inboxtest"
 	"github.com/nats-io/nats.go/jetstream"
@@ -108,6 +109,14 @@ func TestAnIndexThatDoesNotShowWhatAnotherDid(t *testing.T) {
 	other := l.open(t, keeping())
 	defer other.Close()
 	purged, decided := discarded(t, box, "1"), accepted(t, box, "2")
+	eventually(t, "the counts of both", func() bool { // after which it stores nothing by itself, that its index would have to have
+		minutes, err := box.Activity(t.Context(), time.Now().Add(-time.Hour))
+		accepted := int64(0)
+		for _, m := range minutes {
+			accepted += m.Accepted
+		}
+		return err == nil && accepted == 2
+	})
 	eventually(t, "two for the other", func() bool {
 		page, err := other.List(t.Context(), inbox.Filter{})
 		return err == nil && len(page.Deliveries) == 2 && page.Deliveries[1].Status == inbox.Discarded
@@ -157,7 +166,7 @@ func TestADeliveryWhoseEndCannotBeStoredRunsAgain(t *testing.T) {
 	}
 	id := accepted(t, box, "1")
 	stop := run(t, box)
-	<-ran
+	testwait.For(t, "the first attempt", ran)
 	stop()
 	if d, _, err := box.Get(t.Context(), id); err != nil || d.Status != inbox.Running {
 		t.Errorf("it is %s, %v", d.Status, err)

@@ -2,32 +2,29 @@ package nats_test
 
 import (
 	"bufio"
-	"context"
-	"database/sql"
-	"encoding/hex"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
+	"net/url"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
-	"github.com/gatehouse-go/gatehouse/webhook/inbox"
+	"github.com/gatehouse-go/gatehouse/internal/testwait"
 	"github.com/gatehouse-go/gatehouse/webhook/inbox/inboxtest"
 	"github.com/nats-io/nats-server/v2/server"
 	natsgo "github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-	_ "modernc.org/sqlite"
-
-	"github.com/gatehouse-go/gatehouse/engines/nats"
 )
 
-// serverEnv has "port folder sync" for a process of this program that is a server.
+// serverEnv has a serverPlan as JSON, for a process of this program that is a server.
 const serverEnv = "GATEHOUSE_NATS_SERVER"
 
 var (
@@ -36,14 +33,14 @@ var (
 )
 
 func TestMain(m *testing.M) {
-	if args := os.Getenv(serverEnv); args != "" {
-		serve(args)
+	if plan := os.Getenv(serverEnv); plan != "" {
+		serve(plan)
 		return
 	}
 	if inboxtest.Victim() {
 		os.Exit(m.Run()) // over the server of the one who kills it
 	}
-	shared, errServer = newServer(false)
+	shared, errServer = newServer("", false)
 	if errServer == nil {
 		_ = os.Setenv("NATS_URL", shared.url()) // for the Example
 	}
@@ -54,53 +51,99 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
+// serverPlan is what a server is told.
+type serverPlan struct {
+	Port       int
+	Dir        string
+	SyncAlways bool
+
+	// Of one in a cluster.
+	Name   string
+	Route  int   // port for the others
+	Routes []int // of all
+}
+
+// What a server says first.
+const (
+	saysReady = "ready"
+	saysTaken = "taken" // one of its ports is another's
+)
+
+var errTaken = errors.New("a port is taken")
+
 // serve is a NATS server, until it is killed or its parent's end of the pipe closes.
-func serve(args string) {
-	var port int
-	var dir string
-	var always bool
-	if _, err := fmt.Sscan(args, &port, &dir, &always); err != nil {
+func serve(text string) {
+	var plan serverPlan
+	if err := json.Unmarshal([]byte(text), &plan); err != nil {
 		panic(err)
 	}
-	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: port, JetStream: true, StoreDir: dir, SyncAlways: always, NoSigs: true})
+	o := &server.Options{Host: "127.0.0.1", Port: plan.Port, JetStream: true, StoreDir: plan.Dir, SyncAlways: plan.SyncAlways, NoSigs: true}
+	if plan.Name != "" {
+		o.ServerName, o.Cluster = plan.Name, server.ClusterOpts{Name: "gatehouse", Host: "127.0.0.1", Port: plan.Route}
+		for _, port := range plan.Routes {
+			o.Routes = append(o.Routes, &url.URL{Scheme: "nats", Host: address(port)})
+		}
+	}
+	if !free(plan.Port) || plan.Name != "" && !free(plan.Route) {
+		fmt.Println(saysTaken)
+		return
+	}
+	s, err := server.NewServer(o)
 	if err != nil {
 		panic(err)
 	}
 	s.Start()
-	if !s.ReadyForConnections(time.Minute) {
+	if !s.ReadyForConnections(testwait.Patience) {
 		panic("the server does not come up")
 	}
-	fmt.Println("ready")
+	fmt.Println(saysReady)
 	_, _ = os.Stdin.Read(make([]byte, 1)) // until the tests end, however they do
 }
 
-// natsServer is a server of the tests' own, in a process that can be killed.
-type natsServer struct {
-	port   int
-	dir    string
-	always bool
-	cmd    *exec.Cmd
-	hold   interface{ Close() error }
+func address(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
+
+func free(port int) bool {
+	l, err := net.Listen("tcp", address(port))
+	if err != nil {
+		return false
+	}
+	return l.Close() == nil
 }
 
-func newServer(syncAlways bool) (*natsServer, error) {
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, err
+// somePort returns a port that no client is given by chance, so that a server finds it free again when it comes back.
+func somePort() int { return 10_000 + rand.IntN(20_000) }
+
+// natsServer is a server of the tests' own, in a process that can be killed.
+type natsServer struct {
+	serverPlan
+	cmd  *exec.Cmd
+	hold interface{ Close() error }
+}
+
+// newServer starts a server over a folder; none means one of its own.
+func newServer(dir string, syncAlways bool) (*natsServer, error) {
+	if dir == "" {
+		var err error
+		if dir, err = os.MkdirTemp("", "nats"); err != nil {
+			return nil, err
+		}
 	}
-	s := &natsServer{port: free.Addr().(*net.TCPAddr).Port, always: syncAlways}
-	if err := free.Close(); err != nil {
-		return nil, err
+	s := &natsServer{serverPlan: serverPlan{Dir: dir, SyncAlways: syncAlways}}
+	for {
+		s.Port = somePort()
+		if err := s.start(); !errors.Is(err, errTaken) {
+			return s, err
+		}
 	}
-	if s.dir, err = os.MkdirTemp("", "nats"); err != nil {
-		return nil, err
-	}
-	return s, s.start()
 }
 
 func (s *natsServer) start() error {
+	plan, err := json.Marshal(s.serverPlan)
+	if err != nil {
+		return err
+	}
 	s.cmd = exec.Command(os.Args[0])
-	s.cmd.Env = append(os.Environ(), serverEnv+"="+fmt.Sprint(s.port, " ", s.dir, " ", s.always))
+	s.cmd.Env = append(os.Environ(), serverEnv+"="+string(plan))
 	s.cmd.Stderr = os.Stderr
 	in, err := s.cmd.StdinPipe()
 	if err != nil {
@@ -114,10 +157,17 @@ func (s *natsServer) start() error {
 	if err := s.cmd.Start(); err != nil {
 		return err
 	}
-	if line, err := bufio.NewReader(out).ReadString('\n'); line != "ready\n" {
-		return fmt.Errorf("the server says %q: %w", line, err)
+	late := time.AfterFunc(2*testwait.Patience, func() { _ = s.cmd.Process.Kill() })
+	defer late.Stop()
+	line, err := bufio.NewReader(out).ReadString('\n')
+	switch strings.TrimSpace(line) {
+	case saysReady:
+		return nil
+	case saysTaken:
+		err = errTaken
 	}
-	return nil
+	s.kill()
+	return fmt.Errorf("the server says %q: %w", line, err)
 }
 
 // kill ends the server at once.
@@ -130,15 +180,34 @@ func (s *natsServer) signal(sig syscall.Signal) error { return s.cmd.Process.Sig
 
 func (s *natsServer) stop() {
 	s.kill()
-	_ = os.RemoveAll(s.dir)
+	_ = os.RemoveAll(s.Dir)
 }
 
-func (s *natsServer) url() string { return "nats://127.0.0.1:" + strconv.Itoa(s.port) }
+func (s *natsServer) url() string { return "nats://" + address(s.Port) }
+
+// stopped keeps the server from doing anything until resume is called.
+func (s *natsServer) stopped(t *testing.T) (resume func()) {
+	t.Helper()
+	if err := s.signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	var status syscall.WaitStatus
+	if _, err := syscall.Wait4(s.cmd.Process.Pid, &status, syscall.WUNTRACED, nil); err != nil || !status.Stopped() { // it takes a moment
+		t.Fatalf("the server does not stop: %v, %v", status, err)
+	}
+	resume = sync.OnceFunc(func() {
+		if err := s.signal(syscall.SIGCONT); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Cleanup(resume)
+	return resume
+}
 
 // own starts a server for one test, which may do with it what it likes.
 func own(t *testing.T, syncAlways bool) *natsServer {
 	t.Helper()
-	s, err := newServer(syncAlways)
+	s, err := newServer("", syncAlways)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -174,136 +243,4 @@ func dial(url string, more ...natsgo.Option) (jetstream.JetStream, error) {
 		return nil, err
 	}
 	return jetstream.New(conn)
-}
-
-var streams atomic.Int64
-
-// ledger is a stream, and a database of the handlers' own for their effects.
-type ledger struct {
-	js     jetstream.JetStream
-	url    string
-	stream string
-	path   string // of the database
-	db     *sql.DB
-}
-
-func newLedger(t *testing.T, s *natsServer) *ledger {
-	t.Helper()
-	return ledgerAt(t, s.url(), fmt.Sprint("LEDGER", streams.Add(1)), filepath.Join(t.TempDir(), "effects.db"))
-}
-
-func ledgerAt(t *testing.T, url, stream, path string) *ledger {
-	t.Helper()
-	js, err := dial(url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(js.Conn().Close)
-	db, err := openEffects(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = db.Close() })
-	return &ledger{js, url, stream, path, db}
-}
-
-// stopped keeps the server from doing anything until resume is called.
-func (s *natsServer) stopped(t *testing.T) (resume func()) {
-	t.Helper()
-	if err := s.signal(syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
-	var status syscall.WaitStatus
-	if _, err := syscall.Wait4(s.cmd.Process.Pid, &status, syscall.WUNTRACED, nil); err != nil || !status.Stopped() { // it takes a moment
-		t.Fatalf("the server does not stop: %v, %v", status, err)
-	}
-	resume = sync.OnceFunc(func() {
-		if err := s.signal(syscall.SIGCONT); err != nil {
-			t.Error(err)
-		}
-	})
-	t.Cleanup(resume)
-	return resume
-}
-
-func openEffects(path string) (*sql.DB, error) {
-	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=journal_mode(WAL)&_pragma=busy_timeout(20000)&_pragma=synchronous(NORMAL)&_txlock=immediate")
-	if err != nil {
-		return nil, err
-	}
-	for _, table := range []string{inbox.EffectsTable, "CREATE TABLE IF NOT EXISTS credits (key TEXT NOT NULL)"} {
-		if _, err := db.Exec(table); err != nil {
-			return nil, err
-		}
-	}
-	return db, nil
-}
-
-func (l *ledger) config(c inbox.Config) nats.Config {
-	return nats.Config{Inbox: c, Stream: l.stream, Replicas: 1, InsecureFewReplicas: true}
-}
-
-func (l *ledger) Open(t *testing.T, c inbox.Config) inboxtest.Inbox[nats.NoTx] {
-	t.Helper()
-	return l.open(t, c)
-}
-
-func (l *ledger) open(t *testing.T, c inbox.Config) *nats.Inbox {
-	t.Helper()
-	box, err := nats.Open(t.Context(), l.js, l.config(c))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return box
-}
-
-// Credit writes the effect in a transaction of the database, once for each key.
-func (l *ledger) Credit(ctx context.Context, _ nats.NoTx, key string) error {
-	d, err := deliveryOf(key)
-	if err != nil {
-		return err
-	}
-	tx, err := l.db.BeginTx(ctx, nil)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = tx.Rollback() }() // does nothing after the commit
-	if _, err := inbox.Once(ctx, tx, d, "credit", func(ctx context.Context) error {
-		_, err := tx.ExecContext(ctx, "INSERT INTO credits (key) VALUES (?)", key)
-		return err
-	}); err != nil {
-		return err
-	}
-	return tx.Commit()
-}
-
-func (l *ledger) Credits(t *testing.T) map[string]int {
-	t.Helper()
-	rows, err := l.db.QueryContext(t.Context(), "SELECT key, count(*) FROM credits GROUP BY key")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer rows.Close()
-	credits := map[string]int{}
-	for rows.Next() {
-		var key string
-		var n int
-		if err := rows.Scan(&key, &n); err != nil {
-			t.Fatal(err)
-		}
-		credits[key] = n
-	}
-	if err := rows.Err(); err != nil {
-		t.Fatal(err)
-	}
-	return credits
-}
-
-// deliveryOf returns a delivery with a key as text.
-func deliveryOf(key string) (*inbox.Delivery, error) {
-	d := &inbox.Delivery{}
-	if n, err := hex.Decode(d.Event.Key[:], []byte(key)); err != nil || n != len(d.Event.Key) {
-		return nil, fmt.Errorf("key %q: %w", key, err)
-	}
-	return d, nil
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gatehouse-go/gatehouse/internal/testwait"
 	"github.com/gatehouse-go/gatehouse/webhook"
 	"github.com/gatehouse-go/gatehouse/webhook/inbox"
 	"github.com/gatehouse-go/gatehouse/webhook/inbox/inboxtest"
@@ -107,6 +108,8 @@ func TestAnEventThatTheServerRefusesIsRefusedAlone(t *testing.T) {
 	l.exec(t, "ALTER TABLE inbox_deliveries ADD CHECK (event_id <> 'bad')")
 	unlock := l.lock(t)
 	var wait sync.WaitGroup
+	defer testwait.End(t, "what was offered", wait.Wait)
+	defer unlock()
 	accept := func(id string) {
 		wait.Go(func() {
 			fresh, err := box.Accept(t.Context(), inboxtest.Event("p", "t", id))
@@ -116,17 +119,17 @@ func TestAnEventThatTheServerRefusesIsRefusedAlone(t *testing.T) {
 		})
 	}
 	accept("0")
-	l.until(t, "the writer waits for the lock", "SELECT EXISTS (SELECT FROM pg_locks WHERE relation = 'inbox_deliveries'::regclass AND NOT granted)")
+	l.until(t, "a writer that waits for the lock", "SELECT EXISTS (SELECT FROM pg_locks WHERE relation = 'inbox_deliveries'::regclass AND NOT granted)")
 	for i := range 18 { // which wait for the writer, and become one group
 		accept(fmt.Sprint(i + 1))
 	}
 	accept("bad")
-	waitUntil(t, "the others are in line", func() bool {
+	testwait.Until(t, "a line of all others", func() bool {
 		stats, err := box.Stats(t.Context())
 		return err == nil && stats.Queued == 19
 	})
 	unlock()
-	wait.Wait()
+	testwait.All(t, "the end of what was offered", &wait)
 	inboxtest.Honest(t, box)
 }
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-go/gatehouse/internal/testpostgres"
+	"github.com/gatehouse-go/gatehouse/internal/testwait"
 	"github.com/gatehouse-go/gatehouse/webhook/inbox"
 	"github.com/gatehouse-go/gatehouse/webhook/inbox/inboxtest"
 	"github.com/jackc/pgx/v5"
@@ -56,9 +57,11 @@ func (l *ledger) running(t *testing.T, observe func(inbox.Observation)) *postgre
 	go func() { done <- box.Run(ctx) }()
 	t.Cleanup(func() {
 		cancel()
-		if err := errors.Join(<-done, box.Close()); err != nil {
-			t.Error(err)
-		}
+		testwait.End(t, "Run and Close", func() {
+			if err := errors.Join(<-done, box.Close()); err != nil {
+				t.Error(err)
+			}
+		})
 	})
 	return box
 }
@@ -117,7 +120,7 @@ func TestClocksThatGoBackWhileNobodyRuns(t *testing.T) {
 	stores := l.open(t, inbox.Config{})
 	l.setClock(t, 3*time.Hour)
 	ids := l.accept(t, stores, 0, 5)
-	l.until(t, "the time is noted", "SELECT seen > pg_catalog.now() + interval '2 hours' FROM inbox_clock")
+	l.until(t, "a note of the time", "SELECT seen > pg_catalog.now() + interval '2 hours' FROM inbox_clock")
 	if err := stores.Close(); err != nil {
 		t.Fatal(err)
 	}

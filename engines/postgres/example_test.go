@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/gatehouse-go/gatehouse/webhook/inbox"
 	"github.com/gatehouse-go/gatehouse/webhook/inbox/inboxtest"
@@ -14,7 +15,7 @@ import (
 )
 
 func ExampleOpen() {
-	ctx, stop := context.WithCancel(context.Background())
+	ctx, stop := context.WithTimeout(context.Background(), time.Minute)
 	defer stop()
 	pool, err := pgxpool.New(ctx, os.Getenv("DATABASE_URL")) // with &pool_max_conns=20, say
 	if err != nil {
@@ -47,7 +48,12 @@ func ExampleOpen() {
 		fresh, err := box.Accept(ctx, event)
 		fmt.Println("stored:", fresh, err)
 	}
-	fmt.Println("handled:", <-handled)
+	select {
+	case typ := <-handled:
+		fmt.Println("handled:", typ)
+	case <-ctx.Done():
+		fmt.Println(ctx.Err())
+	}
 	stop()
 	fmt.Println(<-ended)
 	// Output:

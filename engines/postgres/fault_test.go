@@ -35,12 +35,7 @@ func newFaultyLedger(t *testing.T, f *inboxtest.Faults) *faultyLedger {
 		}
 		return &faultyConn{conn, f}, nil
 	}
-	pool, err := pgxpool.NewWithConfig(t.Context(), settings)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(pool.Close)
-	return &faultyLedger{plain, pool}
+	return &faultyLedger{plain, connectTo(t, settings)}
 }
 
 func (l *faultyLedger) Open(t *testing.T, c inbox.Config) inboxtest.Inbox[pgx.Tx] {

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gatehouse-go/gatehouse/internal/testwait"
 	"github.com/gatehouse-go/gatehouse/webhook/inbox"
 	"github.com/gatehouse-go/gatehouse/webhook/inbox/inboxtest"
 	"github.com/google/go-cmp/cmp"
@@ -69,12 +70,7 @@ func large(t *testing.T) (*ledger, *postgres.Inbox, *recorder, time.Time) {
 	}
 	r := &recorder{}
 	settings.ConnConfig.Tracer = r
-	pool, err := pgxpool.NewWithConfig(t.Context(), settings)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(pool.Close)
-	box, err := postgres.Open(t.Context(), pool, inbox.Config{})
+	box, err := postgres.Open(t.Context(), connectTo(t, settings), inbox.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -238,7 +234,7 @@ func TestFiltersByTimeWhateverTheClockDoes(t *testing.T) {
 				}
 			})
 		}
-		wait.Wait()
+		testwait.All(t, "the end of what was offered", &wait)
 	}
 	box := boxes[0]
 	accepted := map[int64]time.Time{}

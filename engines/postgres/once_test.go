@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/gatehouse-go/gatehouse/internal/testwait"
 	"github.com/gatehouse-go/gatehouse/webhook/inbox"
 	"github.com/gatehouse-go/gatehouse/webhook/inbox/inboxtest"
 	"github.com/jackc/pgx/v5"
@@ -55,13 +56,14 @@ func TestOnce(t *testing.T) {
 			}
 		})
 	}
-	attempts.Wait()
+	testwait.All(t, "the end of all attempts", &attempts)
 	db := stdlib.OpenDBFromPool(l.pool)
 	defer db.Close()
 	tx, err := db.BeginTx(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer func() { _ = tx.Rollback() }() // does nothing after the commit
 	if again, err := inbox.Once(t.Context(), tx, d, "credit", func(context.Context) error { return boom }); again || err != nil {
 		t.Errorf("by database/sql: ran %v, %v", again, err)
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-go/gatehouse/internal/testpostgres"
+	"github.com/gatehouse-go/gatehouse/internal/testwait"
 	"github.com/gatehouse-go/gatehouse/webhook/inbox"
 	"github.com/gatehouse-go/gatehouse/webhook/inbox/inboxtest"
 	"github.com/jackc/pgx/v5"
@@ -74,7 +75,7 @@ func newLedgerIn(t *testing.T, dir string) *ledger {
 	t.Helper()
 	testpostgres.Require(t, errServer)
 	data := filepath.Join(dir, "data")
-	if err := errors.Join(os.Chmod(filepath.Dir(dir), 0o755), os.Mkdir(data, 0o700), shared.Give(data), shared.Give(dir)); err != nil {
+	if err := errors.Join(os.Mkdir(data, 0o700), shared.Give(data), shared.Give(dir)); err != nil {
 		t.Fatal(err)
 	}
 	admin, name := connect(t, shared.URL()), fmt.Sprintf("disk%d", schemas.Add(1))
@@ -108,7 +109,7 @@ func connectTo(t *testing.T, settings *pgxpool.Config) *pgxpool.Pool {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(pool.Close)
+	t.Cleanup(func() { testwait.End(t, "closing a pool", pool.Close) }) // which waits for every connection that was not given back
 	return pool
 }
 
@@ -161,7 +162,7 @@ func finish(t *testing.T, box *postgres.Inbox) {
 	go func() { done <- box.Run(ctx) }()
 	quiet(t, box)
 	cancel()
-	if err := <-done; err != nil {
+	if err := testwait.For(t, "the end of Run", done); err != nil {
 		t.Errorf("Run: %v", err)
 	}
 }
@@ -169,24 +170,15 @@ func finish(t *testing.T, box *postgres.Inbox) {
 // until waits until a query says true.
 func (l *ledger) until(t *testing.T, what, query string) {
 	t.Helper()
-	waitUntil(t, what, func() (is bool) {
+	testwait.Until(t, what, func() (is bool) {
 		return l.pool.QueryRow(t.Context(), query).Scan(&is) == nil && is
 	})
-}
-
-func waitUntil(t *testing.T, what string, is func() bool) {
-	t.Helper()
-	for end := time.Now().Add(time.Minute); !is(); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal("it did not come to be that " + what)
-		}
-	}
 }
 
 // quiet waits until nothing is to be done.
 func quiet(t *testing.T, box *postgres.Inbox) inbox.Stats {
 	t.Helper()
-	for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(testwait.Patience); ; time.Sleep(10 * time.Millisecond) {
 		stats, err := box.Stats(t.Context())
 		if err == nil && stats.Total(inbox.Pending)+stats.Total(inbox.Waiting)+stats.Total(inbox.Running) == 0 {
 			return stats

@@ -3,30 +3,14 @@ package inboxtest
 import (
 	"crypto/rand"
 	"errors"
-	"os"
-	"path/filepath"
 	"strconv"
-	"syscall"
 	"testing"
 	"time"
 
+	"github.com/gatehouse-go/gatehouse/internal/testdisk"
 	"github.com/gatehouse-go/gatehouse/webhook"
 	"github.com/gatehouse-go/gatehouse/webhook/inbox"
 )
-
-// smallDisk mounts a file system of a few megabytes.
-func smallDisk(t *testing.T) string {
-	t.Helper()
-	dir := t.TempDir()
-	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=12m"); err != nil {
-		if os.Getenv("GATEHOUSE_REQUIRE_ENGINES") != "" && os.Getuid() == 0 {
-			t.Fatalf("a small disk cannot be mounted: %v", err)
-		}
-		t.Skipf("a small disk cannot be mounted: %v", err)
-	}
-	t.Cleanup(func() { _ = syscall.Unmount(dir, syscall.MNT_DETACH) })
-	return dir
-}
 
 // fullDisk fills the disk: what it does not take is answered with 503; when there is room again, the inbox goes on by itself.
 func fullDisk[T any](t *testing.T, e Engine[T]) {
@@ -34,12 +18,11 @@ func fullDisk[T any](t *testing.T, e Engine[T]) {
 	if e.OnDisk == nil {
 		t.Skip("the engine does not say how a ledger is put on a disk")
 	}
-	dir := smallDisk(t)
+	dir := testdisk.Small(t, "12m")
 	l := e.OnDisk(t, dir)
 	box := open(t, l, quick())
 	must(t, box.Handle("p", "*", credit(l)))
-	ballast := filepath.Join(dir, "ballast")
-	must(t, os.WriteFile(ballast, make([]byte, 10<<20), 0o600))
+	makeRoom := testdisk.Ballast(t, dir, 10<<20)
 	big := func(id string) webhook.Event {
 		e := Event("p", "t", id)
 		e.Body = make([]byte, 100_000)
@@ -56,7 +39,7 @@ func fullDisk[T any](t *testing.T, e Engine[T]) {
 	if !errors.Is(refused, webhook.ErrUnavailable) || acknowledged == 0 {
 		t.Fatalf("after %d events: %v", acknowledged, refused)
 	}
-	must(t, os.Remove(ballast))
+	makeRoom()
 	for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
 		_, err := box.Accept(t.Context(), big("after"))
 		if err == nil {

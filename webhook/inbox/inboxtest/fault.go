@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gatehouse-go/gatehouse/internal/testwait"
 	"github.com/gatehouse-go/gatehouse/webhook"
 	"github.com/gatehouse-go/gatehouse/webhook/inbox"
 	"github.com/gatehouse-go/gatehouse/webhook/inbox/engine"
@@ -98,10 +99,8 @@ func scenario[T any](t *testing.T, e Engine[T], f *Faults) {
 	}()
 	stop := sync.OnceFunc(func() {
 		cancel()
-		<-ended
-		if err := box.Close(); err != nil {
-			t.Errorf("Close: %v", err)
-		}
+		testwait.End(t, "Run", func() { <-ended })
+		closeBox(t, box)
 	})
 	defer stop()
 	acknowledged := map[string]bool{}
@@ -153,16 +152,17 @@ func operate[T any](t *testing.T, box Inbox[T]) {
 }
 
 // eventually does what a caller does about a failure: it tries again.
-func eventually[V any](t *testing.T, what string, do func() (V, error)) (v V) {
+func eventually[V any](t *testing.T, what string, do func() (V, error)) V {
 	t.Helper()
-	var err error
-	for range 5 {
-		if v, err = do(); err == nil {
+	for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+		v, err := do()
+		if err == nil {
 			return v
 		}
+		if time.Now().After(end) {
+			t.Fatalf("%s: %v", what, err)
+		}
 	}
-	t.Fatalf("%s: %v", what, err)
-	return v
 }
 
 // settled waits until nothing is to be done, and compares what there is.

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gatehouse-go/gatehouse/internal/testwait"
 	"github.com/gatehouse-go/gatehouse/webhook"
 	"github.com/gatehouse-go/gatehouse/webhook/inbox"
 )
@@ -24,8 +25,11 @@ type Engine[T any] struct {
 	Address func(l Ledger[T]) string
 	At      func(t *testing.T, address string) Ledger[T]
 
-	// Block keeps l from storing anything until unblock is called. Where it is nil, no queue is filled.
+	// Block keeps l from storing anything until unblock is called, which may be called again, or the test ends. Where it is nil, no queue is filled.
 	Block func(t *testing.T, l Ledger[T]) (unblock func())
+
+	// NoLine says that each event is sent to a server as it comes, where the others keep it in line for a writer: what comes at once has no order.
+	NoLine bool
 
 	// OnDisk returns a Ledger as New does, whose rows are below dir, which has room for little. Where it is nil, no disk is filled.
 	OnDisk func(t *testing.T, dir string) Ledger[T]
@@ -96,7 +100,7 @@ func Run[T any](t *testing.T, e Engine[T]) {
 }
 
 // patience is how long the suite waits for what must happen.
-const patience = 20 * time.Second
+const patience = testwait.Patience
 
 // quick makes retries come at once.
 func quick() inbox.Config {
@@ -123,14 +127,11 @@ func start[T any](t *testing.T, box Inbox[T]) (stop func()) {
 	go func() { done <- box.Run(ctx) }()
 	stop = sync.OnceFunc(func() {
 		cancel()
-		select {
-		case err := <-done:
-			if err != nil {
+		testwait.End(t, "Run", func() {
+			if err := <-done; err != nil {
 				t.Errorf("Run: %v", err)
 			}
-		case <-time.After(patience):
-			t.Error("Run does not end")
-		}
+		})
 	})
 	t.Cleanup(stop)
 	return stop
@@ -140,12 +141,17 @@ func start[T any](t *testing.T, box Inbox[T]) (stop func()) {
 func open[T any](t *testing.T, l Ledger[T], c inbox.Config) Inbox[T] {
 	t.Helper()
 	box := l.Open(t, c)
-	t.Cleanup(func() {
+	t.Cleanup(func() { closeBox(t, box) })
+	return box
+}
+
+func closeBox[T any](t *testing.T, box Inbox[T]) {
+	t.Helper()
+	testwait.End(t, "Close", func() {
 		if err := box.Close(); err != nil {
 			t.Errorf("Close: %v", err)
 		}
 	})
-	return box
 }
 
 func accept[T any](t *testing.T, box Inbox[T], events ...webhook.Event) {

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gatehouse-go/gatehouse/internal/testwait"
 	"github.com/gatehouse-go/gatehouse/webhook/inbox"
 )
 
@@ -91,7 +92,7 @@ func manyProducers[T any](t *testing.T, e Engine[T]) {
 			}
 		})
 	}
-	wait.Wait()
+	testwait.All(t, "the end of the producers", &wait)
 	if fresh.Load() != producers*each {
 		t.Errorf("%d fresh, want %d", fresh.Load(), producers*each)
 	}
@@ -138,26 +139,31 @@ func failuresRetry[T any](t *testing.T, e Engine[T]) {
 func failureKinds[T any](t *testing.T, e Engine[T]) {
 	t.Helper()
 	boom := errors.New("boom")
+	const deadline = 3 * time.Second // within which a handler comes to its end that does not wait for it
+	late := make(chan struct{})
+	t.Cleanup(func() { close(late) })
 	for _, row := range []struct {
 		name     string
+		timeout  time.Duration
 		handler  func(ctx context.Context) error
 		attempts int // allowed
 		runs     int // wanted
 		text     string
 		stack    bool
 	}{
-		{"an error, after the last attempt", func(context.Context) error { return boom }, 2, 2, "boom", false},
-		{"a permanent error, at once", func(context.Context) error { return inbox.Permanent(boom) }, 5, 1, "permanent: boom", false},
-		{"a wait that the handler knows", func(context.Context) error { return inbox.RetryAfter(time.Millisecond, boom) }, 2, 2, "retry after 1ms: boom", false},
-		{"a panic", func(context.Context) error { panic("boom") }, 1, 1, "panic: boom", true},
-		{"the end of the goroutine", func(context.Context) error { runtime.Goexit(); return nil }, 1, 1, "ended its goroutine", false},
-		{"a deadline that the handler keeps", func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }, 1, 1, "deadline exceeded", false},
-		{"a deadline that the handler ignores", func(context.Context) error { time.Sleep(500 * time.Millisecond); return nil }, 1, 1, "deadline exceeded", false},
+		{"an error, after the last attempt", 0, func(context.Context) error { return boom }, 2, 2, "boom", false},
+		{"a permanent error, at once", 0, func(context.Context) error { return inbox.Permanent(boom) }, 5, 1, "permanent: boom", false},
+		{"a wait that the handler knows", 0, func(context.Context) error { return inbox.RetryAfter(time.Millisecond, boom) }, 2, 2, "retry after 1ms: boom", false},
+		{"a panic", 0, func(context.Context) error { panic("boom") }, 1, 1, "panic: boom", true},
+		{"the end of the goroutine", 0, func(context.Context) error { runtime.Goexit(); return nil }, 1, 1, "ended its goroutine", false},
+		{"a deadline that the handler keeps", deadline, func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }, 1, 1, "deadline exceeded", false},
+		{"a deadline that the handler ignores", deadline, func(context.Context) error { <-late; return nil }, 1, 1, "deadline exceeded", false},
 	} {
 		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
 			l := e.New(t)
 			c := quick()
-			c.MaxAttempts, c.HandlerTimeout = row.attempts, 100*time.Millisecond
+			c.MaxAttempts, c.HandlerTimeout = row.attempts, row.timeout
 			box := open(t, l, c)
 			must(t, box.Handle("p", "t", func(ctx context.Context, tx T, d *inbox.Delivery) error {
 				if err := l.Credit(ctx, tx, d.IdempotencyKey()); err != nil {
@@ -355,7 +361,7 @@ func drains[T any](t *testing.T, e Engine[T]) {
 	}))
 	stop := start(t, box)
 	accept(t, box, Event("p", "t", "1"))
-	<-begun
+	testwait.For(t, "the first attempt", begun)
 	stop()
 	d, history := only(t, box)
 	if d.Status != inbox.Pending || len(history) != 1 || history[0].Result != inbox.Interrupted {

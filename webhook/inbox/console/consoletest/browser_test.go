@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/chromedp/chromedp"
+	"github.com/gatehouse-go/gatehouse/internal/testwait"
 )
 
 // chromium starts a browser with a fresh profile, or skips the test where there is none.
@@ -21,6 +22,7 @@ func chromium(t *testing.T, more ...chromedp.ExecAllocatorOption) context.Contex
 	}
 	options := []chromedp.ExecAllocatorOption{
 		chromedp.ExecPath(path), chromedp.UserDataDir(t.TempDir()), chromedp.Headless, chromedp.NoSandbox, chromedp.DisableGPU, chromedp.NoFirstRun,
+		chromedp.WSURLReadTimeout(testwait.Patience),
 		chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true),
 	}
 	ctx, cancelAll := context.WithTimeout(context.Background(), 3*time.Minute)
@@ -54,7 +56,7 @@ func evaluate[T any](ctx context.Context, t *testing.T, script string) T {
 // until waits until a condition holds in the page. A question that a navigation cut off is asked again.
 func until(ctx context.Context, t *testing.T, condition string) {
 	t.Helper()
-	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(testwait.Patience); ; time.Sleep(20 * time.Millisecond) {
 		holds, err := chromedp.Run(ctx, chromedp.Evaluate[bool]("!!("+condition+")"))
 		if holds && err == nil {
 			return
@@ -68,7 +70,7 @@ func until(ctx context.Context, t *testing.T, condition string) {
 // act does something to an element, again if the page was exchanging it just then, as a reader would.
 func act(ctx context.Context, t *testing.T, what string, action chromedp.Action[chromedp.Void]) {
 	t.Helper()
-	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(testwait.Patience); ; time.Sleep(20 * time.Millisecond) {
 		err := chromedp.Do(ctx, action)
 		if err == nil {
 			return

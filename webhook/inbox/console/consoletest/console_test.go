@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gatehouse-go/gatehouse/internal/testwait"
 	"github.com/gatehouse-go/gatehouse/webhook/inbox"
 	"github.com/gatehouse-go/gatehouse/webhook/inbox/console"
 )
@@ -151,8 +152,11 @@ func TestReplayingManyInARealLedger(t *testing.T) {
 func TestAStreamOverARealLedger(t *testing.T) {
 	box := openLedger(t, inbox.Config{})
 	accept(t, box, event("p", "t", "1", `{}`))
-	home := serve(t, box, console.Config{}) + "/admin/inbox/" // its cleanup waits for the server's Shutdown
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, home+"events", nil)
+	const timeout = 2 * time.Second
+	home := serveWithin(t, box, console.Config{}, timeout) + "/admin/inbox/" // its cleanup waits for the server's Shutdown
+	ctx, cancel := context.WithTimeout(t.Context(), testwait.Patience)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, home+"events", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,7 +165,7 @@ func TestAStreamOverARealLedger(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = res.Body.Close() })
-	time.Sleep(2500 * time.Millisecond) // longer than the server's timeouts
+	time.Sleep(timeout + 500*time.Millisecond)
 	accept(t, box, event("p", "t", "2", `{}`))
 	var said bytes.Buffer
 	buffer := make([]byte, 1024)

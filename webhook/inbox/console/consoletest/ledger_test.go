@@ -11,18 +11,17 @@ import (
 	"net/url"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/gatehouse-go/gatehouse/internal/testwait"
 	"github.com/gatehouse-go/gatehouse/webhook"
 	"github.com/gatehouse-go/gatehouse/webhook/inbox"
 	"github.com/gatehouse-go/gatehouse/webhook/inbox/console"
 	"github.com/gatehouse-go/gatehouse/webhook/inbox/sqlite"
 	_ "modernc.org/sqlite"
 )
-
-// patience is how long a test waits for what must happen.
-const patience = 20 * time.Second
 
 // openLedger returns an inbox over a new SQLite file.
 func openLedger(t *testing.T, c inbox.Config) *sqlite.Inbox {
@@ -42,9 +41,11 @@ func openLedger(t *testing.T, c inbox.Config) *sqlite.Inbox {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := errors.Join(box.Close(), db.Close()); err != nil {
-			t.Error(err)
-		}
+		testwait.End(t, "Close", func() {
+			if err := errors.Join(box.Close(), db.Close()); err != nil {
+				t.Error(err)
+			}
+		})
 	})
 	return box
 }
@@ -55,16 +56,14 @@ func run(t *testing.T, box *sqlite.Inbox) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- box.Run(ctx) }()
-	ended := false
-	stop = func() {
+	stop = sync.OnceFunc(func() {
 		cancel()
-		if !ended {
-			ended = true
+		testwait.End(t, "Run", func() {
 			if err := <-done; err != nil {
 				t.Error(err)
 			}
-		}
-	}
+		})
+	})
 	t.Cleanup(stop)
 	return stop
 }
@@ -73,7 +72,7 @@ func run(t *testing.T, box *sqlite.Inbox) (stop func()) {
 func await(t *testing.T, box *sqlite.Inbox, status inbox.Status, n int64) {
 	t.Helper()
 	var stats inbox.Stats
-	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
+	for end := time.Now().Add(testwait.Patience); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
 		var err error
 		if stats, err = box.Stats(t.Context()); err != nil {
 			t.Fatal(err)
@@ -157,6 +156,12 @@ func fill(t *testing.T, box *sqlite.Inbox) {
 // serve mounts a console over box at /admin/inbox/ of a server, as an application would.
 func serve(t *testing.T, box console.Ledger, c console.Config) (origin string) {
 	t.Helper()
+	return serveWithin(t, box, c, testwait.Patience)
+}
+
+// serveWithin does what serve does, on a server that gives no request and no answer more time than that.
+func serveWithin(t *testing.T, box console.Ledger, c console.Config, timeout time.Duration) (origin string) {
+	t.Helper()
 	if c.Access == nil {
 		c.Access = func(*http.Request) (string, error) { return "ann@example.com", nil }
 	}
@@ -171,10 +176,10 @@ func serve(t *testing.T, box console.Ledger, c console.Config) (origin string) {
 	mux.Handle("/admin/inbox/", pages)
 	s := httptest.NewUnstartedServer(mux)
 	s.Config.RegisterOnShutdown(pages.Close)
-	s.Config.ReadTimeout, s.Config.WriteTimeout = 2*time.Second, 2*time.Second // which streams outlive
+	s.Config.ReadTimeout, s.Config.WriteTimeout = timeout, timeout // which streams outlive
 	s.Start()
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		ctx, cancel := context.WithTimeout(context.Background(), testwait.Patience)
 		defer cancel()
 		if err := s.Config.Shutdown(ctx); err != nil { // streams end by themselves
 			t.Error(err)

@@ -5,6 +5,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/chromedp/chromedp"
@@ -17,9 +18,12 @@ func TestFormsOnPlainHTTP(t *testing.T) {
 	ctx := chromium(t, chromedp.Flag("host-resolver-rules", "MAP *.example 127.0.0.1"))
 	box := openLedger(t, inbox.Config{})
 	fill(t, box)
+	var mu sync.Mutex
 	var seen []http.Header
 	pages, err := console.New(box, console.Config{Access: func(r *http.Request) (string, error) {
 		if r.Method == http.MethodPost {
+			mu.Lock()
+			defer mu.Unlock()
 			seen = append(seen, r.Header.Clone())
 		}
 		return "ann", nil
@@ -58,6 +62,8 @@ func TestFormsOnPlainHTTP(t *testing.T) {
 			t.Errorf("delivery %d is %s, %v", of.id, d.Status, err)
 		}
 	}
+	mu.Lock()
+	defer mu.Unlock()
 	if len(seen) != 2 || seen[0].Get("Sec-Fetch-Site") != "" || seen[0].Get("Origin") == "null" {
 		t.Errorf("the browser sent %v", seen)
 	}

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/gatehouse-go/gatehouse/internal/testwait"
 	"github.com/gatehouse-go/gatehouse/webhook"
 	"github.com/gatehouse-go/gatehouse/webhook/inbox"
 	"github.com/gatehouse-go/gatehouse/webhook/inbox/inboxtest"
@@ -66,7 +67,7 @@ func acceptAll(b *testing.B, box *sqlite.Inbox) {
 			}
 		})
 	}
-	producers.Wait()
+	producers.Wait() // each ends with an error that it is told
 	b.StopTimer()
 }
 
@@ -88,7 +89,7 @@ func BenchmarkHandle(b *testing.B) {
 	done := make(chan error, 1)
 	go func() { done <- box.Run(ctx) }()
 	for range b.N {
-		<-left
+		testwait.For(b, "a delivery", left)
 	}
 	b.StopTimer()
 	cancel()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"github.com/gatehouse-go/gatehouse/webhook/inbox"
@@ -14,13 +15,13 @@ import (
 )
 
 // drivers are the names under which the two drivers register, with how each is told to use WAL. mattn's sets synchronous to
-// NORMAL in WAL mode by itself, so that it must be told as well.
+// NORMAL in WAL mode by itself, so that it must be told as well. Both wait for a lock as long as a test waits for anything.
 var drivers = map[string]func(path string) string{
 	"sqlite": func(path string) string {
-		return "file:" + path + "?_pragma=journal_mode(WAL)&_pragma=busy_timeout(5000)"
+		return "file:" + path + "?_pragma=journal_mode(WAL)&_pragma=busy_timeout(60000)"
 	},
 	"sqlite3": func(path string) string {
-		return "file:" + path + "?_journal_mode=WAL&_busy_timeout=5000&_synchronous=FULL"
+		return "file:" + path + "?_journal_mode=WAL&_busy_timeout=60000&_synchronous=FULL"
 	},
 }
 
@@ -126,20 +127,22 @@ func (l *ledger) Credits(t *testing.T) map[string]int {
 	return credits
 }
 
-// lock keeps everybody else from writing until unlock.
+// lock keeps everybody else from writing until unlock, or the end of the test.
 func lock(t *testing.T, db *sql.DB) (unlock func()) {
 	t.Helper()
 	conn, err := db.Conn(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { _ = conn.Close() })
 	if _, err := conn.ExecContext(t.Context(), "BEGIN IMMEDIATE"); err != nil {
 		t.Fatal(err)
 	}
-	return func() {
-		if _, err := conn.ExecContext(t.Context(), "ROLLBACK"); err != nil {
+	unlock = sync.OnceFunc(func() {
+		if _, err := conn.ExecContext(context.WithoutCancel(t.Context()), "ROLLBACK"); err != nil {
 			t.Error(err)
 		}
-		_ = conn.Close()
-	}
+	})
+	t.Cleanup(unlock)
+	return unlock
 }

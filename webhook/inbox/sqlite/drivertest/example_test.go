@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/gatehouse-go/gatehouse/webhook/inbox"
 	"github.com/gatehouse-go/gatehouse/webhook/inbox/inboxtest"
@@ -43,7 +44,7 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	ctx, stop := context.WithCancel(context.Background())
+	ctx, stop := context.WithTimeout(context.Background(), time.Minute)
 	defer stop()
 	go func() { _ = box.Run(ctx) }()
 
@@ -51,7 +52,11 @@ func Example() {
 	for range 2 {
 		fresh, err := box.Accept(ctx, inboxtest.Event("stripe", "invoice.paid", "evt_1"))
 		fmt.Println("stored:", fresh, err)
-		<-handled
+		select {
+		case <-handled:
+		case <-ctx.Done():
+			fmt.Println(ctx.Err())
+		}
 	}
 	// Unordered output:
 	// stored: true <nil>

@@ -2,12 +2,13 @@ package drivertest_test
 
 import (
 	"context"
+	"crypto/rand"
 	"database/sql"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
+	"github.com/gatehouse-go/gatehouse/internal/testwait"
 	"github.com/gatehouse-go/gatehouse/webhook/inbox"
 	"github.com/gatehouse-go/gatehouse/webhook/inbox/inboxtest"
 	"github.com/gatehouse-go/gatehouse/webhook/inbox/sqlite"
@@ -72,7 +73,7 @@ func TestOpenTwiceKeepsTheLedger(t *testing.T) {
 }
 
 func TestADatabaseInMemoryWorks(t *testing.T) {
-	l := newLedger(t, "sqlite", "file:memdb?mode=memory&cache=shared&_pragma=busy_timeout(5000)")
+	l := newLedger(t, "sqlite", "file:"+rand.Text()+"?mode=memory&cache=shared&_pragma=busy_timeout(5000)")
 	box := l.Open(t, inbox.Config{})
 	defer box.Close()
 	if err := box.Handle("p", "t", func(ctx context.Context, tx *sql.Tx, d *inbox.Delivery) error {
@@ -86,11 +87,10 @@ func TestADatabaseInMemoryWorks(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- box.Run(ctx) }()
-	for end := time.Now().Add(20 * time.Second); len(l.Credits(t)) == 0 && time.Now().Before(end); {
-		time.Sleep(time.Millisecond)
-	}
+	defer cancel()
+	testwait.Until(t, "an effect", func() bool { return len(l.Credits(t)) > 0 })
 	cancel()
-	if err := <-done; err != nil || len(l.Credits(t)) != 1 {
+	if err := testwait.For(t, "the end of Run", done); err != nil || len(l.Credits(t)) != 1 {
 		t.Errorf("%v, %v", l.Credits(t), err)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gatehouse-go/gatehouse/internal/testwait"
 	"github.com/gatehouse-go/gatehouse/webhook/inbox"
 	"github.com/gatehouse-go/gatehouse/webhook/inbox/inboxtest"
 	"github.com/google/go-cmp/cmp"
@@ -120,20 +121,16 @@ func TestAClockThatIsPutBackHoldsNothingUp(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- box.Run(ctx) }()
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	defer cancel()
+	testwait.Until(t, "the end of all deliveries", func() bool {
 		stats, err := box.Stats(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
-		if stats.Total(inbox.Done) == n+1 {
-			break
-		}
-		if time.Now().After(end) {
-			t.Fatalf("%+v", stats)
-		}
-	}
+		return stats.Total(inbox.Done) == n+1
+	})
 	cancel()
-	if err := <-done; err != nil {
+	if err := testwait.For(t, "the end of Run", done); err != nil {
 		t.Error(err)
 	}
 }
