@@ -76,10 +76,8 @@ func (b *Inbox) handle(ctx context.Context, d engine.Row) {
 			c.row.Event = e
 			b.work.Handle(ctx, c.row)
 			return
-		case errors.Is(err, inbox.ErrNotFound), errors.Is(err, errUnreadable): // somebody has changed the stream: trying again does not help
-			b.config.Inbox.Logger.ErrorContext(ctx, "inbox cannot read a delivery", "delivery", d.ID, "error", err)
-			lost := inbox.Attempt{Number: d.Attempts, At: time.Now(), Result: inbox.Failed, Error: err.Error()}
-			if err := b.fail(ctx, c, engine.Failure{Dead: true, Attempt: lost}); err == nil {
+		case errors.Is(err, inbox.ErrNotFound), errors.Is(err, errUnreadable):
+			if b.lose(ctx, c, err) == nil {
 				return
 			}
 		}
@@ -87,6 +85,13 @@ func (b *Inbox) handle(ctx context.Context, d engine.Row) {
 			return
 		}
 	}
+}
+
+// lose makes a dead letter of a delivery of which somebody has changed the messages: trying again does not help.
+func (b *Inbox) lose(ctx context.Context, c *claim, why error) error {
+	b.config.Inbox.Logger.ErrorContext(ctx, "inbox cannot read a delivery", "delivery", c.row.ID, "error", why)
+	lost := inbox.Attempt{Number: c.row.Attempts, At: time.Now(), Result: inbox.Failed, Error: why.Error()}
+	return b.fail(ctx, c, engine.Failure{Dead: true, Attempt: lost})
 }
 
 // claimOf returns what this process knows of a delivery that it has in hand.

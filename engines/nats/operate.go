@@ -94,7 +94,11 @@ func (b *Inbox) decideOne(ctx context.Context, id int64, why inbox.Reason, k eng
 		} else {
 			next.Ended = now
 		}
-		if c.history, err = b.history(ctx, c.key); err != nil {
+		c.history, err = b.history(ctx, c.key)
+		if errors.Is(err, errUnreadable) { // it begins anew, and says so
+			c.history, err = []inbox.Attempt{{Number: d.Attempts, At: now, Result: inbox.Failed, Error: err.Error()}}, nil
+		}
+		if err != nil {
 			return err
 		}
 		if _, err = b.say(ctx, c, next, inbox.Attempt{At: now, Result: k.Result, Error: why.Why, By: why.By}); !errors.Is(err, errConflict) {

@@ -106,10 +106,13 @@ func encodeHistory(history []inbox.Attempt) []byte {
 }
 
 func decodeHistory(encoded []byte) (history []inbox.Attempt, err error) {
-	if len(encoded) > 0 {
-		err = json.Unmarshal(encoded, &history)
+	if len(encoded) == 0 {
+		return nil, nil
 	}
-	return history, err
+	if err := json.Unmarshal(encoded, &history); err != nil {
+		return nil, fmt.Errorf("%w: the history: %w", errUnreadable, err)
+	}
+	return history, nil
 }
 
 // subject returns the subject of tokens within the stream.
@@ -130,7 +133,7 @@ func minuteOf(t time.Time) int64 { return t.Unix() / 60 }
 func minuteToken(minute int64) string { return strconv.FormatInt(minute, 10) }
 
 // errUnreadable says that a message is not as this package writes it.
-var errUnreadable = errors.New("nats inbox: an event's message cannot be read")
+var errUnreadable = errors.New("nats inbox: a message cannot be read")
 
 // decodeEvent returns the event of a message. purged is true when body and request are gone.
 func decodeEvent(key webhook.Key, record string, payload []byte) (e webhook.Event, purged bool, err error) {

@@ -81,7 +81,7 @@ func (b *Inbox) claimShares(ctx context.Context, shares []engine.Share) (claimed
 		case errs[i] == nil:
 			claimed = append(claimed, c.row)
 			b.inHand.Store(c.row.ID, c)
-		case errors.Is(errs[i], errConflict): // an operator came between
+		case errors.Is(errs[i], errConflict), errors.Is(errs[i], errUnreadable): // an operator came between, or it is dead now
 			b.letGo(ctx, c)
 		default:
 			b.letGo(ctx, c)
@@ -132,10 +132,16 @@ func (r *row) since() time.Time {
 	return r.accepted
 }
 
-// claim says that a delivery runs, and reads it.
+// claim says that a delivery runs, with its history, which it reads. One whose history cannot be read is dead when it returns errUnreadable.
 func (b *Inbox) claim(ctx context.Context, c *claim) (err error) {
 	if c.last > 0 {
-		if c.history, err = b.history(ctx, c.key); err != nil {
+		c.history, err = b.history(ctx, c.key)
+		if errors.Is(err, errUnreadable) {
+			if failed := b.lose(ctx, c, err); failed != nil {
+				return failed
+			}
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -151,15 +157,22 @@ func (b *Inbox) claim(ctx context.Context, c *claim) (err error) {
 func (b *Inbox) recover(ctx context.Context) error {
 	l := b.index.Load().ledger
 	for _, c := range l.abandoned() {
-		var err error
-		if c.history, err = b.history(ctx, c.key); err != nil {
-			return err
-		}
-		if err := b.fail(ctx, c, engine.Interrupted(b.config.Inbox, c.row)); err != nil {
-			return err
+		if err := b.takeUp(ctx, c); err != nil {
+			return err // the server's: the next would fail too
 		}
 	}
 	return nil
+}
+
+func (b *Inbox) takeUp(ctx context.Context, c *claim) (err error) {
+	c.history, err = b.history(ctx, c.key)
+	switch {
+	case errors.Is(err, errUnreadable):
+		return b.lose(ctx, c, err)
+	case err != nil:
+		return err
+	}
+	return b.fail(ctx, c, engine.Interrupted(b.config.Inbox, c.row))
 }
 
 func (l *ledger) abandoned() (left []*claim) {
