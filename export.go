@@ -155,7 +155,7 @@ func (e *exporter) export(ctx context.Context, path *url.URL) error {
 	if err != nil {
 		return err
 	}
-	file, err := exportName(path.Path, answer.contentType, e.config.TrailingSlash)
+	file, err := exportName(path.Path, answer.contentType, e.config.IndexFiles)
 	if err != nil {
 		return err
 	}

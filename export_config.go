@@ -26,8 +26,8 @@ type ExportConfig struct {
 	// FollowLinks exports also what the exported HTML links to on the same site: pages, style sheets, scripts, images. Links
 	// with a query cannot become files; the report lists them.
 	FollowLinks bool
-	// TrailingSlash writes the page at /about to about/index.html. Without it the file is about.html.
-	TrailingSlash bool
+	// IndexFiles writes the page at /about to about/index.html. Without it the file is about.html.
+	IndexFiles bool
 	// BaseURL is the origin that handlers see in the request and that makes an absolute link one of the same site, such
 	// as "https://example.com". Empty means "http://localhost".
 	BaseURL string

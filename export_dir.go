@@ -116,7 +116,7 @@ func (d *exportDir) discard() {
 }
 
 // exportName returns the file for the page at a decoded URL path.
-func exportName(decoded, contentType string, trailingSlash bool) (string, error) {
+func exportName(decoded, contentType string, indexFiles bool) (string, error) {
 	name := strings.TrimPrefix(decoded, "/")
 	switch ext := path.Ext(name); {
 	case name == "" || strings.HasSuffix(name, "/"):
@@ -125,7 +125,7 @@ func exportName(decoded, contentType string, trailingSlash bool) (string, error)
 		}
 		name += "index.html"
 	case !isHTML(contentType) || ext == ".html" || ext == ".htm":
-	case trailingSlash:
+	case indexFiles:
 		name += "/index.html"
 	default:
 		name += ".html"

@@ -119,7 +119,7 @@ func TestExportWritesAnswersUnderTheRightNames(t *testing.T) {
 		t.Errorf("manifest: %s, %v", manifest, err)
 	}
 
-	if _, err := gatehouse.Export(t.Context(), gatehouse.ExportConfig{Handler: mux, Paths: []string{"/about", "/page.html"}, Dir: dir, TrailingSlash: true}); err != nil {
+	if _, err := gatehouse.Export(t.Context(), gatehouse.ExportConfig{Handler: mux, Paths: []string{"/about", "/page.html"}, Dir: dir, IndexFiles: true}); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(map[string]string{"about/index.html": "about", "page.html": "page"}, tree(t, dir)); diff != "" {

@@ -117,8 +117,8 @@ func (b *redisBench) deciders(limit int) []decider {
 	chi := httprate.NewRateLimiter(limit, time.Hour, httprateredis.WithRedisLimitCounter(&httprateredis.Config{Client: b.goRedis(), FallbackDisabled: true}))
 	r := httptest.NewRequestWithContext(ctx, http.MethodGet, "/", nil)
 	return []decider{
-		{"gatehouse engines/redis", measure.Ours, ours(b.engine().NewRateStore(redis.RateConfig{}), "", limit)},
-		{"gatehouse engines/redis, AskAlways", measure.Ours, ours(b.engine().NewRateStore(redis.RateConfig{AskAlways: true}), "always:", limit)},
+		{"gatehouse engines/redis", measure.Ours, ours(b.engine().NewRateStore(redis.RateStoreConfig{}), "", limit)},
+		{"gatehouse engines/redis, AskAlways", measure.Ours, ours(b.engine().NewRateStore(redis.RateStoreConfig{AskAlways: true}), "always:", limit)},
 		{"rueidislimiter", measure.Peer, func(client string) bool { return made(limited.Allow(ctx, client)).Allowed }},
 		{"redis_rate", measure.Peer, func(client string) bool {
 			return made(goRate.Allow(ctx, client, redis_rate.Limit{Rate: limit, Burst: limit, Period: time.Hour})).Allowed > 0
@@ -137,7 +137,7 @@ func rueidisLimiter(b *redisBench, limit int) rueidislimiter.RateLimiterClient {
 func ours(store security.RateStore, policy string, limit int) func(string) bool {
 	interval := max(time.Hour/time.Duration(limit), 1)
 	return func(client string) bool {
-		var states [1]security.RateTaken
+		var states [1]security.RateResult
 		must(store.Take(context.Background(), []security.RateTake{{Key: policy + client, Interval: interval, Burst: limit, Cost: 1}}, states[:]))
 		return states[0].Allowed
 	}

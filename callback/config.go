@@ -108,7 +108,7 @@ func New[U any](c Config[U]) (*Handler[U], error) {
 		return nil, err
 	}
 	if c.Marks == nil {
-		c.Marks = newMemoryMarks(marksHeld)
+		c.Marks = defaultMarks()
 	}
 	flows, err := NewFlows(FlowsConfig{Keys: c.Keys, Name: c.FlowName, Lifetime: c.FlowLifetime, Marks: c.Marks, InsecureHTTP: c.InsecureHTTP})
 	if c.Logger == nil {

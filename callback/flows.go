@@ -87,7 +87,7 @@ func NewFlows(c FlowsConfig) (*Flows, error) {
 		return nil, err
 	}
 	if c.Marks == nil {
-		c.Marks = newMemoryMarks(marksHeld)
+		c.Marks = defaultMarks()
 	}
 	return &Flows{
 		keys: c.Keys, prefix: cookieName(c.Name, c.InsecureHTTP) + "-", lifetime: c.Lifetime,

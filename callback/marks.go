@@ -25,6 +25,13 @@ type MarkStore interface {
 	Release(ctx context.Context, name string) error
 }
 
+// MemoryMarksConfig bounds a [MemoryMarks]. Its zero value is ready.
+type MemoryMarksConfig struct {
+	// MaxMarks is how many marks are kept at most. Beyond that, the mark goes that would be forgotten first. Zero means 131072, which take
+	// about 12 MB.
+	MaxMarks int
+}
+
 // MemoryMarks is a [MarkStore] in this process: it forgets when the process ends, and other processes do not see it. It keeps half a
 // SHA-256 of each name, so that nothing secret is in it. Make one with [NewMemoryMarks].
 type MemoryMarks struct {
@@ -46,21 +53,23 @@ type mark struct {
 func (m *mark) expiry() time.Time { return m.until }
 func (m *mark) place() *int       { return &m.index }
 
-// NewMemoryMarks returns a store of at most size marks, at least 1. Beyond that, the mark goes that would be forgotten first.
-func NewMemoryMarks(size int) (*MemoryMarks, error) {
-	if size < 1 {
-		c := invalid.Config{Package: "callback"}
-		c.Field("NewMemoryMarks size", size, "must be at least 1")
-		return nil, c.Err()
+// NewMemoryMarks returns an empty store. A negative bound is an error.
+func NewMemoryMarks(c MemoryMarksConfig) (*MemoryMarks, error) {
+	if c.MaxMarks == 0 {
+		c.MaxMarks = 1 << 17
 	}
-	return newMemoryMarks(size), nil
+	if c.MaxMarks < 0 {
+		bad := invalid.Config{Package: "callback"}
+		bad.Field("MemoryMarksConfig.MaxMarks", c.MaxMarks, "must not be negative")
+		return nil, bad.Err()
+	}
+	return &MemoryMarks{max: c.MaxMarks, marks: map[markKey]*mark{}}, nil
 }
 
-// marksHeld is the size of a store that nobody chose. It takes about 12 MB when it is full.
-const marksHeld = 1 << 17
-
-func newMemoryMarks(size int) *MemoryMarks {
-	return &MemoryMarks{max: size, marks: map[markKey]*mark{}}
+// defaultMarks returns a store with the default bound.
+func defaultMarks() *MemoryMarks {
+	m, _ := NewMemoryMarks(MemoryMarksConfig{}) // the zero value has no mistake
+	return m
 }
 
 func markKeyOf(name string) markKey {

@@ -17,7 +17,7 @@ import (
 
 func memoryMarks(tb testing.TB, size int) *callback.MemoryMarks {
 	tb.Helper()
-	m, err := callback.NewMemoryMarks(size)
+	m, err := callback.NewMemoryMarks(callback.MemoryMarksConfig{MaxMarks: size})
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -51,8 +51,8 @@ func TestMemoryMarksAreBounded(t *testing.T) {
 			t.Error("not forgotten after its time")
 		}
 	})
-	if _, err := callback.NewMemoryMarks(0); err == nil {
-		t.Error("a store without room was accepted")
+	if _, err := callback.NewMemoryMarks(callback.MemoryMarksConfig{MaxMarks: -1}); err == nil {
+		t.Error("a negative bound was accepted")
 	}
 }
 
@@ -182,7 +182,7 @@ func TestOneOfSeveralProcessesRedeems(t *testing.T) {
 }
 
 func ExampleNewMemoryMarks() {
-	marks, err := callback.NewMemoryMarks(10_000)
+	marks, err := callback.NewMemoryMarks(callback.MemoryMarksConfig{MaxMarks: 10_000})
 	if err != nil {
 		panic(err)
 	}

@@ -45,7 +45,7 @@ func TestRevocation(t *testing.T) {
 		t.Errorf("revoked by user: %d", status)
 	}
 	w := httptest.NewRecorder()
-	if err := s.Change(w, linked.request(), user{"Cleo, admin"}); err != nil {
+	if err := s.Rotate(w, linked.request(), user{"Cleo, admin"}); err != nil {
 		t.Fatal(err)
 	}
 	linked.take(w)
@@ -180,8 +180,8 @@ func TestChangeDoesNotReviveARevokedSession(t *testing.T) {
 		}
 	}
 	w := httptest.NewRecorder()
-	if err := s.Change(w, j.request(), user{"Ana"}); !errors.Is(err, callback.ErrNoSession) {
-		t.Errorf("Change: %v", err)
+	if err := s.Rotate(w, j.request(), user{"Ana"}); !errors.Is(err, callback.ErrNoSession) {
+		t.Errorf("Rotate: %v", err)
 	}
 	j.take(w)
 	if list, err := s.List(t.Context(), "Ana"); len(list) != 0 || err != nil {
@@ -194,7 +194,7 @@ func TestChangeDoesNotReviveARevokedSession(t *testing.T) {
 	store.before = nil
 	signIn(t, s, j, "Ana")
 	store.before = func() { store.down = true }
-	if err := s.Change(httptest.NewRecorder(), j.request(), user{"Ana"}); !errors.Is(err, callback.ErrStore) {
+	if err := s.Rotate(httptest.NewRecorder(), j.request(), user{"Ana"}); !errors.Is(err, callback.ErrStore) {
 		t.Errorf("with a store that goes down: %v", err)
 	}
 	if list, _ := s.List(t.Context(), "Ana"); len(list) != 1 {

@@ -146,9 +146,9 @@ func (s *Sessions[U]) Start(w http.ResponseWriter, r *http.Request, user U, link
 	return s.begin(w, r, session[U]{user: user, created: now, ends: now.Add(s.config.Lifetime), links: links})
 }
 
-// Change gives the browser's session another user value under a new id, as a change of privileges wants. Links and the end of the
+// Rotate gives the browser's session a new id and another user value, as a change of privileges wants. Links and the end of the
 // absolute lifetime stay. The error is [ErrNoSession] where there is no session, or one of [Sessions.Start].
-func (s *Sessions[U]) Change(w http.ResponseWriter, r *http.Request, user U) error {
+func (s *Sessions[U]) Rotate(w http.ResponseWriter, r *http.Request, user U) error {
 	old, err := s.read(r)
 	if err != nil {
 		return err

@@ -134,7 +134,7 @@ func TestSessionGetsANewIDAtLoginAndChange(t *testing.T) {
 		second := id()
 		time.Sleep(30 * time.Minute)
 		w := httptest.NewRecorder()
-		if err := s.Change(w, j.request(), user{"Ana, admin"}); err != nil {
+		if err := s.Rotate(w, j.request(), user{"Ana, admin"}); err != nil {
 			t.Fatal(err)
 		}
 		j.take(w)
@@ -153,7 +153,7 @@ func TestSessionGetsANewIDAtLoginAndChange(t *testing.T) {
 		if status, _ := visit(s, j); status != 401 {
 			t.Errorf("the change prolonged the session: %d", status)
 		}
-		if err := s.Change(httptest.NewRecorder(), jar{}.request(), user{}); !errors.Is(err, callback.ErrNoSession) {
+		if err := s.Rotate(httptest.NewRecorder(), jar{}.request(), user{}); !errors.Is(err, callback.ErrNoSession) {
 			t.Errorf("change without session: %v", err)
 		}
 	})

@@ -60,7 +60,7 @@ func TestAfterIsBoundedAndNothingIsLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		running, most, done := 0, 0, 0
 		lock := make(chan struct{}, 1)
-		p := newProxy(t, proxy.Config{AfterLimit: 2, Handle: func(r *proxy.Request) proxy.Response {
+		p := newProxy(t, proxy.Config{MaxAfter: 2, Handle: func(r *proxy.Request) proxy.Response {
 			r.After(func(context.Context) {
 				lock <- struct{}{}
 				running++

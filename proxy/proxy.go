@@ -57,8 +57,8 @@ type Config struct {
 
 	// AfterTimeout bounds the work that [Request.After] adds for one request. Zero means 30 s.
 	AfterTimeout time.Duration
-	// AfterLimit is how many requests' work runs at a time beside the requests. Zero means 64.
-	AfterLimit int
+	// MaxAfter is how many requests' work runs at a time beside the requests. Zero means 64.
+	MaxAfter int
 
 	// OnError answers what is refused or failed; the error's StatusCode method says the status. It must not send the error's
 	// text, which is for the log. Nil answers with problem+json and logs to Logger.
@@ -105,7 +105,7 @@ type Proxy struct {
 
 const (
 	defaultAfterTimeout = 30 * time.Second
-	defaultAfterLimit   = 64
+	defaultMaxAfter     = 64
 )
 
 // New returns a Proxy, or an error that names every mistake in the configuration: also those that Next.js finds per
@@ -145,18 +145,18 @@ func New(config Config) (*Proxy, error) {
 	if config.AfterTimeout < 0 {
 		c.Field("AfterTimeout", config.AfterTimeout, "must not be negative")
 	}
-	if config.AfterLimit < 0 {
-		c.Field("AfterLimit", config.AfterLimit, "must not be negative")
+	if config.MaxAfter < 0 {
+		c.Field("MaxAfter", config.MaxAfter, "must not be negative")
 	}
 	setDefault(&config.AfterTimeout, defaultAfterTimeout)
-	setDefault(&config.AfterLimit, defaultAfterLimit)
+	setDefault(&config.MaxAfter, defaultMaxAfter)
 	p.upstreams = newUpstreamSet(config.Upstreams, c)
 	p.matchers = p.compileMatchers(config, c)
 	rules := p.compileRules(Rules{Redirects: config.Redirects, Rewrites: config.Rewrites, Headers: config.Headers}, c)
 	if err := c.Err(); err != nil {
 		return nil, err
 	}
-	p.after = newAfterwork(config.AfterLimit, config.AfterTimeout, p.logger)
+	p.after = newAfterwork(config.MaxAfter, config.AfterTimeout, p.logger)
 	p.upstreams.connect(p.logger)
 	p.rules.Store(rules)
 	return p, nil

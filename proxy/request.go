@@ -36,7 +36,7 @@ func (r *Request) Preflight() bool {
 // After runs work once the answer is sent, such as writing a log to a database. Its context is not cancelled when the
 // client leaves, but after Config.AfterTimeout; it has the request's values. A panic in work is logged.
 //
-// At most Config.AfterLimit works run at a time; beyond that, work runs in the goroutine of its request, whose
+// At most Config.MaxAfter works run at a time; beyond that, work runs in the goroutine of its request, whose
 // connection then waits. [Proxy.Close] waits for all work.
 func (r *Request) After(work func(context.Context)) {
 	if work != nil {

@@ -48,9 +48,9 @@ type Upstream struct {
 	// MaxConns bounds the connections to each target; requests beyond it wait, at most for Timeout. Zero means no bound.
 	MaxConns int
 
-	// Retries is how often a request that failed before an answer began is tried again, each time at another target.
+	// MaxRetries is how often a request that failed before an answer began is tried again, each time at another target.
 	// Only requests that are idempotent (RFC 9110, section 9.2.2) and have no body are. Zero means never.
-	Retries int
+	MaxRetries int
 	// MaxFails is how many failures in a row (no connection, no answer in time, or 502, 503 or 504) put a target out of
 	// use for Cooldown. While all targets are out of use, requests are answered 503 with Retry-After at once. Zero means 5.
 	MaxFails int
@@ -112,7 +112,7 @@ func newUpstream(name string, u Upstream, c *invalid.Config) *upstream {
 	for _, n := range []struct {
 		name  string
 		value int64
-	}{{"MaxBody", u.MaxBody}, {"MaxConns", int64(u.MaxConns)}, {"Retries", int64(u.Retries)}, {"MaxFails", int64(u.MaxFails)}} {
+	}{{"MaxBody", u.MaxBody}, {"MaxConns", int64(u.MaxConns)}, {"MaxRetries", int64(u.MaxRetries)}, {"MaxFails", int64(u.MaxFails)}} {
 		if n.value < 0 || n.name != "MaxBody" && n.value > 1<<30 {
 			c.Field(field(n.name), n.value, "must not be negative or beyond 2^30")
 		}
@@ -121,7 +121,7 @@ func newUpstream(name string, u Upstream, c *invalid.Config) *upstream {
 		c.Field(field("Host"), u.Host, "must be a host, and excludes PassHost")
 	}
 	up := &upstream{
-		name: name, host: u.Host, passHost: u.PassHost, retries: u.Retries, timeout: u.Timeout,
+		name: name, host: u.Host, passHost: u.PassHost, retries: u.MaxRetries, timeout: u.Timeout,
 		maxBody: u.MaxBody, idleTimeout: u.IdleTimeout,
 	}
 	setDefault(&up.maxBody, defaultMaxBody)

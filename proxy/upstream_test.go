@@ -120,7 +120,7 @@ func TestRetries(t *testing.T) {
 		{"none unless asked for", "GET", "", 0, false},
 	} {
 		good, _ := counting(t, 200)
-		s := front(t, proxy.Config{}, proxy.Upstream{Targets: []string{"http://" + dead, good.URL}, Retries: row.retries, MaxFails: 1000})
+		s := front(t, proxy.Config{}, proxy.Upstream{Targets: []string{"http://" + dead, good.URL}, MaxRetries: row.retries, MaxFails: 1000})
 		statuses := map[int]int{}
 		for range 10 {
 			statuses[send(t, row.method, s.URL+"/up/a", row.body).StatusCode]++
@@ -134,11 +134,11 @@ func TestRetries(t *testing.T) {
 func TestRetryFindsNoTarget(t *testing.T) {
 	dead := listen(t, func(net.Conn) {})
 	other := listen(t, func(net.Conn) {})
-	s := front(t, proxy.Config{}, proxy.Upstream{Targets: []string{"http://" + dead, "http://" + other}, Retries: 5, MaxFails: 1, Cooldown: time.Hour})
+	s := front(t, proxy.Config{}, proxy.Upstream{Targets: []string{"http://" + dead, "http://" + other}, MaxRetries: 5, MaxFails: 1, Cooldown: time.Hour})
 	if res := send(t, "GET", s.URL+"/up/a", ""); res.StatusCode != 502 {
 		t.Errorf("every target fails: got %d, want 502", res.StatusCode)
 	}
-	one := front(t, proxy.Config{}, proxy.Upstream{Targets: []string{"http://" + dead, "http://" + other}, Retries: 1, MaxFails: 1, Cooldown: time.Hour})
+	one := front(t, proxy.Config{}, proxy.Upstream{Targets: []string{"http://" + dead, "http://" + other}, MaxRetries: 1, MaxFails: 1, Cooldown: time.Hour})
 	send(t, "POST", one.URL+"/up/a", "x") // puts one of them out of use
 	if res := send(t, "GET", one.URL+"/up/a", ""); res.StatusCode != 502 {
 		t.Errorf("one target is left out and the other fails: got %d, want 502", res.StatusCode)
@@ -277,11 +277,11 @@ func TestNewReportsEveryMistake(t *testing.T) {
 		DropRequestHeaders: []string{"a b"},
 		TrailingSlash:      9,
 		AfterTimeout:       -1,
-		AfterLimit:         -1,
+		MaxAfter:           -1,
 		Upstreams: map[string]proxy.Upstream{
 			"Bad Name": {Targets: []string{"ftp://x", "http://u:secret@x", "http://x?y", "http://", "http://ok", "http://OK/"}},
 			"empty":    {},
-			"numbers":  {Targets: []string{"http://x"}, DialTimeout: -1, HeaderTimeout: -1, IdleTimeout: -1, Timeout: -1, Cooldown: -1, MaxBody: -1, MaxConns: -1, Retries: -1, MaxFails: 1 << 31, HideHeaders: []string{"a b"}, Host: "a b"},
+			"numbers":  {Targets: []string{"http://x"}, DialTimeout: -1, HeaderTimeout: -1, IdleTimeout: -1, Timeout: -1, Cooldown: -1, MaxBody: -1, MaxConns: -1, MaxRetries: -1, MaxFails: 1 << 31, HideHeaders: []string{"a b"}, Host: "a b"},
 			"host":     {Targets: []string{"http://x"}, Host: "x", PassHost: true},
 		},
 	})
@@ -292,9 +292,9 @@ func TestNewReportsEveryMistake(t *testing.T) {
 	for _, want := range []string{
 		"Handle must be set", "Matchers[0].Source", "Matchers[1]", "Redirects[0].Destination", "Redirects[1].Source", "Redirects[2].Status",
 		"Rewrites.Before[0].Destination", "Rewrites.Before[1].Upgrade", "Rewrites.After needs Routes", "Headers[0].Headers", "Headers[1].Headers[0].Key", "Headers[1].Headers[1].Key",
-		"BaseURL", "RedirectHosts[0]", "RedirectHosts[1]", "DropRequestHeaders[0]", "TrailingSlash", "AfterTimeout", "AfterLimit",
+		"BaseURL", "RedirectHosts[0]", "RedirectHosts[1]", "DropRequestHeaders[0]", "TrailingSlash", "AfterTimeout", "MaxAfter",
 		`Upstreams = "Bad Name"`, `Upstreams["Bad Name"].Targets[0]`, `Upstreams["Bad Name"].Targets[1]`, `Upstreams["Bad Name"].Targets[2]`, `Upstreams["Bad Name"].Targets[3]`, `Upstreams["Bad Name"].Targets[5]`,
-		`Upstreams["empty"].Targets`, `Upstreams["numbers"].DialTimeout`, `.HeaderTimeout`, `.IdleTimeout`, `Upstreams["numbers"].Timeout`, `.Cooldown`, `.MaxBody`, `.MaxConns`, `.Retries`, `.MaxFails`, `.HideHeaders[0]`, `Upstreams["numbers"].Host`,
+		`Upstreams["empty"].Targets`, `Upstreams["numbers"].DialTimeout`, `.HeaderTimeout`, `.IdleTimeout`, `Upstreams["numbers"].Timeout`, `.Cooldown`, `.MaxBody`, `.MaxConns`, `.MaxRetries`, `.MaxFails`, `.HideHeaders[0]`, `Upstreams["numbers"].Host`,
 		`Upstreams["host"].Host`,
 	} {
 		if !strings.Contains(text, want) {
@@ -400,9 +400,9 @@ func ExampleUpstream() {
 	defer up.Close()
 	p, err := proxy.New(proxy.Config{
 		Upstreams: map[string]proxy.Upstream{"api": {
-			Targets: []string{up.URL}, // several share the work, and stand in for one another
-			Retries: 1,
-			MaxBody: 1 << 20,
+			Targets:    []string{up.URL}, // several share the work, and stand in for one another
+			MaxRetries: 1,
+			MaxBody:    1 << 20,
 		}},
 		Rewrites: proxy.RewriteRules{Before: []proxy.RewriteRule{{Source: "/api/:path*", Destination: "http://api/v1/:path*"}}},
 	})

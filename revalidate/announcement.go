@@ -74,7 +74,7 @@ func (c *Cache) urlOf(page *http.Request) (string, error) {
 // announceUnsafe tells Config.OnInvalidate what an unsafe request has invalidated, and waits for Config.AnnounceWait at most; not at all where
 // the store has just failed (up is false), for whose time the request has waited already.
 func (c *Cache) announceUnsafe(ctx context.Context, pages []*http.Request, groups []Group, up bool) {
-	all := []Invalidation{{Mode: Expire}}
+	all := []Invalidation{{Mode: ModeExpire}}
 	for _, page := range pages {
 		text, err := c.urlOf(page)
 		switch {
@@ -88,7 +88,7 @@ func (c *Cache) announceUnsafe(ctx context.Context, pages []*http.Request, group
 		if last := &all[len(all)-1]; last.names()+len(part) <= maxNames {
 			last.Groups = append(last.Groups, part...)
 		} else {
-			all = append(all, Invalidation{Mode: Expire, Groups: part})
+			all = append(all, Invalidation{Mode: ModeExpire, Groups: part})
 		}
 	}
 	all = slices.DeleteFunc(all, func(inv Invalidation) bool {

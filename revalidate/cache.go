@@ -38,9 +38,9 @@ type Config struct {
 	// every entry of that time. Zero means 262,144.
 	MaxMarks int
 
-	// Refreshes bounds how many refreshes run in the background at once; one that finds no room is begun by a later read.
+	// MaxRefreshes bounds how many refreshes run in the background at once; one that finds no room is begun by a later read.
 	// Zero means 16.
-	Refreshes int
+	MaxRefreshes int
 	// RefreshTimeout bounds one refresh in the background. Zero means a minute.
 	RefreshTimeout time.Duration
 
@@ -107,7 +107,7 @@ func New(c Config) (*Cache, error) {
 	}{
 		{"MaxBytes", c.MaxBytes},
 		{"MaxMarks", int64(c.MaxMarks)},
-		{"Refreshes", int64(c.Refreshes)},
+		{"MaxRefreshes", int64(c.MaxRefreshes)},
 		{"RevalidateWindow", int64(c.RevalidateWindow)},
 		{"RefreshTimeout", int64(c.RefreshTimeout)},
 	} {
@@ -145,7 +145,7 @@ func New(c Config) (*Cache, error) {
 
 	store := c.Store
 	if store == nil {
-		memory, err := NewMemory(or(c.MaxBytes, defaultMaxBytes))
+		memory, err := NewMemory(MemoryConfig{MaxBytes: c.MaxBytes})
 		if err != nil {
 			return nil, err
 		}
@@ -170,7 +170,7 @@ func New(c Config) (*Cache, error) {
 		log:            log,
 	}
 	cache.done, cache.cancel = context.WithCancel(context.Background())
-	cache.refresh.slots = make(chan struct{}, or(c.Refreshes, defaultRefreshes))
+	cache.refresh.slots = make(chan struct{}, or(c.MaxRefreshes, defaultRefreshes))
 	return cache, nil
 }
 

@@ -58,7 +58,7 @@ func ExampleNew() {
 
 func TestNewReportsEveryMistake(t *testing.T) {
 	_, err := revalidate.New(revalidate.Config{
-		MaxBytes: 1, MaxMarks: -1, Refreshes: -1, RevalidateWindow: -1, RefreshTimeout: -1,
+		MaxBytes: 1, MaxMarks: -1, MaxRefreshes: -1, RevalidateWindow: -1, RefreshTimeout: -1,
 		Profiles: map[string]revalidate.Life{"": {}},
 	})
 	if err == nil {

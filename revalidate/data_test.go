@@ -120,7 +120,7 @@ func TestInvalidationOfData(t *testing.T) {
 		{"one of several tags is enough", func(c *revalidate.Cache) error { return c.ExpireTag(ctx, "x", "b") }, 2, 2},
 		{"a prefix of a tag that is named as a tag does nothing", func(c *revalidate.Cache) error { return c.ExpireTag(ctx, "author") }, 1, 1},
 		{"a prefix that is named as one", func(c *revalidate.Cache) error {
-			return c.Invalidate(ctx, revalidate.Invalidation{TagPrefixes: []string{"author:"}, Mode: revalidate.Expire})
+			return c.Invalidate(ctx, revalidate.Invalidation{TagPrefixes: []string{"author:"}, Mode: revalidate.ModeExpire})
 		}, 2, 2},
 		{"a prefix, stale", func(c *revalidate.Cache) error {
 			return c.Invalidate(ctx, revalidate.Invalidation{TagPrefixes: []string{"author:"}})
@@ -155,7 +155,7 @@ func TestInvalidationOfData(t *testing.T) {
 		{"Delete", func(c *revalidate.Cache) error { return c.Delete(ctx, "key") }, 2, 2},
 		{"PurgeAll", func(c *revalidate.Cache) error { return c.PurgeAll(ctx) }, 2, 2},
 		{"what another instance announced", func(c *revalidate.Cache) error {
-			return c.Receive(revalidate.Invalidation{Tags: []string{"a"}, Mode: revalidate.Expire})
+			return c.Receive(revalidate.Invalidation{Tags: []string{"a"}, Mode: revalidate.ModeExpire})
 		}, 2, 2},
 		{"paths do not concern data", func(c *revalidate.Cache) error { return c.ExpirePath(ctx, "/[[...all]]") }, 1, 1},
 	} {
@@ -374,7 +374,7 @@ func TestARefreshThatFailsKeepsTheStaleValueAndPauses(t *testing.T) {
 
 func TestRefreshesAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		cache := newCache(t, revalidate.Config{Refreshes: 3})
+		cache := newCache(t, revalidate.Config{MaxRefreshes: 3})
 		var running, most atomic.Int64
 		fetch := func(context.Context) (int, error) {
 			most.Store(max(most.Load(), running.Add(1)))

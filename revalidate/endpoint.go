@@ -50,11 +50,11 @@ type EndpointConfig struct {
 	Signed func(r *http.Request, body []byte) error
 
 	// Decode reads the body of a POST whose signature is good, such as the delivery of a CMS (package cms). What it names is
-	// invalidated by the rules of [Cache.Invalidate], in the endpoint's Mode unless it returns Expire; where it names
+	// invalidated by the rules of [Cache.Invalidate], in the endpoint's Mode unless it returns ModeExpire; where it names
 	// nothing, nothing is done and the answer is the same. Nil means the object that the [Endpoint] describes.
 	Decode func(r *http.Request, body []byte) (Invalidation, error)
 
-	// Mode is what a GET does. The zero value is StaleWhileRevalidate, where the next reader still gets what is stored; Expire is what
+	// Mode is what a GET does. The zero value is ModeStaleWhileRevalidate, where the next reader still gets what is stored; ModeExpire is what
 	// the article's revalidateTag(tag) does. A POST says its own mode and has this one where it says none.
 	Mode Mode
 	// Allow, if not nil, says which tags and paths may be named from outside: what it returns false for is answered 403
@@ -124,8 +124,8 @@ func NewEndpoint(c EndpointConfig) (*Endpoint, error) {
 		}
 		e.tokens = append(e.tokens, sha256.Sum256([]byte(token)))
 	}
-	if c.Mode > Expire {
-		mistakes.Field("Mode", uint8(c.Mode), "must be StaleWhileRevalidate or Expire")
+	if c.Mode > ModeExpire {
+		mistakes.Field("Mode", uint8(c.Mode), "must be ModeStaleWhileRevalidate or ModeExpire")
 	}
 	if c.MaxBody < 0 {
 		mistakes.Field("MaxBody", c.MaxBody, "must not be negative")
@@ -250,7 +250,7 @@ func (e *Endpoint) post(w http.ResponseWriter, r *http.Request) ([]byte, error) 
 		return nil, err
 	}
 	if inv.All {
-		inv.Mode = Expire
+		inv.Mode = ModeExpire
 	}
 	if e.decode == nil || !inv.empty() {
 		if err := e.invalidate(r, inv, dry); err != nil {
@@ -270,9 +270,9 @@ func (e *Endpoint) order(body []byte) (inv Invalidation, dry bool, err error) {
 	switch o.Mode {
 	case "":
 	case "fresh":
-		inv.Mode = Expire
+		inv.Mode = ModeExpire
 	case "stale":
-		inv.Mode = StaleWhileRevalidate
+		inv.Mode = ModeStaleWhileRevalidate
 	default:
 		return inv, false, &causeError{reason: ErrBody, cause: errors.New(`mode is neither "fresh" nor "stale"`)}
 	}

@@ -40,7 +40,7 @@ func ExampleNewEndpoint() {
 	endpoint, err := revalidate.NewEndpoint(revalidate.EndpointConfig{
 		Cache:  cache,
 		Tokens: []string{"s3cret"},
-		Mode:   revalidate.Expire,
+		Mode:   revalidate.ModeExpire,
 		Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
@@ -123,7 +123,7 @@ func TestGetInvalidatesATagAsTheArticleDoes(t *testing.T) {
 		{"OPTIONS", "OPTIONS", "token=s3cret&tag=posts", 204, "", "kept"},
 	} {
 		cache, fate := tagged(t, "posts")
-		h := newEndpoint(t, revalidate.EndpointConfig{Cache: cache, Tokens: []string{"s3cret", "former"}, Mode: revalidate.Expire, Logger: silent()})
+		h := newEndpoint(t, revalidate.EndpointConfig{Cache: cache, Tokens: []string{"s3cret", "former"}, Mode: revalidate.ModeExpire, Logger: silent()})
 		r := httptest.NewRequest(row.method, "/webhook", nil)
 		r.URL.RawQuery = row.query
 		rec := httptest.NewRecorder()
@@ -282,7 +282,7 @@ func TestAnAnnouncementThatFailsIsAnError(t *testing.T) {
 	if err := cache.Receive(revalidate.Invalidation{Tags: []string{"c"}}); err != nil {
 		t.Error(err)
 	}
-	if len(told) != 1 || told[0].Mode != revalidate.Expire || strings.Join(told[0].Tags, " ") != "a b" {
+	if len(told) != 1 || told[0].Mode != revalidate.ModeExpire || strings.Join(told[0].Tags, " ") != "a b" {
 		t.Errorf("told %v", told)
 	}
 	h := newEndpoint(t, revalidate.EndpointConfig{Cache: cache, Tokens: []string{"s3cret"}, Logger: silent()})
@@ -336,7 +336,7 @@ func TestNextJSBehaviour(t *testing.T) {
 	}
 	defer file.Close()
 	cache := newCache(t, revalidate.Config{})
-	h := newEndpoint(t, revalidate.EndpointConfig{Cache: cache, Tokens: []string{"s3cret"}, Mode: revalidate.Expire, Logger: silent()})
+	h := newEndpoint(t, revalidate.EndpointConfig{Cache: cache, Tokens: []string{"s3cret"}, Mode: revalidate.ModeExpire, Logger: silent()})
 	lines := bufio.NewScanner(file)
 	lines.Buffer(nil, 1<<20)
 	rows := 0

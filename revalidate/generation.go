@@ -168,12 +168,12 @@ func (g *generations) look(stamp int64, tags, path string, now int64) (v verdict
 // invalidate marks everything that inv names, but for URLs, in one step: no read sees a part of it. What is made stale is dead after window.
 func (g *generations) invalidate(inv *Invalidation, patterns []*pathPattern, window time.Duration) {
 	var at int64
-	if inv.Mode != Expire || !g.local { // reading the clock is most of what a mark costs
+	if inv.Mode != ModeExpire || !g.local { // reading the clock is most of what a mark costs
 		at = time.Now().UnixNano()
 	}
 	until := at + int64(window)
 	hit := func(m *mark, gen int64) {
-		if inv.Mode == Expire {
+		if inv.Mode == ModeExpire {
 			m.expire(gen)
 		} else {
 			m.age(gen, at, until)
@@ -204,7 +204,7 @@ func (g *generations) invalidate(inv *Invalidation, patterns []*pathPattern, win
 	for _, group := range inv.Groups {
 		g.mark(g.tags, group.tag()).expire(gen)
 	}
-	if inv.Mode == Expire || len(inv.Groups) > 0 {
+	if inv.Mode == ModeExpire || len(inv.Groups) > 0 {
 		g.fresh.Store(gen)
 	}
 	g.epoch.Store(gen)

@@ -263,9 +263,9 @@ func (i *Inspector) act(w http.ResponseWriter, r *http.Request) error {
 	if value("purge") == "all" {
 		err = i.cache.PurgeAll(r.Context())
 	} else {
-		inv := Invalidation{Mode: StaleWhileRevalidate}
+		inv := Invalidation{Mode: ModeStaleWhileRevalidate}
 		if value("mode") == "fresh" {
-			inv.Mode = Expire
+			inv.Mode = ModeExpire
 		}
 		if tag := value("tag"); tag != "" {
 			inv.Tags = []string{tag}

@@ -14,17 +14,17 @@ import (
 type Mode uint8
 
 const (
-	// StaleWhileRevalidate lets the next reader have what is stored, at once, while it is refreshed in the background.
+	// ModeStaleWhileRevalidate lets the next reader have what is stored, at once, while it is refreshed in the background.
 	// It is what Next.js does for revalidateTag(tag, "max").
-	StaleWhileRevalidate Mode = iota
-	// Expire makes the next reader wait for fresh data. It is what Next.js does for revalidateTag(tag),
+	ModeStaleWhileRevalidate Mode = iota
+	// ModeExpire makes the next reader wait for fresh data. It is what Next.js does for revalidateTag(tag),
 	// revalidateTag(tag, {expire: 0}) and updateTag(tag).
-	Expire
+	ModeExpire
 )
 
 // String returns "stale" or "fresh": what the next reader gets.
 func (m Mode) String() string {
-	if m == Expire {
+	if m == ModeExpire {
 		return "fresh"
 	}
 	return "stale"
@@ -61,9 +61,9 @@ type Invalidation struct {
 	// All purges everything, data too, in either Mode; what else is named then adds nothing.
 	All bool
 
-	// Mode says what readers get. The zero value is StaleWhileRevalidate.
+	// Mode says what readers get. The zero value is ModeStaleWhileRevalidate.
 	Mode Mode
-	// Window is how long entries of before may still be served where Mode is StaleWhileRevalidate. Zero means the cache's
+	// Window is how long entries of before may still be served where Mode is ModeStaleWhileRevalidate. Zero means the cache's
 	// RevalidateWindow.
 	Window time.Duration
 }
@@ -195,13 +195,13 @@ func (c *Cache) forgetPages(ctx context.Context, pages []*http.Request) error {
 // refreshed in the background, for at most Config.RevalidateWindow. See [Cache.ExpireTag] where readers must not see old
 // data, and [Cache.Invalidate] for more than tags.
 func (c *Cache) RevalidateTag(ctx context.Context, tag string, more ...string) error {
-	return c.invalidateTags(ctx, StaleWhileRevalidate, tag, more)
+	return c.invalidateTags(ctx, ModeStaleWhileRevalidate, tag, more)
 }
 
 // ExpireTag marks everything that carries one of the tags as gone: the next reader waits for fresh data. What this
 // process wrote before the call is seen by every read in this process after it.
 func (c *Cache) ExpireTag(ctx context.Context, tag string, more ...string) error {
-	return c.invalidateTags(ctx, Expire, tag, more)
+	return c.invalidateTags(ctx, ModeExpire, tag, more)
 }
 
 // invalidateTags spares the one tag that is the usual case every allocation.
@@ -227,20 +227,20 @@ func (c *Cache) RevalidatePath(ctx context.Context, path string, more ...string)
 
 // ExpirePath marks the responses of a path as gone; see [Cache.RevalidatePath].
 func (c *Cache) ExpirePath(ctx context.Context, path string, more ...string) error {
-	return c.Invalidate(ctx, Invalidation{Paths: append([]string{path}, more...), Mode: Expire})
+	return c.Invalidate(ctx, Invalidation{Paths: append([]string{path}, more...), Mode: ModeExpire})
 }
 
 // PurgeAll forgets everything that is stored, and what fills under way are about to store, here and, through Config.OnInvalidate,
 // wherever that reaches. An error means that the store or the announcement failed; both were tried.
 func (c *Cache) PurgeAll(ctx context.Context) error {
-	return c.Invalidate(ctx, Invalidation{All: true, Mode: Expire})
+	return c.Invalidate(ctx, Invalidation{All: true, Mode: ModeExpire})
 }
 
 // Purge forgets the responses stored for one URL, whatever they vary by, and what is under way for it, here and, through
 // Config.OnInvalidate, wherever that reaches. The URL is absolute, with the host as clients say it; see [Invalidation].URLs. Nothing has to
 // be stored; an error means that rawURL cannot be read, or that the store or the announcement failed.
 func (c *Cache) Purge(ctx context.Context, rawURL string) error {
-	return c.Invalidate(ctx, Invalidation{URLs: []string{rawURL}, Mode: Expire})
+	return c.Invalidate(ctx, Invalidation{URLs: []string{rawURL}, Mode: ModeExpire})
 }
 
 // Forget makes what is stored and was made before that time dead to this process, and leaves the store as it is: for an instance that may

@@ -12,6 +12,13 @@ import (
 	"github.com/gatehouse-go/gatehouse/internal/invalid"
 )
 
+// MemoryConfig bounds a [Memory]. Its zero value is ready.
+type MemoryConfig struct {
+	// MaxBytes bounds what is stored, in bytes: keys, headers, bodies and overhead. Zero means 64 MiB; less than 64 KiB is refused, since
+	// hardly an entry would fit.
+	MaxBytes int64
+}
+
 // A Memory is a [Store] in this process's memory, bounded by bytes. When it is full, entries that were read neither
 // often nor lately make room (W-TinyLFU).
 type Memory struct {
@@ -23,17 +30,20 @@ type Memory struct {
 // smallestMemory holds a few entries of ordinary size; a smaller bound is a mistake of units.
 const smallestMemory = 64 << 10
 
-// NewMemory returns an empty store of at most maxBytes, counting keys, headers, bodies and overhead; at least 64 KiB.
-// It starts no goroutine that outlives a call by more than moments: entries past their time go when others are saved.
-func NewMemory(maxBytes int64) (*Memory, error) {
-	c := invalid.Config{Package: "revalidate"}
-	if maxBytes < smallestMemory {
-		c.Field("maxBytes", maxBytes, "must be at least 65536 bytes")
-		return nil, c.Err()
+// NewMemory returns an empty store. A bound that is too small is an error. It starts no goroutine that outlives a call by more than
+// moments: entries past their time go when others are saved.
+func NewMemory(c MemoryConfig) (*Memory, error) {
+	if c.MaxBytes == 0 {
+		c.MaxBytes = defaultMaxBytes
 	}
-	m := &Memory{maxBytes: maxBytes}
+	if c.MaxBytes < smallestMemory {
+		bad := invalid.Config{Package: "revalidate"}
+		bad.Field("MemoryConfig.MaxBytes", c.MaxBytes, "must be zero or at least 65536 bytes")
+		return nil, bad.Err()
+	}
+	m := &Memory{maxBytes: c.MaxBytes}
 	entries, err := otter.New(&otter.Options[string, *Entry]{
-		MaximumWeight: uint64(maxBytes),
+		MaximumWeight: uint64(c.MaxBytes),
 		Weigher: func(_ string, e *Entry) uint32 {
 			return uint32(min(e.size, math.MaxUint32)) //nolint:gosec // bounded in place
 		},

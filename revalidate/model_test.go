@@ -171,7 +171,7 @@ func playModel(t *testing.T, seed uint64, steps int) {
 			default:
 				prefix := []string{"a", "a:", "b:"}[rng.IntN(3)]
 				note("ExpireTag %s*", prefix)
-				_ = cache.Invalidate(ctx, revalidate.Invalidation{TagPrefixes: []string{prefix}, Mode: revalidate.Expire})
+				_ = cache.Invalidate(ctx, revalidate.Invalidation{TagPrefixes: []string{prefix}, Mode: revalidate.ModeExpire})
 				m.expireTag(prefix+"*", func(s string) bool { return strings.HasPrefix(s, prefix) })
 			}
 		default:

@@ -309,7 +309,7 @@ func TestManyKeysInTrouble(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const keys = 4200
 		ctx := context.Background()
-		cache := newCache(t, revalidate.Config{Logger: silent(), Refreshes: 10_000})
+		cache := newCache(t, revalidate.Config{Logger: silent(), MaxRefreshes: 10_000})
 		o := revalidate.Options{Life: revalidate.Life{Revalidate: time.Second}}
 		var calls atomic.Int64
 		read := func() {
@@ -744,7 +744,7 @@ func TestAHandlerWithoutReadersHasAWhileToFinish(t *testing.T) {
 // Two processes share a store; one may have missed what the other announced, and forgets what is older than a time.
 func TestForgetLeavesTheStoreToOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		shared, err := revalidate.NewMemory(1 << 20)
+		shared, err := revalidate.NewMemory(revalidate.MemoryConfig{MaxBytes: 1 << 20})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -267,7 +267,7 @@ func TestWhatAnUnsafeRequestAnnounces(t *testing.T) {
 			for _, g := range inv.Groups {
 				groups = append(groups, g.Origin+" "+g.Name)
 			}
-			if inv.Mode != revalidate.Expire || inv.All || len(inv.Tags)+len(inv.Paths) > 0 {
+			if inv.Mode != revalidate.ModeExpire || inv.All || len(inv.Tags)+len(inv.Paths) > 0 {
 				t.Errorf("%s: %+v", row.name, inv)
 			}
 			return inv.Check()

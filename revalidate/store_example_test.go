@@ -10,12 +10,12 @@ import (
 
 // What the near tier forgot comes back from the far one, which other processes may share.
 func ExampleNewTiered() {
-	near, err := revalidate.NewMemory(1 << 20)
+	near, err := revalidate.NewMemory(revalidate.MemoryConfig{MaxBytes: 1 << 20})
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	far, err := revalidate.NewMemory(64 << 20)
+	far, err := revalidate.NewMemory(revalidate.MemoryConfig{MaxBytes: 64 << 20})
 	if err != nil {
 		fmt.Println(err)
 		return

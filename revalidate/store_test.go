@@ -20,7 +20,7 @@ import (
 
 func newMemory(tb testing.TB, bytes int64) *revalidate.Memory {
 	tb.Helper()
-	m, err := revalidate.NewMemory(bytes)
+	m, err := revalidate.NewMemory(revalidate.MemoryConfig{MaxBytes: bytes})
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -86,7 +86,7 @@ func (s *wire) All(context.Context) iter.Seq2[string, *revalidate.Entry] {
 func (s *wire) Usage() revalidate.Usage { return revalidate.Usage{Entries: len(s.bytes)} }
 
 func ExampleNewMemory() {
-	store, err := revalidate.NewMemory(16 << 20)
+	store, err := revalidate.NewMemory(revalidate.MemoryConfig{MaxBytes: 16 << 20})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -119,7 +119,7 @@ func TestStores(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			storetest.Run(t, row.open)
+			storetest.TestStore(t, row.open)
 		})
 	}
 }
@@ -238,7 +238,7 @@ func TestASecondProcessReadsWhatTheFirstStored(t *testing.T) {
 	if got := text(t, ask{header: head("Accept", "text/plain")}.do(h)); got != "call 2" {
 		t.Errorf("another variant: %s", got)
 	}
-	if err := second.Receive(revalidate.Invalidation{Tags: []string{"t"}, Mode: revalidate.Expire}); err != nil {
+	if err := second.Receive(revalidate.Invalidation{Tags: []string{"t"}, Mode: revalidate.ModeExpire}); err != nil {
 		t.Fatal(err)
 	}
 	if got := text(t, accept.do(h)); got != "call 3" {
@@ -323,8 +323,8 @@ func TestWhatIsNoEncodedEntry(t *testing.T) {
 }
 
 func TestNewMemoryRefusesABoundThatHoldsNothing(t *testing.T) {
-	for _, bytes := range []int64{-1, 0, 1, 65535} {
-		if _, err := revalidate.NewMemory(bytes); err == nil {
+	for _, bytes := range []int64{-1, 1, 65535} {
+		if _, err := revalidate.NewMemory(revalidate.MemoryConfig{MaxBytes: bytes}); err == nil {
 			t.Errorf("%d is accepted", bytes)
 		}
 	}

@@ -40,11 +40,11 @@ func TestWhatATierReplacesDoesNotComeBack(t *testing.T) {
 		{"a save", func(s revalidate.Store) error { return s.Save(t.Context(), "key", renewed) }, renewed},
 		{"a clearing", func(s revalidate.Store) error { return s.Clear(t.Context()) }, nil},
 	} {
-		near, err := revalidate.NewMemory(1 << 20)
+		near, err := revalidate.NewMemory(revalidate.MemoryConfig{MaxBytes: 1 << 20})
 		if err != nil {
 			t.Fatal(err)
 		}
-		far, err := revalidate.NewMemory(1 << 20)
+		far, err := revalidate.NewMemory(revalidate.MemoryConfig{MaxBytes: 1 << 20})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -16,7 +16,7 @@ import (
 
 // AccessLogConfig says what is logged of each request. The zero value logs all of them to [slog.Default]().
 type AccessLogConfig struct {
-	// Secrets are values that are redacted wherever they occur, as in [RedactConfig]. Nil means none are known.
+	// Secrets are values that are redacted wherever they occur, as in [RedactorConfig]. Nil means none are known.
 	Secrets *Secrets
 
 	// Skip leaves requests out, such as those of a health check. Answers with a 5xx are logged all the same. Nil skips none.
@@ -58,7 +58,7 @@ func NewAccessLog(c AccessLogConfig) (*AccessLog, error) {
 	if h, ok := l.handler.(*Redactor); ok && !h.secret && (c.Secrets == nil || c.Secrets == h.scrub.secrets) {
 		l.handler, l.scrub = h.next, h.scrub
 	} else {
-		l.scrub = newScrubber(RedactConfig{Secrets: c.Secrets}, &bad)
+		l.scrub = newScrubber(RedactorConfig{Secrets: c.Secrets}, &bad)
 	}
 	return l, bad.Err()
 }

@@ -225,7 +225,7 @@ func TestAccessLogSeesPanicsAndTakenConnections(t *testing.T) {
 func TestAccessLogUsesTheLoggersRedactor(t *testing.T) {
 	var out bytes.Buffer
 	secrets := newSecrets(t, listed)
-	redactor, _ := security.NewRedactor(slog.NewTextHandler(&out, nil), security.RedactConfig{Secrets: secrets, Keys: []string{"q"}})
+	redactor, _ := security.NewRedactor(slog.NewTextHandler(&out, nil), security.RedactorConfig{Secrets: secrets, Keys: []string{"q"}})
 	for _, c := range []security.AccessLogConfig{{}, {Secrets: secrets}, {Secrets: newSecrets(t, "another-value")}} {
 		out.Reset()
 		c.Logger = slog.New(redactor)

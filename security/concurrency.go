@@ -23,11 +23,11 @@ type ConcurrencyLimitConfig struct {
 	// Max is how many requests are served at once. Required; at least 1.
 	Max int
 
-	// Queue is how many more may wait for one of those to end, first come first served. Zero means none.
-	Queue int
+	// MaxQueue is how many more may wait for one of those to end, first come first served. Zero means none.
+	MaxQueue int
 
-	// Wait is how long a request may wait. Required with Queue, and refused without.
-	Wait time.Duration
+	// MaxWait is how long a request may wait. Required with MaxQueue, and refused without.
+	MaxWait time.Duration
 
 	// RetryAfter is what a refused client is told to wait, in whole seconds. Zero means one second.
 	RetryAfter time.Duration
@@ -58,11 +58,11 @@ func NewConcurrencyLimit(c ConcurrencyLimitConfig) (*ConcurrencyLimit, error) {
 	if c.Max < 1 {
 		bad.Field("ConcurrencyLimitConfig.Max", c.Max, "must be at least 1")
 	}
-	if c.Queue < 0 {
-		bad.Field("ConcurrencyLimitConfig.Queue", c.Queue, "must not be negative")
+	if c.MaxQueue < 0 {
+		bad.Field("ConcurrencyLimitConfig.MaxQueue", c.MaxQueue, "must not be negative")
 	}
-	if (c.Queue > 0) != (c.Wait > 0) {
-		bad.Field("ConcurrencyLimitConfig.Wait", c.Wait, "must be positive with Queue and zero without")
+	if (c.MaxQueue > 0) != (c.MaxWait > 0) {
+		bad.Field("ConcurrencyLimitConfig.MaxWait", c.MaxWait, "must be positive with MaxQueue and zero without")
 	}
 	if c.RetryAfter < 0 {
 		bad.Field("ConcurrencyLimitConfig.RetryAfter", c.RetryAfter, "must not be negative")
@@ -75,8 +75,8 @@ func NewConcurrencyLimit(c ConcurrencyLimitConfig) (*ConcurrencyLimit, error) {
 	}
 	return &ConcurrencyLimit{
 		places:     make(chan struct{}, c.Max),
-		queue:      int64(c.Queue),
-		wait:       c.Wait,
+		queue:      int64(c.MaxQueue),
+		wait:       c.MaxWait,
 		retryAfter: strconv.FormatInt(max(1, seconds(c.RetryAfter)), 10),
 		refuser:    newRefuser("concurrency limit", c.OnError, c.Logger),
 	}, nil
@@ -117,7 +117,7 @@ func (l *ConcurrencyLimit) acquire(ctx context.Context) error {
 
 func (l *ConcurrencyLimit) release() { <-l.places }
 
-// Wrap returns a handler that serves Max requests at once by next, lets Queue more wait, and refuses the rest with 503 and Retry-After.
+// Wrap returns a handler that serves Max requests at once by next, lets MaxQueue more wait, and refuses the rest with 503 and Retry-After.
 func (l *ConcurrencyLimit) Wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := l.acquire(r.Context()); err != nil {

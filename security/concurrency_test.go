@@ -31,7 +31,7 @@ func mustConcurrencyLimit(tb testing.TB, c security.ConcurrencyLimitConfig) *sec
 func TestConcurrencyLimitServesMaxAndQueuesQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var now, most atomic.Int64
-		h := mustConcurrencyLimit(t, security.ConcurrencyLimitConfig{Max: 3, Queue: 2, Wait: 5 * time.Second, RetryAfter: 1500 * time.Millisecond}).
+		h := mustConcurrencyLimit(t, security.ConcurrencyLimitConfig{Max: 3, MaxQueue: 2, MaxWait: 5 * time.Second, RetryAfter: 1500 * time.Millisecond}).
 			Wrap(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 				most.Store(max(most.Load(), now.Add(1)))
 				time.Sleep(time.Second)
@@ -60,7 +60,7 @@ func TestConcurrencyLimitServesMaxAndQueuesQueue(t *testing.T) {
 
 func TestConcurrencyLimitServesInTheOrderOfComing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := mustConcurrencyLimit(t, security.ConcurrencyLimitConfig{Max: 1, Queue: 10, Wait: time.Hour})
+		l := mustConcurrencyLimit(t, security.ConcurrencyLimitConfig{Max: 1, MaxQueue: 10, MaxWait: time.Hour})
 		release, err := l.Acquire(t.Context())
 		if err != nil {
 			t.Fatal(err)
@@ -91,13 +91,13 @@ func TestConcurrencyLimitServesInTheOrderOfComing(t *testing.T) {
 
 func TestConcurrencyLimitGivesUpWaiting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := mustConcurrencyLimit(t, security.ConcurrencyLimitConfig{Max: 1, Queue: 1, Wait: 5 * time.Second})
+		l := mustConcurrencyLimit(t, security.ConcurrencyLimitConfig{Max: 1, MaxQueue: 1, MaxWait: 5 * time.Second})
 		if _, err := l.Acquire(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		start := time.Now()
 		if _, err := l.Acquire(t.Context()); !errors.Is(err, security.ErrOverloaded) || time.Since(start) != 5*time.Second {
-			t.Errorf("after Wait: %v after %v", err, time.Since(start))
+			t.Errorf("after MaxWait: %v after %v", err, time.Since(start))
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
@@ -139,9 +139,9 @@ func TestNewConcurrencyLimitReportsEveryMistake(t *testing.T) {
 		c    security.ConcurrencyLimitConfig
 		want []string
 	}{
-		{security.ConcurrencyLimitConfig{Queue: -1, RetryAfter: -1}, []string{"Max = 0", "Queue = -1", "RetryAfter = -1ns"}},
-		{security.ConcurrencyLimitConfig{Max: 1, Queue: 1}, []string{"Wait = 0s"}},
-		{security.ConcurrencyLimitConfig{Max: 1, Wait: 1}, []string{"Wait = 1ns"}},
+		{security.ConcurrencyLimitConfig{MaxQueue: -1, RetryAfter: -1}, []string{"Max = 0", "MaxQueue = -1", "RetryAfter = -1ns"}},
+		{security.ConcurrencyLimitConfig{Max: 1, MaxQueue: 1}, []string{"MaxWait = 0s"}},
+		{security.ConcurrencyLimitConfig{Max: 1, MaxWait: 1}, []string{"MaxWait = 1ns"}},
 	} {
 		_, err := security.NewConcurrencyLimit(row.c)
 		for _, want := range row.want {

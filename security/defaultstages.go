@@ -90,7 +90,7 @@ func (c Config) shared() Config {
 		c.Logger = slog.Default()
 	}
 	if h, ok := c.Logger.Handler().(*Redactor); !ok || c.Secrets != nil && h.scrub.secrets != c.Secrets {
-		c.Logger = slog.New(&Redactor{next: c.Logger.Handler(), scrub: newScrubber(RedactConfig{Secrets: c.Secrets}, new(invalid.Config))})
+		c.Logger = slog.New(&Redactor{next: c.Logger.Handler(), scrub: newScrubber(RedactorConfig{Secrets: c.Secrets}, new(invalid.Config))})
 	}
 	if c.AccessLog.Secrets == nil {
 		c.AccessLog.Secrets = c.Secrets

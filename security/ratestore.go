@@ -22,9 +22,9 @@ var ErrRateStore = refusal.New(http.StatusServiceUnavailable, "store of rate lim
 // security/limittest.
 type RateStore interface {
 	// Take takes the Cost of each of takes from its bucket, or, where one of them lacks it, nothing from any, and says what it found in
-	// states, which has one element for each. All of it is one step: no other Take of any instance comes between.
+	// results, which has one element for each. All of it is one step: no other Take of any instance comes between.
 	// Time is the store's, so that instances need not agree on theirs. An error means that nothing is known to be taken.
-	Take(ctx context.Context, takes []RateTake, states []RateTaken) error
+	Take(ctx context.Context, takes []RateTake, results []RateResult) error
 }
 
 // RateTake asks for units from one bucket: Burst units when full, and one more each Interval.
@@ -35,8 +35,8 @@ type RateTake struct {
 	Cost     int           // at least 0; one above Burst is refused
 }
 
-// RateTaken is the state of a bucket after a [RateTake].
-type RateTaken struct {
+// RateResult says what a [RateTake] found in its bucket.
+type RateResult struct {
 	Allowed   bool          // the units were there, whether or not all other buckets had theirs
 	Remaining int           // whole units in the bucket now
 	Next      time.Duration // until it has one unit more; zero when it is full
@@ -135,7 +135,7 @@ func (g *guardedStore) ask(ctx context.Context, policies []ratePolicy, keys []st
 		return false // it is left alone, or another request is trying it
 	}
 	takes := make([]RateTake, len(policies))
-	states := make([]RateTaken, len(policies))
+	states := make([]RateResult, len(policies))
 	for i := range policies {
 		p := &policies[i]
 		takes[i] = RateTake{Key: p.storeKey(keys[i]), Interval: time.Duration(p.interval), Burst: int(p.burst), Cost: cost}

@@ -22,10 +22,10 @@ type faultyStore struct {
 	delay  time.Duration
 	asked  int
 	takes  []security.RateTake
-	states []security.RateTaken
+	states []security.RateResult
 }
 
-func (s *faultyStore) Take(ctx context.Context, takes []security.RateTake, states []security.RateTaken) error {
+func (s *faultyStore) Take(ctx context.Context, takes []security.RateTake, states []security.RateResult) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.asked++
@@ -84,7 +84,7 @@ func TestRateStoreOutage(t *testing.T) {
 
 func TestRateStoreRecovers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := &faultyStore{err: errOut, states: []security.RateTaken{{Allowed: true, Remaining: 9, Next: 6 * time.Second}}}
+		store := &faultyStore{err: errOut, states: []security.RateResult{{Allowed: true, Remaining: 9, Next: 6 * time.Second}}}
 		c := stored(store, security.OutageFailClosed)
 		var told []error
 		c.OnDegraded = func(err error) { told = append(told, err) }
@@ -136,7 +136,7 @@ func TestRateStoreIsAskedInTime(t *testing.T) {
 
 func TestAClientThatLeavesIsNoOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := &faultyStore{delay: 50 * time.Millisecond, states: []security.RateTaken{{Allowed: true, Remaining: 9}}}
+		store := &faultyStore{delay: 50 * time.Millisecond, states: []security.RateResult{{Allowed: true, Remaining: 9}}}
 		c := stored(store, security.OutageFailClosed)
 		c.OnDegraded = func(err error) { t.Errorf("degraded: %v", err) }
 		l := mustRateLimit(t, c)
@@ -149,7 +149,7 @@ func TestAClientThatLeavesIsNoOutage(t *testing.T) {
 }
 
 func TestRateStoreIsAskedForHashesOnly(t *testing.T) {
-	store := &faultyStore{states: []security.RateTaken{{Allowed: true, Remaining: 9}, {Wait: 4500 * time.Millisecond, Remaining: 1, Next: 500 * time.Millisecond}}}
+	store := &faultyStore{states: []security.RateResult{{Allowed: true, Remaining: 9}, {Wait: 4500 * time.Millisecond, Remaining: 1, Next: 500 * time.Millisecond}}}
 	c := stored(store, security.OutageFailOpen)
 	c.Policies[0].Name = "first"
 	c.Policies = append(c.Policies, security.RatePolicy{Name: "second", Limit: 2, Burst: 4, Key: security.ByHeader("X-Api-Key")})

@@ -7,8 +7,8 @@ import (
 	"github.com/gatehouse-go/gatehouse/internal/invalid"
 )
 
-// RedactConfig says what a [Redactor] hides besides what it knows by itself. The zero value hides by names and forms alone.
-type RedactConfig struct {
+// RedactorConfig says what a [Redactor] hides besides what it knows by itself. The zero value hides by names and forms alone.
+type RedactorConfig struct {
 	// Secrets are values hidden wherever they occur. Nil means none are known.
 	Secrets *Secrets
 
@@ -45,7 +45,7 @@ type Redactor struct {
 // Let it be the handler of [slog.Default], so that every package that logs is covered:
 //
 //	slog.SetDefault(slog.New(redactor))
-func NewRedactor(next slog.Handler, c RedactConfig) (*Redactor, error) {
+func NewRedactor(next slog.Handler, c RedactorConfig) (*Redactor, error) {
 	bad := invalid.Config{Package: "security"}
 	if next == nil {
 		bad.Hidden("next", "must not be nil")
@@ -57,7 +57,7 @@ func NewRedactor(next slog.Handler, c RedactConfig) (*Redactor, error) {
 	return &Redactor{next: next, scrub: s}, nil
 }
 
-func newScrubber(c RedactConfig, bad *invalid.Config) *scrubber {
+func newScrubber(c RedactorConfig, bad *invalid.Config) *scrubber {
 	s := &scrubber{secrets: c.Secrets, limit: c.MaxValue}
 	if s.limit == 0 {
 		s.limit = 16 << 10

@@ -30,7 +30,7 @@ var apiKey, _, _ = security.NewAPIKey("acme", "ann")
 
 func newRedactor(tb testing.TB, next slog.Handler) *security.Redactor {
 	tb.Helper()
-	h, err := security.NewRedactor(next, security.RedactConfig{Secrets: newSecrets(tb, listed), Keys: []string{"iban"}})
+	h, err := security.NewRedactor(next, security.RedactorConfig{Secrets: newSecrets(tb, listed), Keys: []string{"iban"}})
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -353,7 +353,7 @@ func TestRedactorPassesACleanRecordAsItIs(t *testing.T) {
 }
 
 func TestNewRedactorReportsEveryMistake(t *testing.T) {
-	_, err := security.NewRedactor(nil, security.RedactConfig{Keys: []string{"--"}, MaxValue: -1})
+	_, err := security.NewRedactor(nil, security.RedactorConfig{Keys: []string{"--"}, MaxValue: -1})
 	want := "security: next must not be nil\nsecurity: MaxValue = -1 must be 0 to 1048576\nsecurity: Keys = \"--\" must hold a letter or a digit"
 	if err == nil || err.Error() != want {
 		t.Errorf("got %v", err)
@@ -367,7 +367,7 @@ func ExampleNewRedactor() {
 		}
 		return a
 	}})
-	redactor, err := security.NewRedactor(plain, security.RedactConfig{})
+	redactor, err := security.NewRedactor(plain, security.RedactorConfig{})
 	if err != nil {
 		fmt.Println(err)
 		return

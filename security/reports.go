@@ -41,9 +41,9 @@ type ReportsConfig struct {
 	// OnReport, if not nil, is called with each report, after it was counted and logged.
 	OnReport func(context.Context, Report)
 
-	// Rate and Burst bound how many deliveries are read from all clients together, since a program may send as many as
+	// Limit and Burst bound how many deliveries are read from all clients together, since a program may send as many as
 	// it likes; the rest are answered 429. Zero means 10 a second and a burst of 100.
-	Rate  rate.Limit
+	Limit rate.Limit
 	Burst int
 
 	// MaxBody bounds a delivery in bytes. Zero means 64 KiB.
@@ -81,8 +81,8 @@ var reportTypes = []string{
 // NewReports returns a Reports, or every mistake in c.
 func NewReports(c ReportsConfig) (*Reports, error) {
 	bad := invalid.Config{Package: "security"}
-	if c.Rate < 0 {
-		bad.Field("ReportsConfig.Rate", float64(c.Rate), "must not be negative")
+	if c.Limit < 0 {
+		bad.Field("ReportsConfig.Limit", float64(c.Limit), "must not be negative")
 	}
 	if c.Burst < 0 {
 		bad.Field("ReportsConfig.Burst", c.Burst, "must not be negative")
@@ -96,8 +96,8 @@ func NewReports(c ReportsConfig) (*Reports, error) {
 	if err := bad.Err(); err != nil {
 		return nil, err
 	}
-	if c.Rate == 0 {
-		c.Rate = 10
+	if c.Limit == 0 {
+		c.Limit = 10
 	}
 	if c.Burst == 0 {
 		c.Burst = 100
@@ -110,7 +110,7 @@ func NewReports(c ReportsConfig) (*Reports, error) {
 	}
 	p := &Reports{
 		onReport:   c.OnReport,
-		limit:      rate.NewLimiter(c.Rate, c.Burst),
+		limit:      rate.NewLimiter(c.Limit, c.Burst),
 		body:       reqbody.Limits{Max: c.MaxBody, Timeout: 10 * time.Second},
 		maxReports: c.MaxReports,
 		counts:     map[string]*atomic.Uint64{"other": {}, "dropped": {}},

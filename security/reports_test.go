@@ -97,7 +97,7 @@ func TestReportsAreLoggedWithoutWhatTheirURLsHide(t *testing.T) {
 
 func TestReportsHaveALimitOfTheirOwn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := mustReports(t, security.ReportsConfig{Rate: 1, Burst: 2})
+		p := mustReports(t, security.ReportsConfig{Limit: 1, Burst: 2})
 		for i, want := range []int{204, 204, 429} {
 			if w := deliver(p, "application/reports+json", "[]"); w.Code != want || (w.Header().Get("Retry-After") != "") != (want == 429) {
 				t.Errorf("delivery %d: %d %v", i, w.Code, w.Header())
@@ -111,8 +111,8 @@ func TestReportsHaveALimitOfTheirOwn(t *testing.T) {
 }
 
 func TestNewReportsReportsEveryMistake(t *testing.T) {
-	_, err := security.NewReports(security.ReportsConfig{Rate: -1, Burst: -1, MaxBody: -1, MaxReports: -1})
-	for _, field := range []string{"Rate", "Burst", "MaxBody", "MaxReports"} {
+	_, err := security.NewReports(security.ReportsConfig{Limit: -1, Burst: -1, MaxBody: -1, MaxReports: -1})
+	for _, field := range []string{"Limit", "Burst", "MaxBody", "MaxReports"} {
 		if err == nil || !strings.Contains(err.Error(), "ReportsConfig."+field+" = -1") {
 			t.Errorf("%v does not name %s", err, field)
 		}

@@ -121,7 +121,7 @@ func (s *store) end(ctx context.Context, what string) error {
 }
 
 func TestAnotherInstanceHasTheEvent(t *testing.T) {
-	busy := webhook.Claim{State: webhook.Busy}
+	busy := webhook.Claim{State: webhook.ClaimBusy}
 	tests := []struct {
 		name    string
 		claim   func(n int) (webhook.Claim, error)
@@ -132,13 +132,13 @@ func TestAnotherInstanceHasTheEvent(t *testing.T) {
 			if n < 5 {
 				return busy, nil
 			}
-			return webhook.Claim{State: webhook.Done}, nil
+			return webhook.Claim{State: webhook.ClaimDone}, nil
 		}, 200, 0},
 		{"and fails: we take over", func(n int) (webhook.Claim, error) {
 			if n < 5 {
 				return busy, nil
 			}
-			return webhook.Claim{State: webhook.Taken, Token: "t"}, nil
+			return webhook.Claim{State: webhook.ClaimTaken, Token: "t"}, nil
 		}, 200, 1},
 		{"and does not finish in time", func(int) (webhook.Claim, error) { return busy, nil }, 503, 0},
 	}
@@ -178,7 +178,7 @@ func TestDedupeStoreDown(t *testing.T) {
 		}
 	})
 	t.Run("down after the event was handled, the answer stands", func(t *testing.T) {
-		s := &store{claim: func(int) (webhook.Claim, error) { return webhook.Claim{State: webhook.Taken, Token: "t"}, nil }, endErr: errors.New("connection reset")}
+		s := &store{claim: func(int) (webhook.Claim, error) { return webhook.Claim{State: webhook.ClaimTaken, Token: "t"}, nil }, endErr: errors.New("connection reset")}
 		e := newEndpoint(t, func(c *webhook.Config) { c.Dedupe = s })
 		if res := serve(e, plainRequest(`{"id":"1"}`)); res.StatusCode != 200 || e.log.Len() == 0 {
 			t.Errorf("answer %d, log %q", res.StatusCode, e.log.String())
@@ -190,7 +190,7 @@ func TestClaimsAreEndedAlsoPastTheDeadline(t *testing.T) {
 	for name, result := range map[string]error{"confirm t for 96h0m0s": nil, "release t": errors.New("failed")} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := &store{claim: func(int) (webhook.Claim, error) { return webhook.Claim{State: webhook.Taken, Token: "t"}, nil }}
+				s := &store{claim: func(int) (webhook.Claim, error) { return webhook.Claim{State: webhook.ClaimTaken, Token: "t"}, nil }}
 				e := newEndpoint(t, func(c *webhook.Config) {
 					c.Scheme = plain{secrets: []webhook.Secret{webhook.NewSecret(goodSecret)}, contract: webhook.Contract{RetryWindow: 96 * time.Hour}}
 					c.Dedupe = s

@@ -43,7 +43,7 @@ func TestHandlerErrorsAreAnsweredSoThatTheProviderRetries(t *testing.T) {
 			if res.StatusCode != tt.status || res.Header.Get("Retry-After") != tt.retryAfter {
 				t.Errorf("answer %d, Retry-After %q; want %d, %q", res.StatusCode, res.Header.Get("Retry-After"), tt.status, tt.retryAfter)
 			}
-			if o := e.outcomes[0]; o.Result != webhook.Failed || !errors.Is(o.Reason, tt.reason) {
+			if o := e.outcomes[0]; o.Result != webhook.ResultFailed || !errors.Is(o.Reason, tt.reason) {
 				t.Errorf("outcome = %+v", o)
 			}
 			if strings.Count(e.log.String(), "\n") != 1 {

@@ -93,7 +93,7 @@ func (h *Handler) fly(ctx context.Context, f *flight, e Event) {
 		f.err = h.handle(ctx, e)
 	case err != nil:
 		f.err = err
-	case claim.State == Done:
+	case claim.State == ClaimDone:
 		f.repeat, f.err = true, nil
 	default:
 		handled := false
@@ -112,7 +112,7 @@ func (h *Handler) claim(ctx context.Context, key Key) (Claim, error) {
 		if err != nil {
 			return Claim{}, fmt.Errorf("%w: dedupe: %w", ErrUnavailable, err)
 		}
-		if claim.State != Busy {
+		if claim.State != ClaimBusy {
 			return claim, nil
 		}
 		select {

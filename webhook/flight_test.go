@@ -26,7 +26,7 @@ func TestSequentialDuplicatesAreHandledOnce(t *testing.T) {
 	if len(e.events) != 1 {
 		t.Fatalf("handled %d times", len(e.events))
 	}
-	for i, want := range []webhook.Result{webhook.Accepted, webhook.Duplicate, webhook.Duplicate} {
+	for i, want := range []webhook.Result{webhook.ResultAccepted, webhook.ResultDuplicate, webhook.ResultDuplicate} {
 		if e.outcomes[i].Result != want {
 			t.Errorf("attempt %d: %v, want %v", i, e.outcomes[i].Result, want)
 		}

@@ -80,8 +80,9 @@ type Config struct {
 	// An OnEvent that runs on past it goes on in the background and its result counts; the provider gets 503 and asks again.
 	HandlerTimeout time.Duration
 
-	// Transport makes the requests that some schemes need, for certificates and confirmations. Nil means http.DefaultTransport.
-	Transport http.RoundTripper
+	// Client makes the requests that some schemes need, for certificates and confirmations. Nil means one of the package's own. Its
+	// Transport and Timeout count; in either case redirects are not followed and cookies not kept.
+	Client *http.Client
 
 	// Now is the clock that signed times are compared with. Nil means time.Now.
 	Now func() time.Time
@@ -132,9 +133,6 @@ func New(c Config) (*Handler, error) {
 	if c.OnEvent == nil {
 		bad.Hidden("OnEvent", "is required")
 	}
-	if c.Transport == nil {
-		h.config.Transport = http.DefaultTransport
-	}
 	if c.Now == nil {
 		h.config.Now = time.Now
 	}
@@ -143,7 +141,7 @@ func New(c Config) (*Handler, error) {
 	}
 	h.setup = Setup{
 		PublicURL: publicURL(&bad, c.PublicURL), Tolerance: positive(&bad, "Tolerance", c.Tolerance, 0),
-		InsecureAnyAge: c.InsecureAnyAge, Transport: h.config.Transport,
+		InsecureAnyAge: c.InsecureAnyAge, Client: setupClient(c.Client),
 	}
 	var prepared error
 	if c.Scheme == nil {
@@ -197,6 +195,15 @@ func positive[N int64 | time.Duration](bad *invalid.Config, field string, v, fal
 		bad.Field(field, v, "must not be negative")
 	}
 	return v
+}
+
+// setupClient returns the client that schemes are given: base as far as it says where requests go and how long they take.
+func setupClient(base *http.Client) *http.Client {
+	c := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	if base != nil {
+		c.Transport, c.Timeout = base.Transport, base.Timeout
+	}
+	return c
 }
 
 // publicURL parses the URL that a provider was given. It is nil where raw is empty or wrong.

@@ -3,6 +3,8 @@ package webhook_test
 import (
 	"context"
 	"errors"
+	"net/http"
+	"net/http/cookiejar"
 	"strings"
 	"sync"
 	"testing"
@@ -145,7 +147,7 @@ func TestTheSchemeGetsThePublicURL(t *testing.T) {
 		c.Scheme = recording{c.Scheme, &setup}
 		c.PublicURL, c.Tolerance = "https://app.example/hooks?a=1", time.Minute
 	})
-	if setup.PublicURL.String() != "https://app.example/hooks?a=1" || setup.Tolerance != time.Minute || setup.Transport == nil || setup.Secrets != nil {
+	if setup.PublicURL.String() != "https://app.example/hooks?a=1" || setup.Tolerance != time.Minute || setup.Client == nil || setup.Secrets != nil {
 		t.Errorf("Setup = %+v", setup)
 	}
 	if err := e.SetSecrets(webhook.NewSecret("next")); err != nil {
@@ -153,6 +155,31 @@ func TestTheSchemeGetsThePublicURL(t *testing.T) {
 	}
 	if setup.PublicURL == nil || setup.Tolerance != time.Minute || len(setup.Secrets) != 1 {
 		t.Errorf("Setup at rotation = %+v", setup)
+	}
+}
+
+func TestTheSchemeGetsAClientThatFollowsNoRedirect(t *testing.T) {
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, row := range map[string]struct {
+		given *http.Client
+		want  http.Client
+	}{
+		"the package's own":  {nil, http.Client{}},
+		"one that would":     {http.DefaultClient, http.Client{}},
+		"one with a timeout": {&http.Client{Transport: http.DefaultTransport, Timeout: time.Second, Jar: jar}, http.Client{Transport: http.DefaultTransport, Timeout: time.Second}},
+	} {
+		var setup webhook.Setup
+		newEndpoint(t, func(c *webhook.Config) { c.Scheme, c.Client = recording{c.Scheme, &setup}, row.given })
+		got := setup.Client
+		if err := got.CheckRedirect(nil, nil); !errors.Is(err, http.ErrUseLastResponse) {
+			t.Errorf("%s: a redirect gives %v", name, err)
+		}
+		if got.Transport != row.want.Transport || got.Timeout != row.want.Timeout || got.Jar != nil {
+			t.Errorf("%s: %+v", name, got)
+		}
 	}
 }
 

@@ -45,26 +45,26 @@ func TestHandshakes(t *testing.T) {
 	}{
 		{"a challenge is echoed as text", func() *http.Request {
 			return httptest.NewRequest("GET", "/?challenge=%3Cscript%3Ealert(1)%3C/script%3E", nil)
-		}, 200, "<script>alert(1)</script>", "text/plain; charset=utf-8", webhook.Handshake},
+		}, 200, "<script>alert(1)</script>", "text/plain; charset=utf-8", webhook.ResultHandshake},
 		{"a challenge longer than any provider's is not echoed", func() *http.Request {
 			return httptest.NewRequest("GET", "/?challenge="+strings.Repeat("x", 8<<10+1), nil)
-		}, 403, "", "application/problem+json", webhook.Refused},
-		{"a handshake that the scheme refuses", func() *http.Request { return httptest.NewRequest("GET", "/?challenge=forged", nil) }, 403, "", "application/problem+json", webhook.Refused},
-		{"GET without a challenge", func() *http.Request { return httptest.NewRequest("GET", "/", nil) }, 403, "", "application/problem+json", webhook.Refused},
-		{"OPTIONS by the provider's protocol", func() *http.Request { return httptest.NewRequest("OPTIONS", "/", nil) }, 204, "", "", webhook.Handshake},
+		}, 403, "", "application/problem+json", webhook.ResultRefused},
+		{"a handshake that the scheme refuses", func() *http.Request { return httptest.NewRequest("GET", "/?challenge=forged", nil) }, 403, "", "application/problem+json", webhook.ResultRefused},
+		{"GET without a challenge", func() *http.Request { return httptest.NewRequest("GET", "/", nil) }, 403, "", "application/problem+json", webhook.ResultRefused},
+		{"OPTIONS by the provider's protocol", func() *http.Request { return httptest.NewRequest("OPTIONS", "/", nil) }, 204, "", "", webhook.ResultHandshake},
 		{"an unsigned POST that the scheme takes for a handshake, whatever its media type", func() *http.Request {
 			r := httptest.NewRequest("POST", "/?challenge=abc", strings.NewReader(""))
 			r.Header.Set("Content-Type", "text/plain")
 			return r
-		}, 200, "abc", "text/plain; charset=utf-8", webhook.Handshake},
-		{"a signed ping", func() *http.Request { return plainRequest(`{"type":"ping"}`) }, 200, `{"type":1}`, "application/json", webhook.Handshake},
+		}, 200, "abc", "text/plain; charset=utf-8", webhook.ResultHandshake},
+		{"a signed ping", func() *http.Request { return plainRequest(`{"type":"ping"}`) }, 200, `{"type":1}`, "application/json", webhook.ResultHandshake},
 		{"an unsigned ping", func() *http.Request {
 			r := plainRequest(`{"type":"ping"}`)
 			r.Header.Del("X-Plain-Signature")
 			return r
-		}, 401, "", "application/problem+json", webhook.Refused},
-		{"a signed subscription that cannot be confirmed now", func() *http.Request { return plainRequest(`{"type":"subscribe"}`) }, 503, "", "application/problem+json", webhook.Failed},
-		{"an event", func() *http.Request { return plainRequest(`{"id":"1","type":"event"}`) }, 200, "", "", webhook.Accepted},
+		}, 401, "", "application/problem+json", webhook.ResultRefused},
+		{"a signed subscription that cannot be confirmed now", func() *http.Request { return plainRequest(`{"type":"subscribe"}`) }, 503, "", "application/problem+json", webhook.ResultFailed},
+		{"an event", func() *http.Request { return plainRequest(`{"id":"1","type":"event"}`) }, 200, "", "", webhook.ResultAccepted},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -79,7 +79,7 @@ func TestHandshakes(t *testing.T) {
 			if res.Header.Get("X-Content-Type-Options") != "nosniff" || res.Header.Get("Cache-Control") != "no-store" {
 				t.Errorf("header = %v, want nosniff and no-store", res.Header)
 			}
-			if o := e.outcomes[0]; o.Result != tt.result || (o.Result == webhook.Accepted) != (len(e.events) == 1) {
+			if o := e.outcomes[0]; o.Result != tt.result || (o.Result == webhook.ResultAccepted) != (len(e.events) == 1) {
 				t.Errorf("outcome = %+v with %d events", o, len(e.events))
 			}
 		})

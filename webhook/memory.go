@@ -77,18 +77,18 @@ func (m *Memory) Claim(_ context.Context, key Key, lease time.Duration) (Claim, 
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if at, ok := m.done[key]; ok && now.Before(m.slot(at).until) {
-		return Claim{State: Done}, nil
+		return Claim{State: ClaimDone}, nil
 	}
 	held, ok := m.claims[key]
 	if ok && now.Before(held.until) {
-		return Claim{State: Busy}, nil
+		return Claim{State: ClaimBusy}, nil
 	}
 	if !ok && len(m.claims) >= m.config.MaxClaims && !m.dropLapsed(now) {
 		return Claim{}, fmt.Errorf("%w: %d events are in hand", ErrUnavailable, len(m.claims))
 	}
 	m.tokens++
 	m.claims[key] = memoryClaim{m.tokens, now.Add(lease)}
-	return Claim{State: Taken, Token: strconv.FormatUint(m.tokens, 10)}, nil
+	return Claim{State: ClaimTaken, Token: strconv.FormatUint(m.tokens, 10)}, nil
 }
 
 // Confirm implements [Deduper].

@@ -32,7 +32,7 @@ func claim(t *testing.T, m *webhook.Memory, key string) webhook.Claim {
 func confirm(t *testing.T, m *webhook.Memory, key string, keep time.Duration) {
 	t.Helper()
 	c := claim(t, m, key)
-	if c.State != webhook.Taken {
+	if c.State != webhook.ClaimTaken {
 		t.Fatalf("claim of %s = %v, want Taken", key, c.State)
 	}
 	if err := m.Confirm(t.Context(), webhook.NewKey(key), c, keep); err != nil {
@@ -53,16 +53,16 @@ func TestFloodingEvictsNoClaimInHand(t *testing.T) {
 	for i := range 1000 {
 		confirm(t, m, fmt.Sprint("flood ", i), time.Hour)
 	}
-	if c := claim(t, m, "held"); c.State != webhook.Busy {
+	if c := claim(t, m, "held"); c.State != webhook.ClaimBusy {
 		t.Fatalf("after a flood the claim is %v, want Busy", c.State)
 	}
 	if got := m.Evicted(); got != 990 {
 		t.Errorf("Evicted = %d, want 990", got)
 	}
 	for i := range 1000 {
-		want := webhook.Taken
+		want := webhook.ClaimTaken
 		if i >= 990 {
-			want = webhook.Done
+			want = webhook.ClaimDone
 		}
 		c := claim(t, m, fmt.Sprint("flood ", i))
 		if c.State != want {
@@ -75,7 +75,7 @@ func TestFloodingEvictsNoClaimInHand(t *testing.T) {
 	if err := m.Confirm(t.Context(), webhook.NewKey("held"), held, time.Hour); err != nil {
 		t.Fatal(err)
 	}
-	if c := claim(t, m, "held"); c.State != webhook.Done {
+	if c := claim(t, m, "held"); c.State != webhook.ClaimDone {
 		t.Errorf("a claim held through a flood was not confirmed: %v", c.State)
 	}
 }
@@ -89,7 +89,7 @@ func TestMemoryIsFullOfClaims(t *testing.T) {
 			t.Errorf("Claim = %v, want ErrUnavailable", err)
 		}
 		time.Sleep(time.Minute) // the holders died
-		if c := claim(t, m, "c"); c.State != webhook.Taken {
+		if c := claim(t, m, "c"); c.State != webhook.ClaimTaken {
 			t.Errorf("claim = %v, want the lapsed claims' room", c.State)
 		}
 	})
@@ -105,13 +105,13 @@ func TestMemoryLetsNoLostClaimEndANewOne(t *testing.T) {
 		if err := errors.Join(m.Confirm(t.Context(), key, lost, time.Hour), m.Release(t.Context(), key, lost)); err != nil {
 			t.Fatal(err)
 		}
-		if c := claim(t, m, "a"); c.State != webhook.Busy {
+		if c := claim(t, m, "a"); c.State != webhook.ClaimBusy {
 			t.Errorf("the dead holder ended the new claim: %v", c.State)
 		}
 		if err := m.Confirm(t.Context(), key, held, time.Hour); err != nil {
 			t.Fatal(err)
 		}
-		if c := claim(t, m, "a"); c.State != webhook.Done {
+		if c := claim(t, m, "a"); c.State != webhook.ClaimDone {
 			t.Errorf("claim = %v, want Done", c.State)
 		}
 	})
@@ -127,7 +127,7 @@ func TestMemoryForgetsAfterItsTime(t *testing.T) {
 		for i := range 3 {                // pushes out the first two, of which the second is the old note of "short"
 			confirm(t, m, fmt.Sprint(i), time.Hour)
 		}
-		if c := claim(t, m, "short"); c.State != webhook.Done {
+		if c := claim(t, m, "short"); c.State != webhook.ClaimDone {
 			t.Errorf("the new note of a repeated key went with the old: %v", c.State)
 		}
 		if got := m.Evicted(); got != 1 {
@@ -135,7 +135,7 @@ func TestMemoryForgetsAfterItsTime(t *testing.T) {
 		}
 		time.Sleep(time.Hour)
 		confirm(t, m, "later", time.Hour)
-		if c := claim(t, m, "short"); c.State != webhook.Taken {
+		if c := claim(t, m, "short"); c.State != webhook.ClaimTaken {
 			t.Errorf("after its time: %v, want Taken", c.State)
 		}
 	})

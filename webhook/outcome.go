@@ -17,27 +17,27 @@ type Outcome struct {
 // Result says in one word what became of a request.
 type Result uint8
 
-// Results. Refused and Failed come with a reason.
+// Results. ResultRefused and ResultFailed come with a reason.
 const (
-	Refused   Result = iota // not a valid delivery of this provider: Config.OnEvent did not see it
-	Accepted                // handled now
-	Duplicate               // handled before, or at the same time by another request
-	Handshake               // a challenge, a ping or a subscription, answered by the scheme
-	Failed                  // a valid delivery that could not be handled: the provider will send it again
+	ResultRefused   Result = iota // not a valid delivery of this provider: Config.OnEvent did not see it
+	ResultAccepted                // handled now
+	ResultDuplicate               // handled before, or at the same time by another request
+	ResultHandshake               // a challenge, a ping or a subscription, answered by the scheme
+	ResultFailed                  // a valid delivery that could not be handled: the provider will send it again
 )
 
 // String returns the word in lower case, fit for a metric's label.
 func (r Result) String() string {
 	switch r {
-	case Refused:
+	case ResultRefused:
 		return "refused"
-	case Accepted:
+	case ResultAccepted:
 		return "accepted"
-	case Duplicate:
+	case ResultDuplicate:
 		return "duplicate"
-	case Handshake:
+	case ResultHandshake:
 		return "handshake"
-	case Failed:
+	case ResultFailed:
 		return "failed"
 	}
 	return "unknown"

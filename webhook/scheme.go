@@ -37,8 +37,9 @@ type Setup struct {
 	// InsecureAnyAge accepts any signed time. A captured delivery then stays valid for ever.
 	InsecureAnyAge bool
 
-	// Transport makes the scheme's own requests, for certificates and confirmations. It is never nil.
-	Transport http.RoundTripper
+	// Client makes the scheme's own requests, for certificates and confirmations. It is never nil, follows no redirect and keeps no cookies.
+	// Its errors repeat the URL: a scheme whose URLs have secrets in them takes the [url.Error] off.
+	Client *http.Client
 }
 
 // A Verifier is a Scheme made ready. It may also be a [Handshaker] and a [Confirmer]. It is safe for use by many goroutines at once.
@@ -77,7 +78,7 @@ type Handshaker interface {
 // A Confirmer is a Verifier whose provider also signs deliveries that are no events: a challenge, a ping, a subscription to confirm.
 type Confirmer interface {
 	// Confirm is asked after verification, with every delivery. A nil Reply and a nil error mean that e is an event.
-	// It may send requests through Setup.Transport, bounded by r's context.
+	// It may send requests through Setup.Client, bounded by r's context.
 	Confirm(r *http.Request, e *Event) (*Reply, error)
 }
 

@@ -50,7 +50,7 @@ func (h *Handler) receive(s *ready, w http.ResponseWriter, r *http.Request, star
 			reply, err = nil, newPanicError(v)
 		}
 	}()
-	o.Result = Refused
+	o.Result = ResultRefused
 	if !s.allows(r.Method) {
 		return nil, ErrMethod
 	}
@@ -86,14 +86,14 @@ func (h *Handler) receive(s *ready, w http.ResponseWriter, r *http.Request, star
 			return handshaken(reply, err, o)
 		}
 	}
-	o.Result = Failed
+	o.Result = ResultFailed
 	repeat, err := h.dispatch(r.Context(), start.Add(h.config.HandlerTimeout), e)
 	if err != nil {
 		return nil, err
 	}
-	o.Result = Accepted
+	o.Result = ResultAccepted
 	if repeat {
-		o.Result = Duplicate
+		o.Result = ResultDuplicate
 	}
 	return &s.contract.Accepted, nil
 }
@@ -105,7 +105,7 @@ func handshaken(reply *Reply, err error, o *Outcome) (*Reply, error) {
 	if err := reply.check(); err != nil {
 		return nil, err
 	}
-	o.Result = Handshake
+	o.Result = ResultHandshake
 	return reply, nil
 }
 
@@ -113,9 +113,9 @@ func handshaken(reply *Reply, err error, o *Outcome) (*Reply, error) {
 func (h *Handler) refuse(s *ready, w http.ResponseWriter, r *http.Request, err error, o *Outcome) {
 	o.Status, o.Reason = refusal.Status(err), err
 	if o.Status >= http.StatusInternalServerError {
-		o.Result = Failed // what we could not decide is not the sender's fault
+		o.Result = ResultFailed // what we could not decide is not the sender's fault
 	}
-	ignored := s.contract.IgnoreForged && o.Result == Refused && o.Status == http.StatusUnauthorized
+	ignored := s.contract.IgnoreForged && o.Result == ResultRefused && o.Status == http.StatusUnauthorized
 	switch o.Status {
 	case http.StatusMethodNotAllowed:
 		w.Header()["Allow"] = []string{s.allow}

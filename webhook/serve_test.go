@@ -73,7 +73,7 @@ func TestServeHTTPAnswers(t *testing.T) {
 				t.Errorf("outcomes = %+v", e.outcomes)
 			}
 			if tt.reason == nil {
-				if len(e.events) != 1 || o.Result != webhook.Accepted || o.Bytes != int64(len(body)) || o.Type != "invoice.paid" {
+				if len(e.events) != 1 || o.Result != webhook.ResultAccepted || o.Bytes != int64(len(body)) || o.Type != "invoice.paid" {
 					t.Errorf("events = %+v, outcome %+v", e.events, o)
 				}
 				if got := bodyOf(t, res); got != "" || res.Header.Get("X-Content-Type-Options") != "nosniff" {
@@ -84,7 +84,7 @@ func TestServeHTTPAnswers(t *testing.T) {
 				}
 				return
 			}
-			if len(e.events) != 0 || o.Result != webhook.Refused {
+			if len(e.events) != 0 || o.Result != webhook.ResultRefused {
 				t.Errorf("a refused delivery was handled: %+v, result %v", e.events, o.Result)
 			}
 			if got := res.Header.Get("Content-Type"); got != "application/problem+json" {
@@ -153,7 +153,7 @@ func TestAcceptedAsTheProviderExpects(t *testing.T) {
 			first["X-Seen"][0] = "changed by a middleware" // must not reach the next answer
 		}
 	}
-	if e.outcomes[1].Result != webhook.Duplicate || len(e.events) != 1 {
+	if e.outcomes[1].Result != webhook.ResultDuplicate || len(e.events) != 1 {
 		t.Errorf("second outcome = %+v", e.outcomes[1])
 	}
 	r := plainRequest("{}")
@@ -174,7 +174,7 @@ func TestForgedDeliveriesAreIgnoredWhereTheProviderAsksForIt(t *testing.T) {
 	if res := serve(e, r); res.StatusCode != 204 || res.Header.Get("Content-Length") != "" || res.Header.Get("WWW-Authenticate") != "" {
 		t.Errorf("answer = %d %v, want 204", res.StatusCode, res.Header)
 	}
-	if o := e.outcomes[0]; len(e.events) != 0 || o.Result != webhook.Refused || o.Status != 204 || e.log.Len() == 0 {
+	if o := e.outcomes[0]; len(e.events) != 0 || o.Result != webhook.ResultRefused || o.Status != 204 || e.log.Len() == 0 {
 		t.Errorf("outcome = %+v: it must be refused and logged all the same", o)
 	}
 	r = plainRequest(`{"id":"1"}`)
@@ -187,7 +187,7 @@ func TestForgedDeliveriesAreIgnoredWhereTheProviderAsksForIt(t *testing.T) {
 		c.Scheme = plain{secrets: []webhook.Secret{webhook.NewSecret(goodSecret)}, contract: webhook.Contract{IgnoreForged: true}}
 		c.OnEvent = func(context.Context, webhook.Event) error { return teapot{401} }
 	})
-	if res := serve(failing, plainRequest(`{"id":"1"}`)); res.StatusCode != 401 || failing.outcomes[0].Result != webhook.Failed {
+	if res := serve(failing, plainRequest(`{"id":"1"}`)); res.StatusCode != 401 || failing.outcomes[0].Result != webhook.ResultFailed {
 		t.Errorf("a true delivery whose handler failed with 401 is answered %d: the provider would not send it again", res.StatusCode)
 	}
 }
@@ -232,8 +232,8 @@ func TestSlowBodiesGetARealAnswer(t *testing.T) {
 
 func TestResultIsAWord(t *testing.T) {
 	want := map[webhook.Result]string{
-		webhook.Refused: "refused", webhook.Accepted: "accepted", webhook.Duplicate: "duplicate",
-		webhook.Handshake: "handshake", webhook.Failed: "failed", webhook.Result(9): "unknown",
+		webhook.ResultRefused: "refused", webhook.ResultAccepted: "accepted", webhook.ResultDuplicate: "duplicate",
+		webhook.ResultHandshake: "handshake", webhook.ResultFailed: "failed", webhook.Result(9): "unknown",
 	}
 	for r, word := range want {
 		if r.String() != word {

@@ -10,9 +10,9 @@ import (
 	"github.com/gatehouse-go/gatehouse/callback"
 )
 
-// MarkStore runs the suite that every [callback.MarkStore] must pass, each part on a new store. The stores may share a server, as long as
+// TestMarkStore runs the suite that every [callback.MarkStore] must pass, each part on a new store. The stores may share a server, as long as
 // they share no marks. One part waits about a second.
-func MarkStore(t *testing.T, open func(t *testing.T) callback.MarkStore) {
+func TestMarkStore(t *testing.T, open func(t *testing.T) callback.MarkStore) {
 	t.Helper()
 	suite(t, markStoreChecks, open)
 }

@@ -12,7 +12,7 @@ import (
 )
 
 func marks() *callback.MemoryMarks {
-	m, err := callback.NewMemoryMarks(1000)
+	m, err := callback.NewMemoryMarks(callback.MemoryMarksConfig{MaxMarks: 1000})
 	if err != nil {
 		panic(err)
 	}
@@ -20,7 +20,7 @@ func marks() *callback.MemoryMarks {
 }
 
 func TestMemoryMarks(t *testing.T) {
-	callbacktest.MarkStore(t, func(*testing.T) callback.MarkStore { return marks() })
+	callbacktest.TestMarkStore(t, func(*testing.T) callback.MarkStore { return marks() })
 }
 
 // markMutant is a good store but for what is replaced.

@@ -13,9 +13,9 @@ import (
 	"github.com/gatehouse-go/gatehouse/callback"
 )
 
-// SessionStore runs the suite that every [callback.SessionStore] must pass, each part on a new store. The stores may share a server,
+// TestSessionStore runs the suite that every [callback.SessionStore] must pass, each part on a new store. The stores may share a server,
 // as long as they share no records. The parts that wait take about two seconds each.
-func SessionStore(t *testing.T, open func(t *testing.T) callback.SessionStore) {
+func TestSessionStore(t *testing.T, open func(t *testing.T) callback.SessionStore) {
 	t.Helper()
 	suite(t, sessionStoreChecks, open)
 }

@@ -21,7 +21,7 @@ func memory() *callback.MemoryStore {
 }
 
 func TestMemoryStore(t *testing.T) {
-	callbacktest.SessionStore(t, func(*testing.T) callback.SessionStore { return memory() })
+	callbacktest.TestSessionStore(t, func(*testing.T) callback.SessionStore { return memory() })
 }
 
 // mutant is a good store but for what is replaced.

@@ -142,7 +142,7 @@ func New[U any](ctx context.Context, c Config[U]) (*Login[U], error) {
 		c.Logger = slog.Default()
 	}
 	if c.Marks == nil {
-		marks, err := callback.NewMemoryMarks(marksHeld)
+		marks, err := callback.NewMemoryMarks(callback.MemoryMarksConfig{})
 		if err != nil {
 			return nil, err
 		}
@@ -155,7 +155,7 @@ func New[U any](ctx context.Context, c Config[U]) (*Login[U], error) {
 		bad.Hidden("Config.Providers", "needs at least one")
 	}
 	for i, p := range c.Providers {
-		field := fmt.Sprintf("Providers[%d]", i)
+		field := fmt.Sprintf("Config.Providers[%d]", i)
 		redirect := strings.TrimSuffix(c.BaseURL, "/") + c.CallbackPath
 		if len(c.Providers) > 1 {
 			redirect += "/" + url.PathEscape(p.ID)
@@ -197,10 +197,10 @@ func (l *Login[U]) reach(ctx context.Context) error {
 	for _, p := range l.order {
 		if _, err := p.discover(ctx); err != nil {
 			if l.config.AllowUnreachable {
-				l.config.Logger.WarnContext(ctx, "provider cannot be reached", "provider", p.ID, "issuer", p.Issuer, "error", short(err.Error()))
+				l.config.Logger.WarnContext(ctx, "provider cannot be reached", "provider", p.label(), "issuer", p.Issuer, "error", short(err.Error()))
 				continue
 			}
-			all = append(all, fmt.Errorf("callback/oidc: provider %q: %w", p.ID, err))
+			all = append(all, fmt.Errorf("callback/oidc: provider %q: %w", p.label(), err))
 		}
 	}
 	return errors.Join(all...)

@@ -71,7 +71,8 @@ func TestProviderThatCannotBeReached(t *testing.T) {
 	var log strings.Builder
 	c := config(t, "https://app.example.com", op, nil, &log)
 	c.Client = flaky
-	if _, err := oidc.New(t.Context(), c); err == nil || !strings.Contains(err.Error(), "no route to host") {
+	c.Providers[0].ID = "" // a lone one is named by its issuer
+	if _, err := oidc.New(t.Context(), c); err == nil || !strings.Contains(err.Error(), "no route to host") || !strings.Contains(err.Error(), `provider "`+op.Issuer+`"`) {
 		t.Errorf("New: %v", err)
 	}
 	a := startAt(t, op, func(c *oidc.Config[account], _ *callbacktest.Provider) {

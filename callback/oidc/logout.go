@@ -19,7 +19,6 @@ import (
 
 const (
 	logoutAge      = 15 * time.Minute // of the oldest logout token that is taken
-	marksHeld      = 1 << 17          // in a store that nobody chose
 	maxLogoutToken = 32 << 10         // bytes of a form
 	formTimeout    = 10 * time.Second
 )

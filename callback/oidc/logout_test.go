@@ -169,7 +169,7 @@ func TestLogoutTokensOfOtherTypesAreRefused(t *testing.T) {
 func TestLogoutTokenIsRememberedAsLongAsItIsGood(t *testing.T) {
 	var kept time.Duration
 	a := start(t, func(c *oidc.Config[account], _ *callbacktest.Provider) {
-		marks, err := callback.NewMemoryMarks(10)
+		marks, err := callback.NewMemoryMarks(callback.MemoryMarksConfig{MaxMarks: 10})
 		if err != nil {
 			t.Fatal(err)
 		}

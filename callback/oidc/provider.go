@@ -1,6 +1,7 @@
 package oidc
 
 import (
+	"cmp"
 	"context"
 	"crypto"
 	"errors"
@@ -104,6 +105,9 @@ type provider struct {
 	failed  error     // why current is nil
 	expires time.Time // when to ask again
 }
+
+// label names the provider to people: a lone one may have no ID. OAuth2 has neither, and is never asked for metadata.
+func (p *provider) label() string { return cmp.Or(p.ID, p.Issuer) }
 
 const (
 	metadataKept  = time.Hour

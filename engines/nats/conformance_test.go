@@ -10,7 +10,7 @@ import (
 )
 
 func TestConformance(t *testing.T) {
-	inboxtest.Run(t, inboxtest.Engine[nats.NoTx]{
+	inboxtest.TestEngine(t, inboxtest.Engine[nats.NoTx]{
 		New:         func(t *testing.T) inboxtest.Ledger[nats.NoTx] { t.Helper(); return newLedger(t, running(t)) },
 		AtLeastOnce: true,
 		NoLine:      true,

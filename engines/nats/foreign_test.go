@@ -145,7 +145,7 @@ func TestAHistoryThatCannotBeReadIsOfADeadLetter(t *testing.T) {
 			t.Errorf("%s: %s, %+v, %v", row.id, d.Status, history, err)
 			continue
 		}
-		if lost := history[0].Result == inbox.Failed && strings.Contains(history[0].Error, "a message cannot be read: the history"); lost != row.lost {
+		if lost := history[0].Result == inbox.ResultFailed && strings.Contains(history[0].Error, "a message cannot be read: the history"); lost != row.lost {
 			t.Errorf("%s: %+v", row.id, history[0])
 		}
 	}

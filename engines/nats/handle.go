@@ -90,7 +90,7 @@ func (b *Inbox) handle(ctx context.Context, d engine.Row) {
 // lose makes a dead letter of a delivery of which somebody has changed the messages: trying again does not help.
 func (b *Inbox) lose(ctx context.Context, c *claim, why error) error {
 	b.config.Inbox.Logger.ErrorContext(ctx, "inbox cannot read a delivery", "delivery", c.row.ID, "error", why)
-	lost := inbox.Attempt{Number: c.row.Attempts, At: time.Now(), Result: inbox.Failed, Error: why.Error()}
+	lost := inbox.Attempt{Number: c.row.Attempts, At: time.Now(), Result: inbox.ResultFailed, Error: why.Error()}
 	return b.fail(ctx, c, engine.Failure{Dead: true, Attempt: lost})
 }
 

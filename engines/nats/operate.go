@@ -96,7 +96,7 @@ func (b *Inbox) decideOne(ctx context.Context, id int64, why inbox.Reason, k eng
 		}
 		c.history, err = b.history(ctx, c.key)
 		if errors.Is(err, errUnreadable) { // it begins anew, and says so
-			c.history, err = []inbox.Attempt{{Number: d.Attempts, At: now, Result: inbox.Failed, Error: err.Error()}}, nil
+			c.history, err = []inbox.Attempt{{Number: d.Attempts, At: now, Result: inbox.ResultFailed, Error: err.Error()}}, nil
 		}
 		if err != nil {
 			return err

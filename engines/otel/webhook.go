@@ -54,7 +54,7 @@ func (t *Telemetry) Webhook(o webhook.Outcome) {
 	}
 	t.webhook.duration.Record(ctx, o.Duration.Seconds(), "receive", system, attributes...)
 	t.webhook.size.Record(ctx, o.Bytes, metric.WithAttributes(semconv.MessagingDestinationName(o.Provider)))
-	if o.Result == webhook.Accepted || o.Result == webhook.Duplicate || o.Result == webhook.Failed {
+	if o.Result == webhook.ResultAccepted || o.Result == webhook.ResultDuplicate || o.Result == webhook.ResultFailed {
 		t.webhook.consumed.Add(ctx, 1, "receive", system,
 			semconv.MessagingDestinationName(o.Provider), resultKey.String(o.Result.String()), eventTypeKey.String(t.types.bounded(o.Type)))
 	}

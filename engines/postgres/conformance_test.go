@@ -8,7 +8,7 @@ import (
 )
 
 func TestConformance(t *testing.T) {
-	inboxtest.Run(t, inboxtest.Engine[pgx.Tx]{
+	inboxtest.TestEngine(t, inboxtest.Engine[pgx.Tx]{
 		New: func(t *testing.T) inboxtest.Ledger[pgx.Tx] {
 			t.Helper()
 			return newLedger(t)

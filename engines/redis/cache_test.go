@@ -35,7 +35,7 @@ func cacheStoreOf(t *testing.T, e *redis.Engine, c redis.CacheStoreConfig) *redi
 func TestCacheStoreKeepsTheContract(t *testing.T) {
 	s := start(t)
 	var p prefixes
-	storetest.Run(t, func(t *testing.T) revalidate.Store {
+	storetest.TestStore(t, func(t *testing.T) revalidate.Store {
 		t.Helper()
 		return cacheStoreOn(t, s.engine(p.next), 0)
 	})
@@ -44,7 +44,7 @@ func TestCacheStoreKeepsTheContract(t *testing.T) {
 func TestCacheStoreWithALocalTierKeepsTheContract(t *testing.T) {
 	s := start(t)
 	var p prefixes
-	storetest.Run(t, func(t *testing.T) revalidate.Store {
+	storetest.TestStore(t, func(t *testing.T) revalidate.Store {
 		t.Helper()
 		return cacheStoreOf(t, s.engine(p.next), redis.CacheStoreConfig{})
 	})
@@ -53,9 +53,9 @@ func TestCacheStoreWithALocalTierKeepsTheContract(t *testing.T) {
 func TestTieredOnTheServerKeepsTheContract(t *testing.T) {
 	s := start(t)
 	var p prefixes
-	storetest.Run(t, func(t *testing.T) revalidate.Store {
+	storetest.TestStore(t, func(t *testing.T) revalidate.Store {
 		t.Helper()
-		near, err := revalidate.NewMemory(1 << 20)
+		near, err := revalidate.NewMemory(revalidate.MemoryConfig{MaxBytes: 1 << 20})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -186,8 +186,8 @@ func TestCachePiecesRefuseWrongBounds(t *testing.T) {
 			t.Errorf("%+v: no error", c)
 		}
 	}
-	_, err := e.NewInvalidations(redis.InvalidationsConfig{Log: -1, Lag: time.Millisecond})
-	if want := "redis: InvalidationsConfig.Log = -1 must be from 1 to 100,000\nredis: InvalidationsConfig.Lag = 1ms must be from 50ms to 1m"; err == nil || err.Error() != want {
+	_, err := e.NewInvalidations(redis.InvalidationsConfig{MaxLog: -1, Lag: time.Millisecond})
+	if want := "redis: InvalidationsConfig.MaxLog = -1 must be from 1 to 100,000\nredis: InvalidationsConfig.Lag = 1ms must be from 50ms to 1m"; err == nil || err.Error() != want {
 		t.Error(err)
 	}
 }

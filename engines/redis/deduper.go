@@ -76,11 +76,11 @@ func (d *Deduper) Claim(ctx context.Context, key webhook.Key, lease time.Duratio
 	d.settle(ctx)
 	switch state {
 	case 1:
-		return webhook.Claim{State: webhook.Taken, Token: token}, nil
+		return webhook.Claim{State: webhook.ClaimTaken, Token: token}, nil
 	case 2:
-		return webhook.Claim{State: webhook.Done}, nil
+		return webhook.Claim{State: webhook.ClaimDone}, nil
 	default:
-		return webhook.Claim{State: webhook.Busy}, nil
+		return webhook.Claim{State: webhook.ClaimBusy}, nil
 	}
 }
 

@@ -23,9 +23,7 @@ func TestDeduperKeepsTheContract(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	var p prefixes
-	if err := webhooktest.TestDeduper(t.Context(), func() (webhook.Deduper, error) { return s.engine(p.next).NewDeduper(), nil }); err != nil {
-		t.Error(err)
-	}
+	webhooktest.TestDeduper(t, func(t *testing.T) webhook.Deduper { t.Helper(); return s.engine(p.next).NewDeduper() })
 }
 
 func TestOfManyInstancesOneHandlesAnEvent(t *testing.T) {
@@ -42,7 +40,7 @@ func TestOfManyInstancesOneHandlesAnEvent(t *testing.T) {
 				if err != nil {
 					t.Error(err)
 				}
-				if c.State != webhook.Taken {
+				if c.State != webhook.ClaimTaken {
 					continue
 				}
 				handled[i].Add(1)
@@ -71,7 +69,7 @@ func TestALateHolderWhomNobodyReplacedStillConfirms(t *testing.T) {
 	if err := d.Confirm(t.Context(), key, c, time.Hour); err != nil {
 		t.Fatal(err)
 	}
-	if c, err := d.Claim(t.Context(), key, time.Hour); err != nil || c.State != webhook.Done {
+	if c, err := d.Claim(t.Context(), key, time.Hour); err != nil || c.State != webhook.ClaimDone {
 		t.Errorf("%+v, %v", c, err)
 	}
 }
@@ -82,7 +80,7 @@ func TestALateHolderWhomAnotherReplacedDoesNotConfirm(t *testing.T) {
 	lost, _ := d.Claim(t.Context(), key, time.Millisecond)
 	time.Sleep(20 * time.Millisecond)
 	second, err := d.Claim(t.Context(), key, time.Hour)
-	if err != nil || second.State != webhook.Taken {
+	if err != nil || second.State != webhook.ClaimTaken {
 		t.Fatalf("%+v, %v", second, err)
 	}
 	if err := d.Release(t.Context(), key, second); err != nil {
@@ -91,7 +89,7 @@ func TestALateHolderWhomAnotherReplacedDoesNotConfirm(t *testing.T) {
 	if err := d.Confirm(t.Context(), key, lost, time.Hour); err != nil {
 		t.Fatal(err)
 	}
-	if c, err := d.Claim(t.Context(), key, time.Hour); err != nil || c.State != webhook.Taken {
+	if c, err := d.Claim(t.Context(), key, time.Hour); err != nil || c.State != webhook.ClaimTaken {
 		t.Errorf("after a release by the second holder: %+v, %v", c, err)
 	}
 }
@@ -105,10 +103,10 @@ func TestOnlyTheWholeTokenEndsAClaim(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, token := range []string{"", c.Token[:5], c.Token + " ", "done"} {
-		if err := d.Release(t.Context(), key, webhook.Claim{State: webhook.Taken, Token: token}); err != nil {
+		if err := d.Release(t.Context(), key, webhook.Claim{State: webhook.ClaimTaken, Token: token}); err != nil {
 			t.Error(err)
 		}
-		if got, _ := d.Claim(t.Context(), key, time.Hour); got.State != webhook.Busy {
+		if got, _ := d.Claim(t.Context(), key, time.Hour); got.State != webhook.ClaimBusy {
 			t.Errorf("token %q of %q: %+v", token, c.Token, got)
 		}
 	}
@@ -134,7 +132,7 @@ func TestAClaimWhoseAnswerWasLostIsReleased(t *testing.T) {
 	for _, key := range keys {
 		eventually(t, "the event can be claimed", func() bool {
 			c, err := d.Claim(t.Context(), key, time.Hour)
-			return err == nil && c.State == webhook.Taken
+			return err == nil && c.State == webhook.ClaimTaken
 		})
 	}
 }
@@ -156,7 +154,7 @@ func TestClaimsInDoubtWaitUntilTheyCanBeReleased(t *testing.T) {
 	deny("-del")
 	claim := func(k webhook.Key) bool {
 		c, err := d.Claim(t.Context(), k, time.Hour)
-		return err == nil && c.State == webhook.Taken
+		return err == nil && c.State == webhook.ClaimTaken
 	}
 	eventually(t, "another event is claimed", func() bool { return claim(webhook.NewKey("test", []byte("other"))) })
 	deny("+del")

@@ -47,7 +47,7 @@ func nameOfQuestion(takes []security.RateTake) string {
 }
 
 // add notes that takes were refused, with what each bucket owed.
-func (d *denials) add(takes []security.RateTake, states []security.RateTaken, owed []time.Duration, asked time.Time) {
+func (d *denials) add(takes []security.RateTake, states []security.RateResult, owed []time.Duration, asked time.Time) {
 	if d == nil {
 		return
 	}
@@ -66,7 +66,7 @@ func (d *denials) add(takes []security.RateTake, states []security.RateTaken, ow
 
 // answer answers takes where it is known that the server would refuse them. What it says of buckets that are not at fault is what the
 // server said last, and what time gave them since.
-func (d *denials) answer(takes []security.RateTake, states []security.RateTaken) bool {
+func (d *denials) answer(takes []security.RateTake, states []security.RateResult) bool {
 	if d == nil {
 		return false
 	}

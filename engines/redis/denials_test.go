@@ -17,16 +17,15 @@ import (
 func TestRateStoreThatAsksAlwaysKeepsTheContract(t *testing.T) {
 	s := start(t)
 	var p prefixes
-	if err := limittest.TestRateStore(t.Context(), func() (security.RateStore, error) {
-		return s.engine(p.next).NewRateStore(redis.RateConfig{AskAlways: true}), nil
-	}); err != nil {
-		t.Error(err)
-	}
+	limittest.TestRateStore(t, func(t *testing.T) security.RateStore {
+		t.Helper()
+		return s.engine(p.next).NewRateStore(redis.RateStoreConfig{AskAlways: true})
+	})
 }
 
-func takeOne(t *testing.T, store *redis.RateStore, takes ...security.RateTake) security.RateTaken {
+func takeOne(t *testing.T, store *redis.RateStore, takes ...security.RateTake) security.RateResult {
 	t.Helper()
-	states := make([]security.RateTaken, len(takes))
+	states := make([]security.RateResult, len(takes))
 	if err := store.Take(t.Context(), takes, states); err != nil {
 		t.Fatal(err)
 	}
@@ -36,11 +35,11 @@ func takeOne(t *testing.T, store *redis.RateStore, takes ...security.RateTake) s
 func TestAFloodFromOneClientAsksTheServerOnce(t *testing.T) {
 	s := start(t)
 	for name, row := range map[string]struct {
-		config redis.RateConfig
+		config redis.RateStoreConfig
 		asked  int
 	}{
-		"remembered":   {redis.RateConfig{}, 1},
-		"asked always": {redis.RateConfig{AskAlways: true}, 500},
+		"remembered":   {redis.RateStoreConfig{}, 1},
+		"asked always": {redis.RateStoreConfig{AskAlways: true}, 500},
 	} {
 		store := s.engine().NewRateStore(row.config)
 		take := security.RateTake{Key: name, Interval: time.Hour, Burst: 3, Cost: 1}
@@ -63,7 +62,7 @@ func TestAFloodFromOneClientAsksTheServerOnce(t *testing.T) {
 
 func TestARefusalIsOfItsQuestionAlone(t *testing.T) {
 	s := start(t)
-	store := s.engine().NewRateStore(redis.RateConfig{})
+	store := s.engine().NewRateStore(redis.RateStoreConfig{})
 	take := security.RateTake{Key: "a", Interval: time.Hour, Burst: 10, Cost: 6}
 	if got := []bool{takeOne(t, store, take).Allowed, takeOne(t, store, take).Allowed}; !got[0] || got[1] {
 		t.Fatal(got)
@@ -90,7 +89,7 @@ func TestARefusalIsOfItsQuestionAlone(t *testing.T) {
 		if got := takeOne(t, store, other, take); got.Allowed && got.Remaining < 0 {
 			t.Errorf("%+v", got)
 		}
-		states := make([]security.RateTaken, 2)
+		states := make([]security.RateResult, 2)
 		if err := store.Take(t.Context(), []security.RateTake{other, take}, states); err != nil || states[1].Allowed {
 			t.Errorf("two policies, of which one refuses: %+v, %v", states, err)
 		}
@@ -101,7 +100,7 @@ func TestARefusalIsOfItsQuestionAlone(t *testing.T) {
 }
 
 func TestAClientIsAllowedAgainAtItsTime(t *testing.T) {
-	store := start(t).engine().NewRateStore(redis.RateConfig{})
+	store := start(t).engine().NewRateStore(redis.RateStoreConfig{})
 	take := security.RateTake{Key: "a", Interval: 200 * time.Millisecond, Burst: 1, Cost: 1}
 	if !takeOne(t, store, take).Allowed {
 		t.Fatal("refused at first")
@@ -121,7 +120,7 @@ func TestAClientIsAllowedAgainAtItsTime(t *testing.T) {
 // A refusal that is remembered tells nothing of the server's health: while it is in doubt, it is asked.
 func TestARefusalIsNoSignOfHealth(t *testing.T) {
 	s := start(t)
-	store := s.engine(func(c *redis.Config) { c.Timeout = 200 * time.Millisecond }).NewRateStore(redis.RateConfig{})
+	store := s.engine(func(c *redis.Config) { c.Timeout = 200 * time.Millisecond }).NewRateStore(redis.RateStoreConfig{})
 	take := security.RateTake{Key: "a", Interval: time.Hour, Burst: 1, Cost: 1}
 	for range 2 {
 		takeOne(t, store, take)
@@ -132,7 +131,7 @@ func TestARefusalIsNoSignOfHealth(t *testing.T) {
 	fresh.Key = "b"
 	for range 5 {
 		for _, one := range []security.RateTake{fresh, take} {
-			if err := store.Take(t.Context(), []security.RateTake{one}, make([]security.RateTaken, 1)); !errors.Is(err, redis.ErrOut) {
+			if err := store.Take(t.Context(), []security.RateTake{one}, make([]security.RateResult, 1)); !errors.Is(err, redis.ErrOut) {
 				t.Errorf("%s: %v", one.Key, err)
 			}
 		}
@@ -142,7 +141,7 @@ func TestARefusalIsNoSignOfHealth(t *testing.T) {
 func TestRefusalsAreBounded(t *testing.T) {
 	const clients = 20_000
 	s := start(t)
-	store := s.engine().NewRateStore(redis.RateConfig{})
+	store := s.engine().NewRateStore(redis.RateStoreConfig{})
 	flood := func() {
 		for i := range clients {
 			takeOne(t, store, security.RateTake{Key: strconv.Itoa(i), Interval: time.Hour, Burst: 1, Cost: 1})
@@ -158,9 +157,9 @@ func TestRefusalsAreBounded(t *testing.T) {
 }
 
 func TestARefusalThatIsRememberedAllocatesNothing(t *testing.T) {
-	store := start(t).engine().NewRateStore(redis.RateConfig{})
+	store := start(t).engine().NewRateStore(redis.RateStoreConfig{})
 	take := []security.RateTake{{Key: "a", Interval: time.Hour, Burst: 1, Cost: 1}}
-	states := make([]security.RateTaken, 1)
+	states := make([]security.RateResult, 1)
 	for range 2 {
 		takeOne(t, store, take...)
 	}

@@ -212,7 +212,7 @@ func TestAnACLUserOfOnePrefix(t *testing.T) {
 	take := []security.RateTake{{Key: "a", Interval: time.Hour, Burst: 5, Cost: 1}}
 	user := func(c *redis.Config) { c.Username, c.Password = "app", "secret" }
 	own := s.engine(user, func(c *redis.Config) { c.Prefix = "shop:" })
-	if err := own.NewRateStore(redis.RateConfig{}).Take(t.Context(), take, make([]security.RateTaken, 1)); err != nil {
+	if err := own.NewRateStore(redis.RateStoreConfig{}).Take(t.Context(), take, make([]security.RateResult, 1)); err != nil {
 		t.Error(err)
 	}
 	sessions := sessionsOn(t, own, 1)
@@ -236,7 +236,7 @@ func TestAnACLUserOfOnePrefix(t *testing.T) {
 	one.change()
 	two.wantFresh("after the expiry")
 	other := s.engine(user, func(c *redis.Config) { c.Prefix = "bank:" })
-	if err := other.NewRateStore(redis.RateConfig{}).Take(t.Context(), take, make([]security.RateTaken, 1)); err == nil || !strings.Contains(err.Error(), "NOPERM") {
+	if err := other.NewRateStore(redis.RateStoreConfig{}).Take(t.Context(), take, make([]security.RateResult, 1)); err == nil || !strings.Contains(err.Error(), "NOPERM") {
 		t.Errorf("another's prefix: %v", err)
 	}
 }
@@ -314,7 +314,7 @@ func TestThePrimaryIsFoundThroughSentinel(t *testing.T) {
 	e := engineAt(t, func(c *redis.Config) { c.Addresses, c.MasterSet = []string{address}, "main" })
 	eventually(t, "the Sentinel knows the primary", func() bool { return e.Ping(t.Context()) == nil })
 	take := []security.RateTake{{Key: "a", Interval: time.Hour, Burst: 5, Cost: 1}}
-	if err := e.NewRateStore(redis.RateConfig{}).Take(t.Context(), take, make([]security.RateTaken, 1)); err != nil {
+	if err := e.NewRateStore(redis.RateStoreConfig{}).Take(t.Context(), take, make([]security.RateResult, 1)); err != nil {
 		t.Fatal(err)
 	}
 	if n, _ := s.do("DBSIZE").AsInt64(); n != 1 {
@@ -356,14 +356,14 @@ func TestEachPieceWorksInACluster(t *testing.T) {
 		{Key: "ip:one", Interval: time.Hour, Burst: 5, Cost: 1},
 		{Key: "user:two", Interval: time.Hour, Burst: 5, Cost: 1},
 	}
-	states := make([]security.RateTaken, 2)
-	if err := e.NewRateStore(redis.RateConfig{}).Take(t.Context(), two, states); err != nil || states[1].Remaining != 4 {
+	states := make([]security.RateResult, 2)
+	if err := e.NewRateStore(redis.RateStoreConfig{}).Take(t.Context(), two, states); err != nil || states[1].Remaining != 4 {
 		t.Errorf("buckets of two clients: %+v, %v", states, err)
 	}
 	for i := range 30 {
 		client := strconv.Itoa(i)
 		two[0].Key, two[1].Key = "day:"+client, "burst:"+client
-		if err := e.NewRateStore(redis.RateConfig{Spread: true}).Take(t.Context(), two, states); err != nil || states[1].Remaining != 4 {
+		if err := e.NewRateStore(redis.RateStoreConfig{Spread: true}).Take(t.Context(), two, states); err != nil || states[1].Remaining != 4 {
 			t.Errorf("two buckets of one client: %+v, %v", states, err)
 		}
 	}
@@ -374,7 +374,7 @@ func TestEachPieceWorksInACluster(t *testing.T) {
 		if err = errors.Join(err, d.Confirm(t.Context(), key, c, time.Minute)); err != nil {
 			t.Error(err)
 		}
-		if c, err := d.Claim(t.Context(), key, time.Minute); err != nil || c.State != webhook.Done {
+		if c, err := d.Claim(t.Context(), key, time.Minute); err != nil || c.State != webhook.ClaimDone {
 			t.Errorf("%+v, %v", c, err)
 		}
 	}

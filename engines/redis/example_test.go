@@ -50,7 +50,7 @@ func ExampleEngine_NewRateStore() {
 	defer engine.Close()
 	limit, err := security.NewRateLimit(security.RateLimitConfig{
 		Policies: []security.RatePolicy{{Limit: rate.Every(6 * time.Second), Burst: 10, Key: security.ByIP()}},
-		Store:    engine.NewRateStore(redis.RateConfig{}),
+		Store:    engine.NewRateStore(redis.RateStoreConfig{}),
 		Outage:   security.OutageLocal, LocalShare: 1.0 / 4, // four instances
 	})
 	if err != nil {

@@ -123,10 +123,10 @@ func TestAFullServer(t *testing.T) {
 			t.Errorf("with room again, %s: %v", name, err)
 		}
 	}
-	if c, err := p.dedupe.Claim(ctx, key, time.Minute); err != nil || c.State != webhook.Done {
+	if c, err := p.dedupe.Claim(ctx, key, time.Minute); err != nil || c.State != webhook.ClaimDone {
 		t.Errorf("an event that was confirmed on a full server: %+v, %v", c, err)
 	}
-	if c, err := p.dedupe.Claim(ctx, other, time.Minute); err != nil || c.State != webhook.Taken {
+	if c, err := p.dedupe.Claim(ctx, other, time.Minute); err != nil || c.State != webhook.ClaimTaken {
 		t.Errorf("an event that was released on a full server: %+v, %v", c, err)
 	}
 	for id, want := range map[string]bool{"kept": true, "ended": false} {
@@ -173,7 +173,7 @@ func TestARateLimitOnAFullServerFollowsItsPolicy(t *testing.T) {
 	s.do("CONFIG", "SET", "maxmemory", "1")
 	for outage, want := range map[security.Outage]error{security.OutageFailOpen: nil, security.OutageFailClosed: security.ErrRateStore} {
 		l, err := security.NewRateLimit(security.RateLimitConfig{
-			Policies: []security.RatePolicy{{Limit: 1, Burst: 1, Key: security.ByIP()}}, Store: s.engine().NewRateStore(redis.RateConfig{}),
+			Policies: []security.RatePolicy{{Limit: 1, Burst: 1, Key: security.ByIP()}}, Store: s.engine().NewRateStore(redis.RateStoreConfig{}),
 			Outage: outage, StoreTimeout: 5 * time.Second, Logger: slog.New(slog.DiscardHandler),
 		})
 		if err != nil {

@@ -174,7 +174,7 @@ func parseMessage(text string) (revalidate.Invalidation, error) {
 	if err := json.Unmarshal([]byte(text), &m); err != nil {
 		return revalidate.Invalidation{}, err
 	}
-	if m.Version != tagVersion && m.Version != purgeVersion || m.Version == tagVersion && m.purges() || m.Mode > revalidate.Expire {
+	if m.Version != tagVersion && m.Version != purgeVersion || m.Version == tagVersion && m.purges() || m.Mode > revalidate.ModeExpire {
 		return revalidate.Invalidation{}, errors.New("redis: invalidation of another version")
 	}
 	inv := revalidate.Invalidation{Tags: m.Tags, TagPrefixes: m.Prefixes, Mode: m.Mode, Window: m.Window, Groups: m.Groups, All: m.All}

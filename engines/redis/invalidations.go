@@ -35,20 +35,20 @@ return {head[1] or '', head[2] or '0', redis.call('TIME')[1]}`
 )
 
 const (
-	defaultLog = 1000
-	minLag     = 50 * time.Millisecond
-	maxLag     = time.Minute
-	defaultLag = 250 * time.Millisecond
+	defaultMaxLog = 1000
+	minLag        = 50 * time.Millisecond
+	maxLag        = time.Minute
+	defaultLag    = 250 * time.Millisecond
 	// clockSlack is how far the clocks of instances and server may be apart.
 	clockSlack = 2 * time.Second
 )
 
 // InvalidationsConfig says how instances tell each other of invalidations.
 type InvalidationsConfig struct {
-	// Log is how many messages the server remembers, for instances that start or come back; at least so many. One that missed more forgets
+	// MaxLog is how many messages the server remembers, for instances that start or come back; at least so many. One that missed more forgets
 	// what is older than the log. Each request of an unsafe method that a cache sees is a message too, of about the length of its URLs. Zero means
 	// 1000; at most 100,000.
-	Log int
+	MaxLog int
 
 	// Lag is how soon an instance notices that it does not hear the server. Zero means 250 ms; from 50 ms to 1 min.
 	Lag time.Duration
@@ -74,11 +74,11 @@ type Invalidations struct {
 // NewInvalidations returns Invalidations on e, or every mistake in c.
 func (e *Engine) NewInvalidations(c InvalidationsConfig) (*Invalidations, error) {
 	bad := invalid.Config{Package: "redis"}
-	if c.Log == 0 {
-		c.Log = defaultLog
+	if c.MaxLog == 0 {
+		c.MaxLog = defaultMaxLog
 	}
-	if c.Log < 1 || c.Log > 100_000 {
-		bad.Field("InvalidationsConfig.Log", c.Log, "must be from 1 to 100,000")
+	if c.MaxLog < 1 || c.MaxLog > 100_000 {
+		bad.Field("InvalidationsConfig.MaxLog", c.MaxLog, "must be from 1 to 100,000")
 	}
 	if c.Lag == 0 {
 		c.Lag = defaultLag
@@ -143,7 +143,7 @@ func (v *Invalidations) Announce(ctx context.Context, inv revalidate.Invalidatio
 	if err != nil {
 		return err
 	}
-	return v.engine.run(ctx, v.announce, v.keys, []string{rand.Text(), v.self, text, strconv.Itoa(v.config.Log)}).Error()
+	return v.engine.run(ctx, v.announce, v.keys, []string{rand.Text(), v.self, text, strconv.Itoa(v.config.MaxLog)}).Error()
 }
 
 // Run tells c what other instances announce, until ctx ends; the error is then ctx's, or [ErrClosed] after [Engine.Close]. While the server is

@@ -95,7 +95,7 @@ func TestAnExpiryReachesTheWholeFleet(t *testing.T) {
 		e := s.engine()
 		var store revalidate.Store = cacheStoreOf(t, e, redis.CacheStoreConfig{})
 		if i == 0 { // one has a near tier of another make
-			near, err := revalidate.NewMemory(1 << 20)
+			near, err := revalidate.NewMemory(revalidate.MemoryConfig{MaxBytes: 1 << 20})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -124,10 +124,10 @@ func TestAllThatAnInvalidationSaysArrives(t *testing.T) {
 	var db atomic.Int64
 	one, two := newInstance(t, s.engine(), &db, redis.InvalidationsConfig{}), newInstance(t, s.engine(), &db, redis.InvalidationsConfig{})
 	for name, inv := range map[string]revalidate.Invalidation{
-		"a tag":    {Tags: []string{"value"}, Mode: revalidate.Expire},
-		"a prefix": {TagPrefixes: []string{"val"}, Mode: revalidate.Expire},
+		"a tag":    {Tags: []string{"value"}, Mode: revalidate.ModeExpire},
+		"a prefix": {TagPrefixes: []string{"val"}, Mode: revalidate.ModeExpire},
 		"a window": {Tags: []string{"value"}, Window: time.Millisecond},
-		"a path":   {Tags: []string{"value"}, Paths: []string{"/blog/\xff", "/docs/[[...rest]]"}, Mode: revalidate.Expire},
+		"a path":   {Tags: []string{"value"}, Paths: []string{"/blog/\xff", "/docs/[[...rest]]"}, Mode: revalidate.ModeExpire},
 	} {
 		one.wantFresh(name)
 		two.wantFresh(name)
@@ -291,8 +291,8 @@ func TestAnInstanceThatWasCutOffServesNothingOldAfterwards(t *testing.T) {
 		missed int
 	}{
 		"few messages":                      {redis.InvalidationsConfig{ServeOld: true}, 3},
-		"more messages than the log has":    {redis.InvalidationsConfig{ServeOld: true, Log: 1}, 500},
-		"more than are read at once":        {redis.InvalidationsConfig{ServeOld: true, Log: 5000}, 2500},
+		"more messages than the log has":    {redis.InvalidationsConfig{ServeOld: true, MaxLog: 1}, 500},
+		"more than are read at once":        {redis.InvalidationsConfig{ServeOld: true, MaxLog: 5000}, 2500},
 		"few messages, and it forgets":      {redis.InvalidationsConfig{}, 3},
 		"no message, and the log is lost":   {redis.InvalidationsConfig{ServeOld: true}, -1},
 		"few messages of a log begun again": {redis.InvalidationsConfig{ServeOld: true}, -5},
@@ -402,7 +402,7 @@ func TestAMessageOfAnotherVersion(t *testing.T) {
 
 func TestTheLogIsBounded(t *testing.T) {
 	s := start(t)
-	news, err := s.engine().NewInvalidations(redis.InvalidationsConfig{Log: 10})
+	news, err := s.engine().NewInvalidations(redis.InvalidationsConfig{MaxLog: 10})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -85,7 +85,7 @@ func outageUnderLoad(t *testing.T, out, back func(*server)) {
 		t.Fatal(err)
 	}
 	limit, err := security.NewRateLimit(security.RateLimitConfig{
-		Policies: []security.RatePolicy{{Limit: rate.Every(time.Millisecond), Burst: 1000, Key: security.ByIP()}}, Store: e.NewRateStore(redis.RateConfig{}),
+		Policies: []security.RatePolicy{{Limit: rate.Every(time.Millisecond), Burst: 1000, Key: security.ByIP()}}, Store: e.NewRateStore(redis.RateStoreConfig{}),
 		Outage: security.OutageLocal, LocalShare: 1, StoreTimeout: timeout, Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {

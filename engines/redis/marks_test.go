@@ -17,7 +17,7 @@ import (
 func TestMarksAreAMarkStore(t *testing.T) {
 	server := start(t)
 	var stores atomic.Int32
-	callbacktest.MarkStore(t, func(*testing.T) callback.MarkStore {
+	callbacktest.TestMarkStore(t, func(*testing.T) callback.MarkStore {
 		prefix := "suite" + strconv.Itoa(int(stores.Add(1))) + ":"
 		return server.engine(func(c *redis.Config) { c.Prefix = prefix }).NewMarks()
 	})

@@ -167,7 +167,7 @@ func TestNoInstanceServesWhatWasExpired(t *testing.T) {
 		})
 		config := redis.InvalidationsConfig{Lag: promised / 2}
 		if i == 4 {
-			config.Log = 5 // it forgets what it did not read in time
+			config.MaxLog = 5 // it forgets what it did not read in time
 		}
 		fleet[i] = &node{i, w, newInstanceOn(t, e, cacheStoreOf(t, e, redis.CacheStoreConfig{}), &db, config)}
 	}

@@ -38,7 +38,7 @@ func piecesOf(t *testing.T, e *redis.Engine) *pieces {
 		t.Fatal(err)
 	}
 	return &pieces{
-		engine: e, rate: e.NewRateStore(redis.RateConfig{}), dedupe: e.NewDeduper(), sess: sessionsOn(t, e, 0), marks: e.NewMarks(),
+		engine: e, rate: e.NewRateStore(redis.RateStoreConfig{}), dedupe: e.NewDeduper(), sess: sessionsOn(t, e, 0), marks: e.NewMarks(),
 		cache: cacheStoreOf(t, e, redis.CacheStoreConfig{}), news: news,
 	}
 }
@@ -49,7 +49,7 @@ func (p *pieces) calls() map[string]func(context.Context) error {
 	key := func() webhook.Key { return webhook.NewKey("test", []byte(fresh())) }
 	return map[string]func(context.Context) error{
 		"RateStore.Take": func(ctx context.Context) error {
-			return p.rate.Take(ctx, []security.RateTake{{Key: fresh(), Interval: time.Hour, Burst: 5, Cost: 1}}, make([]security.RateTaken, 1))
+			return p.rate.Take(ctx, []security.RateTake{{Key: fresh(), Interval: time.Hour, Burst: 5, Cost: 1}}, make([]security.RateResult, 1))
 		},
 		"Deduper.Claim": func(ctx context.Context) error { _, err := p.dedupe.Claim(ctx, key(), time.Minute); return err },
 		"Deduper.Confirm": func(ctx context.Context) error {
@@ -80,7 +80,7 @@ func (p *pieces) calls() map[string]func(context.Context) error {
 			return err
 		},
 		"Invalidations.Announce": func(ctx context.Context) error {
-			return p.news.Announce(ctx, revalidate.Invalidation{Tags: []string{fresh()}, Mode: revalidate.Expire})
+			return p.news.Announce(ctx, revalidate.Invalidation{Tags: []string{fresh()}, Mode: revalidate.ModeExpire})
 		},
 		"Engine.Ping": p.engine.Ping,
 	}
@@ -92,23 +92,22 @@ func contracts(t *testing.T, s *server, edit ...func(*redis.Config)) {
 	var p prefixes
 	engine := func() *redis.Engine { return s.engine(append(edit, p.next)...) }
 	t.Run("rate", func(t *testing.T) {
-		if err := limittest.TestRateStore(t.Context(), func() (security.RateStore, error) { return engine().NewRateStore(redis.RateConfig{}), nil }); err != nil {
-			t.Error(err)
-		}
+		limittest.TestRateStore(t, func(t *testing.T) security.RateStore {
+			t.Helper()
+			return engine().NewRateStore(redis.RateStoreConfig{})
+		})
 	})
 	t.Run("dedupe", func(t *testing.T) {
-		if err := webhooktest.TestDeduper(t.Context(), func() (webhook.Deduper, error) { return engine().NewDeduper(), nil }); err != nil {
-			t.Error(err)
-		}
+		webhooktest.TestDeduper(t, func(t *testing.T) webhook.Deduper { t.Helper(); return engine().NewDeduper() })
 	})
 	t.Run("sessions", func(t *testing.T) {
-		callbacktest.SessionStore(t, func(t *testing.T) callback.SessionStore { t.Helper(); return sessionsOn(t, engine(), 0) })
+		callbacktest.TestSessionStore(t, func(t *testing.T) callback.SessionStore { t.Helper(); return sessionsOn(t, engine(), 0) })
 	})
 	t.Run("marks", func(t *testing.T) {
-		callbacktest.MarkStore(t, func(t *testing.T) callback.MarkStore { t.Helper(); return engine().NewMarks() })
+		callbacktest.TestMarkStore(t, func(t *testing.T) callback.MarkStore { t.Helper(); return engine().NewMarks() })
 	})
 	t.Run("cache", func(t *testing.T) {
-		storetest.Run(t, func(t *testing.T) revalidate.Store {
+		storetest.TestStore(t, func(t *testing.T) revalidate.Store {
 			t.Helper()
 			return cacheStoreOf(t, engine(), redis.CacheStoreConfig{})
 		})

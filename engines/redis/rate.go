@@ -53,10 +53,10 @@ end
 return answer`
 
 // ErrSlots is the reason for which a [RateStore] that spreads refuses a question about buckets of several keys.
-var ErrSlots = errors.New("redis: buckets of one question are of several keys, which RateConfig.Spread does not allow")
+var ErrSlots = errors.New("redis: buckets of one question are of several keys, which RateStoreConfig.Spread does not allow")
 
-// RateConfig says where the buckets of a Cluster are, and what is remembered here. Its zero value is ready.
-type RateConfig struct {
+// RateStoreConfig says where the buckets of a Cluster are, and what is remembered here. Its zero value is ready.
+type RateStoreConfig struct {
 	// Spread puts each client's buckets on the node of its own hash slot, so that a Cluster shares the work. It asks that all policies of a
 	// RateLimit have the same Key; [ErrSlots] is the error where they do not. Without it all buckets are in one slot, on one node, and
 	// policies may have any Keys. A server that is no Cluster gains nothing by it.
@@ -83,7 +83,7 @@ type RateStore struct {
 var _ security.RateStore = (*RateStore)(nil)
 
 // NewRateStore returns a RateStore on e.
-func (e *Engine) NewRateStore(c RateConfig) *RateStore {
+func (e *Engine) NewRateStore(c RateStoreConfig) *RateStore {
 	s := &RateStore{engine: e, script: rueidis.NewLuaScript(rateScript), spread: c.Spread, base: e.config.Prefix + "rate:"}
 	if !c.AskAlways {
 		s.denials = newDenials()
@@ -93,7 +93,7 @@ func (e *Engine) NewRateStore(c RateConfig) *RateStore {
 
 // Take implements [security.RateStore]. A take without a key, an Interval above zero, a Burst of at least 1 and a Cost of at least 0 is an
 // error, and so are two of one key, and a bucket that takes more than a century to fill.
-func (s *RateStore) Take(ctx context.Context, takes []security.RateTake, states []security.RateTaken) error {
+func (s *RateStore) Take(ctx context.Context, takes []security.RateTake, states []security.RateResult) error {
 	// A server in doubt is asked, or else nobody would learn that it is out.
 	if len(takes) > 0 && len(takes) == len(states) && s.engine.gate.sound() && s.denials.answer(takes, states) {
 		return nil
@@ -169,9 +169,9 @@ func appendTime(args []string, d time.Duration) []string {
 }
 
 // taken says what a bucket holds that takes owed to be full.
-func taken(t security.RateTake, allowed bool, owed time.Duration) security.RateTaken {
+func taken(t security.RateTake, allowed bool, owed time.Duration) security.RateResult {
 	room := t.Interval*time.Duration(t.Burst) - owed
-	state := security.RateTaken{Allowed: allowed, Remaining: int(room / t.Interval)}
+	state := security.RateResult{Allowed: allowed, Remaining: int(room / t.Interval)}
 	if owed > 0 {
 		state.Next = time.Duration(state.Remaining+1)*t.Interval - room
 	}

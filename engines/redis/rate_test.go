@@ -21,11 +21,10 @@ import (
 func TestRateStoreKeepsTheContract(t *testing.T) {
 	s := start(t)
 	var p prefixes
-	if err := limittest.TestRateStore(t.Context(), func() (security.RateStore, error) {
-		return s.engine(p.next).NewRateStore(redis.RateConfig{}), nil
-	}); err != nil {
-		t.Error(err)
-	}
+	limittest.TestRateStore(t, func(t *testing.T) security.RateStore {
+		t.Helper()
+		return s.engine(p.next).NewRateStore(redis.RateStoreConfig{})
+	})
 }
 
 func TestEightInstancesAdmitExactlyTheLimit(t *testing.T) {
@@ -39,7 +38,7 @@ func TestEightInstancesAdmitExactlyTheLimit(t *testing.T) {
 				{Name: "burst", Limit: rate.Every(time.Hour), Burst: limit, Key: security.ByIP()},
 				{Name: "day", Limit: rate.Every(24 * time.Hour), Burst: 10 * limit, Key: security.ByIP()},
 			},
-			Store: s.engine().NewRateStore(redis.RateConfig{Spread: true}), Outage: security.OutageFailClosed, StoreTimeout: 10 * time.Second,
+			Store: s.engine().NewRateStore(redis.RateStoreConfig{Spread: true}), Outage: security.OutageFailClosed, StoreTimeout: 10 * time.Second,
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -65,7 +64,7 @@ func TestEightInstancesAdmitExactlyTheLimit(t *testing.T) {
 }
 
 func TestRateStoreExactlyAtTheEndsOfItsRange(t *testing.T) {
-	store := start(t).engine().NewRateStore(redis.RateConfig{})
+	store := start(t).engine().NewRateStore(redis.RateStoreConfig{})
 	const century = 100 * 365 * 24 * time.Hour
 	for _, row := range []struct {
 		name string
@@ -78,7 +77,7 @@ func TestRateStoreExactlyAtTheEndsOfItsRange(t *testing.T) {
 		{"a unit of 1 h less 1 ns", security.RateTake{Interval: time.Hour - 1, Burst: 3, Cost: 1}, 2},
 	} {
 		row.take.Key = row.name
-		states := make([]security.RateTaken, 1)
+		states := make([]security.RateResult, 1)
 		if err := store.Take(t.Context(), []security.RateTake{row.take}, states); err != nil || !states[0].Allowed || states[0].Remaining != row.left || states[0].Next != row.take.Interval {
 			t.Errorf("%s: %+v, %v", row.name, states[0], err)
 		}
@@ -98,23 +97,23 @@ func TestRateStoreRefusesWhatIsNoQuestion(t *testing.T) {
 		"a fill time beyond all integers": {{Key: "a", Interval: 1 << 62, Burst: 1 << 62}},
 		"one bucket twice":                {good, good},
 	} {
-		if err := e.NewRateStore(redis.RateConfig{}).Take(t.Context(), takes, make([]security.RateTaken, len(takes))); err == nil || errors.Is(err, redis.ErrOut) {
+		if err := e.NewRateStore(redis.RateStoreConfig{}).Take(t.Context(), takes, make([]security.RateResult, len(takes))); err == nil || errors.Is(err, redis.ErrOut) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if err := e.NewRateStore(redis.RateConfig{}).Take(t.Context(), []security.RateTake{good}, nil); err == nil || errors.Is(err, redis.ErrOut) {
+	if err := e.NewRateStore(redis.RateStoreConfig{}).Take(t.Context(), []security.RateTake{good}, nil); err == nil || errors.Is(err, redis.ErrOut) {
 		t.Errorf("no room for the states: %v", err)
 	}
 	two := []security.RateTake{{Key: "ip:1", Interval: time.Second, Burst: 1}, {Key: "user:2", Interval: time.Second, Burst: 1}}
-	if err := e.NewRateStore(redis.RateConfig{Spread: true}).Take(t.Context(), two, make([]security.RateTaken, 2)); !errors.Is(err, redis.ErrSlots) {
+	if err := e.NewRateStore(redis.RateStoreConfig{Spread: true}).Take(t.Context(), two, make([]security.RateResult, 2)); !errors.Is(err, redis.ErrSlots) {
 		t.Errorf("two clients in a store that spreads: %v", err)
 	}
 }
 
 func TestRateBucketsExpireWhenFull(t *testing.T) {
 	s := start(t)
-	store := s.engine().NewRateStore(redis.RateConfig{})
-	states := make([]security.RateTaken, 1)
+	store := s.engine().NewRateStore(redis.RateStoreConfig{})
+	states := make([]security.RateResult, 1)
 	if err := store.Take(t.Context(), []security.RateTake{{Key: "a", Interval: 50 * time.Millisecond, Burst: 3, Cost: 2}}, states); err != nil {
 		t.Fatal(err)
 	}
@@ -126,8 +125,8 @@ func TestRateBucketsExpireWhenFull(t *testing.T) {
 }
 
 func TestRateBucketFollowsALowerBurst(t *testing.T) {
-	store := start(t).engine().NewRateStore(redis.RateConfig{})
-	states := make([]security.RateTaken, 1)
+	store := start(t).engine().NewRateStore(redis.RateStoreConfig{})
+	states := make([]security.RateResult, 1)
 	for _, burst := range []int{100, 2} {
 		if err := store.Take(t.Context(), []security.RateTake{{Key: "a", Interval: time.Hour, Burst: burst, Cost: min(burst, 50)}}, states); err != nil {
 			t.Fatal(err)
@@ -140,9 +139,9 @@ func TestRateBucketFollowsALowerBurst(t *testing.T) {
 
 func TestRateStoreAfterTheServerForgetsItsScripts(t *testing.T) {
 	s := start(t)
-	store := s.engine().NewRateStore(redis.RateConfig{})
+	store := s.engine().NewRateStore(redis.RateStoreConfig{})
 	for range 2 {
-		states := make([]security.RateTaken, 1)
+		states := make([]security.RateResult, 1)
 		if err := store.Take(t.Context(), []security.RateTake{{Key: "a", Interval: time.Hour, Burst: 5, Cost: 1}}, states); err != nil || !states[0].Allowed {
 			t.Errorf("%+v, %v", states, err)
 		}
@@ -152,10 +151,10 @@ func TestRateStoreAfterTheServerForgetsItsScripts(t *testing.T) {
 
 func TestRateStoreSaysWhatTheServerRefuses(t *testing.T) {
 	s := start(t)
-	store := s.engine().NewRateStore(redis.RateConfig{})
+	store := s.engine().NewRateStore(redis.RateStoreConfig{})
 	s.do("CONFIG", "SET", "maxmemory", "1")
 	take := []security.RateTake{{Key: "a", Interval: time.Hour, Burst: 5, Cost: 1}}
-	states := make([]security.RateTaken, 1)
+	states := make([]security.RateResult, 1)
 	for range 5 {
 		if err := store.Take(t.Context(), take, states); err == nil || !strings.Contains(err.Error(), "OOM") || errors.Is(err, redis.ErrOut) {
 			t.Errorf("a full server: %v, want its own words each time", err)
@@ -196,7 +195,7 @@ func TestRateLimitOutages(t *testing.T) {
 				var changes [2]atomic.Int64
 				l, err := security.NewRateLimit(security.RateLimitConfig{
 					Policies: []security.RatePolicy{{Limit: rate.Every(time.Hour), Burst: 10, Key: security.ByIP()}},
-					Store:    s.engine(func(c *redis.Config) { c.Timeout = time.Second }).NewRateStore(redis.RateConfig{}),
+					Store:    s.engine(func(c *redis.Config) { c.Timeout = time.Second }).NewRateStore(redis.RateStoreConfig{}),
 					Outage:   p.outage, LocalShare: p.share, StoreTimeout: 500 * time.Millisecond,
 					Logger: slog.New(slog.DiscardHandler),
 					OnDegraded: func(err error) {

@@ -33,7 +33,7 @@ func sessionsOn(t *testing.T, e *redis.Engine, most int) *redis.Sessions {
 func TestSessionsKeepTheContract(t *testing.T) {
 	s := start(t)
 	var p prefixes
-	callbacktest.SessionStore(t, func(t *testing.T) callback.SessionStore {
+	callbacktest.TestSessionStore(t, func(t *testing.T) callback.SessionStore {
 		t.Helper()
 		return sessionsOn(t, s.engine(p.next), 0)
 	})

@@ -108,7 +108,7 @@ func newProxy(origin, token string, c revalidate.Config, transport http.RoundTri
 	if token == "" {
 		return handler, cache, nil
 	}
-	endpoint, err := revalidate.NewEndpoint(revalidate.EndpointConfig{Cache: cache, Tokens: []string{token}, Mode: revalidate.Expire})
+	endpoint, err := revalidate.NewEndpoint(revalidate.EndpointConfig{Cache: cache, Tokens: []string{token}, Mode: revalidate.ModeExpire})
 	if err != nil {
 		return nil, nil, err
 	}

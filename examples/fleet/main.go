@@ -81,7 +81,7 @@ func run(ctx context.Context, addr, redis string, out io.Writer) (err error) {
 		Rewrites: proxy.RewriteRules{Before: []proxy.RewriteRule{{Source: "/:path*", Destination: "http://quickstart/:path*"}}},
 		Upstreams: map[string]proxy.Upstream{"quickstart": {
 			Targets: targets, PassHost: true, // the one with the fewest requests under way is asked, and in turn where they are equal
-			Retries: instances - 1, // one that has ended is left out
+			MaxRetries: instances - 1, // one that has ended is left out
 		}},
 	})
 	if err != nil {

@@ -50,7 +50,7 @@ func main() {
 func app(shared *redis.Engine, host, secret string, logger *slog.Logger) (http.Handler, error) {
 	limits := security.RateLimitConfig{
 		Policies: []security.RatePolicy{{Name: "minute", Limit: rate.Every(time.Second), Burst: 20}},
-		Store:    shared.NewRateStore(redis.RateConfig{}),
+		Store:    shared.NewRateStore(redis.RateStoreConfig{}),
 		Outage:   security.OutageFailOpen, // without Redis the API answers, unlimited: the platform's own concurrency is the last bound
 	}
 	chain, chainErr := security.Default(security.Config{

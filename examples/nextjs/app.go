@@ -78,11 +78,11 @@ func (a *app) close(ctx context.Context) error {
 
 // routes is the app folder: one handler for each route.ts or page.tsx.
 func (a *app) routes(secret string) (*http.ServeMux, error) {
-	webhook, err := a.webhook(secret, revalidate.Expire)
+	webhook, err := a.webhook(secret, revalidate.ModeExpire)
 	if err != nil {
 		return nil, err
 	}
-	stale, err := a.webhook(secret, revalidate.StaleWhileRevalidate)
+	stale, err := a.webhook(secret, revalidate.ModeStaleWhileRevalidate)
 	if err != nil {
 		return nil, err
 	}

@@ -49,7 +49,7 @@ const denied = `{"success":false,"message":"authentication failed"}`
 // site puts everything on one mux.
 func site(origin string, posts *content, secrets secrets, events *hooks, common *shared) (http.Handler, *revalidate.Cache) {
 	registry := must(security.NewSecrets(secrets.token, secrets.github, secrets.stripe, secrets.standard, secrets.apiKey))
-	logger := slog.New(must(security.NewRedactor(slog.NewTextHandler(os.Stderr, nil), security.RedactConfig{Secrets: registry})))
+	logger := slog.New(must(security.NewRedactor(slog.NewTextHandler(os.Stderr, nil), security.RedactorConfig{Secrets: registry})))
 	cache := must(common.cache(logger))
 	mux := http.NewServeMux()
 
@@ -67,7 +67,7 @@ func site(origin string, posts *content, secrets secrets, events *hooks, common 
 
 	// What refreshes them: a URL with a token, and signed webhooks, which are on disk before they are acknowledged.
 	mux.Handle("/webhook", must(revalidate.NewEndpoint(revalidate.EndpointConfig{
-		Cache: cache, Tokens: []string{secrets.token}, Mode: revalidate.Expire, Logger: logger,
+		Cache: cache, Tokens: []string{secrets.token}, Mode: revalidate.ModeExpire, Logger: logger,
 	})))
 	check(events.handle(func(ctx context.Context, e webhook.Event) error {
 		posts.happened(e.Provider + " event " + e.Type)

@@ -24,7 +24,7 @@ type shared struct {
 
 func openShared(addr string) (*shared, error) {
 	if addr == "" {
-		marks, err := callback.NewMemoryMarks(10_000)
+		marks, err := callback.NewMemoryMarks(callback.MemoryMarksConfig{MaxMarks: 10_000})
 		return &shared{marks: marks}, err
 	}
 	engine, err := redis.New(redis.Config{Addresses: []string{addr}})
@@ -68,7 +68,7 @@ func (s *shared) follow(ctx context.Context, cache *revalidate.Cache) error {
 // limit is a rate limit that all instances count together. Without Redis each would allow a third.
 func (s *shared) limit(c security.RateLimitConfig) (*security.RateLimit, error) {
 	if s.engine != nil {
-		c.Store, c.Outage, c.LocalShare = s.engine.NewRateStore(redis.RateConfig{}), security.OutageLocal, 1.0/3
+		c.Store, c.Outage, c.LocalShare = s.engine.NewRateStore(redis.RateStoreConfig{}), security.OutageLocal, 1.0/3
 	}
 	return security.NewRateLimit(c)
 }

@@ -92,10 +92,10 @@ func TestFastly(t *testing.T) {
 		err  error
 	}{
 		{"softly", revalidate.Invalidation{Tags: []string{"a", "b"}}, []string{"POST /service/SU1/purge Fastly-Key: tok Fastly-Soft-Purge: 1 Surrogate-Key: a b"}, nil},
-		{"at once", revalidate.Invalidation{Tags: []string{"a"}, Mode: revalidate.Expire}, []string{"POST /service/SU1/purge Fastly-Key: tok Surrogate-Key: a"}, nil},
-		{"paths and tags", revalidate.Invalidation{Tags: []string{"a"}, Paths: []string{"/x"}, Mode: revalidate.Expire}, []string{"POST /service/SU1/purge Fastly-Key: tok Surrogate-Key: a"}, cdn.ErrUnsupported},
+		{"at once", revalidate.Invalidation{Tags: []string{"a"}, Mode: revalidate.ModeExpire}, []string{"POST /service/SU1/purge Fastly-Key: tok Surrogate-Key: a"}, nil},
+		{"paths and tags", revalidate.Invalidation{Tags: []string{"a"}, Paths: []string{"/x"}, Mode: revalidate.ModeExpire}, []string{"POST /service/SU1/purge Fastly-Key: tok Surrogate-Key: a"}, cdn.ErrUnsupported},
 		{"prefixes", revalidate.Invalidation{TagPrefixes: []string{"a"}}, nil, cdn.ErrUnsupported},
-		{"more than one request takes", revalidate.Invalidation{Tags: many(257), Mode: revalidate.Expire}, []string{
+		{"more than one request takes", revalidate.Invalidation{Tags: many(257), Mode: revalidate.ModeExpire}, []string{
 			"POST /service/SU1/purge Fastly-Key: tok Surrogate-Key: " + strings.Join(many(256), " "),
 			"POST /service/SU1/purge Fastly-Key: tok Surrogate-Key: t256",
 		}, nil},
@@ -184,7 +184,7 @@ func TestVarnishRequests(t *testing.T) {
 		err  error
 	}{
 		{"softly", revalidate.Invalidation{Tags: []string{"a", "b"}}, []string{"PURGE / Xkey-Softpurge: a b X-Secret: s"}, nil},
-		{"at once", revalidate.Invalidation{Tags: []string{"a"}, Mode: revalidate.Expire}, []string{"PURGE / Xkey-Purge: a X-Secret: s"}, nil},
+		{"at once", revalidate.Invalidation{Tags: []string{"a"}, Mode: revalidate.ModeExpire}, []string{"PURGE / Xkey-Purge: a X-Secret: s"}, nil},
 		{"paths", revalidate.Invalidation{Paths: []string{"/x"}}, nil, cdn.ErrUnsupported},
 		{"everything", revalidate.Invalidation{All: true}, []string{"PURGE / Purge: all X-Secret: s"}, nil},
 		{"a tag and a URL", revalidate.Invalidation{Tags: []string{"a"}, URLs: []string{"https://www.example.com/x/?b=/"}}, []string{

@@ -31,7 +31,7 @@ type FastlyConfig struct {
 }
 
 // A Fastly purges surrogate keys at Fastly (fastly.com/documentation/reference/api/purging): softly, which leaves them to be
-// served stale, for [revalidate.StaleWhileRevalidate], and at once for [revalidate.Expire]. URLs are purged at once, whatever their scheme, and so
+// served stale, for [revalidate.ModeStaleWhileRevalidate], and at once for [revalidate.ModeExpire]. URLs are purged at once, whatever their scheme, and so
 // is everything of the service where the invalidation says so, for which Fastly has no soft way. Paths, prefixes and cache groups are
 // [ErrUnsupported]; the tags and URLs beside them are purged all the same.
 type Fastly struct {
@@ -94,7 +94,7 @@ func (f *Fastly) Send(ctx context.Context, inv revalidate.Invalidation) error {
 	for _, keys := range groups {
 		header := head.Clone()
 		header.Set("Surrogate-Key", strings.Join(keys, " "))
-		if inv.Mode == revalidate.StaleWhileRevalidate {
+		if inv.Mode == revalidate.ModeStaleWhileRevalidate {
 			header.Set("Fastly-Soft-Purge", "1")
 		}
 		_, failed := f.do(ctx, http.MethodPost, f.target, header, "")

@@ -47,8 +47,8 @@ type VarnishConfig struct {
 //		}
 //	}
 //
-// For [revalidate.StaleWhileRevalidate] the request has xkey-softpurge, which leaves what it names to be served in its grace;
-// for [revalidate.Expire] it has xkey-purge. With FullVCL, a URL is purged at once by a PURGE of that URL, with its host, that has the field
+// For [revalidate.ModeStaleWhileRevalidate] the request has xkey-softpurge, which leaves what it names to be served in its grace;
+// for [revalidate.ModeExpire] it has xkey-purge. With FullVCL, a URL is purged at once by a PURGE of that URL, with its host, that has the field
 // "purge: url", and everything by one that has "purge: all". Paths, prefixes and cache groups are [ErrUnsupported]; what is beside them is purged
 // all the same.
 type Varnish struct {
@@ -119,7 +119,7 @@ func (v *Varnish) requests(inv revalidate.Invalidation) (asked []purge, err erro
 	groups, unsupported := onlyTags(inv, varnishKeys)
 	err = errors.Join(err, unsupported)
 	field := "Xkey-Purge"
-	if inv.Mode == revalidate.StaleWhileRevalidate {
+	if inv.Mode == revalidate.ModeStaleWhileRevalidate {
 		field = "Xkey-Softpurge"
 	}
 	for _, keys := range groups {

@@ -22,7 +22,7 @@ func ExampleDecode() {
 	}
 	endpoint, err := revalidate.NewEndpoint(revalidate.EndpointConfig{
 		Cache: cache,
-		Mode:  revalidate.Expire,
+		Mode:  revalidate.ModeExpire,
 		Signed: func(r *http.Request, _ []byte) error { // Strapi sends a token instead of a signature
 			if r.Header.Get("Authorization") != "Bearer s3cret" {
 				return errors.New("wrong token")

@@ -1,7 +1,7 @@
 // Package storetest checks that an implementation of revalidate.Store keeps what the interface promises.
 //
 //	func TestStore(t *testing.T) {
-//		storetest.Run(t, func(t *testing.T) revalidate.Store { return open(t) })
+//		storetest.TestStore(t, func(t *testing.T) revalidate.Store { return open(t) })
 //	}
 package storetest
 
@@ -45,9 +45,10 @@ func promises() []promise {
 	}
 }
 
-// Run checks the stores that open returns, and their leases where they are a revalidate.Leaser, each promise in a subtest with a store of its own, empty, with room for at least
-// 1 MiB; open registers its cleanup with t. Run takes a few seconds, for it waits for entries to end.
-func Run(t *testing.T, open func(t *testing.T) revalidate.Store) {
+// TestStore runs the suite that every [revalidate.Store] must pass, and every [revalidate.Leaser], each promise in a subtest with a store of
+// its own. Each call of open returns a store that is empty, with room for at least 1 MiB, and registers its cleanup with t. The suite takes
+// a few seconds, for it waits for entries to end.
+func TestStore(t *testing.T, open func(t *testing.T) revalidate.Store) {
 	t.Helper()
 	for _, p := range promises() {
 		t.Run(p.name, func(t *testing.T) {
@@ -56,17 +57,6 @@ func Run(t *testing.T, open func(t *testing.T) revalidate.Store) {
 			}
 		})
 	}
-}
-
-// Check is Run without a test: it returns the promises that are broken, by name.
-func Check(open func() revalidate.Store) map[string]error {
-	broken := make(map[string]error)
-	for _, p := range promises() {
-		if err := p.check(open()); err != nil {
-			broken[p.name] = err
-		}
-	}
-	return broken
 }
 
 // entry makes an entry; the tags are of this package and break no rule.

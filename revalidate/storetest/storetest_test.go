@@ -16,7 +16,7 @@ import (
 
 func memory(tb testing.TB) *revalidate.Memory {
 	tb.Helper()
-	m, err := revalidate.NewMemory(8 << 20)
+	m, err := revalidate.NewMemory(revalidate.MemoryConfig{MaxBytes: 8 << 20})
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -24,7 +24,7 @@ func memory(tb testing.TB) *revalidate.Memory {
 }
 
 func TestMemory(t *testing.T) {
-	storetest.Run(t, func(t *testing.T) revalidate.Store {
+	storetest.TestStore(t, func(t *testing.T) revalidate.Store {
 		t.Helper()
 		return memory(t)
 	})

@@ -1,40 +1,33 @@
 // Package limittest checks that a store of rate limits keeps to the contract of security.RateStore.
 //
 //	func TestStore(t *testing.T) {
-//		if err := limittest.TestRateStore(t.Context(), func() (security.RateStore, error) { return open(t) }); err != nil {
-//			t.Error(err)
-//		}
+//		limittest.TestRateStore(t, func(t *testing.T) security.RateStore { return open(t) })
 //	}
 package limittest
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"sync"
+	"testing"
 	"time"
 
 	"github.com/gatehouse-go/gatehouse/security"
 )
 
-// TestRateStore checks that stores opened by open keep to the contract of security.RateStore, and returns every breach
-// joined. Each call of open returns a store that knows none of the buckets of the others. The check sleeps for about two
+// TestRateStore runs the suite that every [security.RateStore] must pass, each rule in a subtest with a store of its own. Each call of open
+// returns a store that knows none of the buckets of the others, and registers its cleanup with t. The suite sleeps for about two
 // seconds, since the store's clock is its own.
-func TestRateStore(ctx context.Context, open func() (security.RateStore, error)) error {
-	var broken []error
-	for _, rule := range rules {
-		store, err := open()
-		if err != nil {
-			return fmt.Errorf("limittest: open: %w", err)
-		}
-		s := &script{ctx: ctx, store: store}
-		rule.play(s)
-		if s.err != nil {
-			broken = append(broken, fmt.Errorf("limittest: %s: %w", rule.name, s.err))
-		}
+func TestRateStore(t *testing.T, open func(t *testing.T) security.RateStore) {
+	t.Helper()
+	for _, r := range rules {
+		t.Run(r.name, func(t *testing.T) {
+			if err := r.check(t.Context(), open(t)); err != nil {
+				t.Error(err)
+			}
+		})
 	}
-	return errors.Join(broken...)
 }
 
 const (
@@ -44,10 +37,19 @@ const (
 	slack = 100 * time.Millisecond
 )
 
-var rules = []struct {
+type rule struct {
 	name string
 	play func(*script)
-}{
+}
+
+// check returns the first breach of the rule by a new store.
+func (r rule) check(ctx context.Context, store security.RateStore) error {
+	s := &script{ctx: ctx, store: store}
+	r.play(s)
+	return s.err
+}
+
+var rules = []rule{
 	{"a new bucket holds its burst and no more", func(s *script) {
 		for left := 4; left >= 0; left-- {
 			s.want(s.take("a", time.Hour, 5, 1), true, left)
@@ -145,7 +147,7 @@ var rules = []struct {
 				if i%2 == 1 {
 					takes[0], takes[1] = takes[1], takes[0]
 				}
-				states := make([]security.RateTaken, 2)
+				states := make([]security.RateResult, 2)
 				err := s.store.Take(s.ctx, takes, states)
 				allowed <- err == nil && states[0].Allowed && states[1].Allowed
 			})
@@ -165,7 +167,7 @@ var rules = []struct {
 	{"a context that has ended is an error", func(s *script) {
 		ctx, cancel := context.WithCancel(s.ctx)
 		cancel()
-		states := make([]security.RateTaken, 1)
+		states := make([]security.RateResult, 1)
 		if err := s.store.Take(ctx, []security.RateTake{{Key: "a", Interval: time.Hour, Burst: 1, Cost: 1}}, states); err == nil {
 			s.fail("no error")
 		}
@@ -174,7 +176,7 @@ var rules = []struct {
 
 // script plays a rule and notes the first breach; what follows a breach means nothing and is skipped.
 type script struct {
-	ctx   context.Context //nolint:containedctx // lives as long as one call of TestRateStore
+	ctx   context.Context //nolint:containedctx // lives as long as one rule is played
 	store security.RateStore
 	err   error
 }
@@ -185,12 +187,12 @@ func (s *script) fail(format string, args ...any) {
 	}
 }
 
-func (s *script) take(key string, interval time.Duration, burst, cost int) security.RateTaken {
+func (s *script) take(key string, interval time.Duration, burst, cost int) security.RateResult {
 	return s.takeAll(security.RateTake{Key: key, Interval: interval, Burst: burst, Cost: cost})[0]
 }
 
-func (s *script) takeAll(takes ...security.RateTake) []security.RateTaken {
-	states := make([]security.RateTaken, len(takes))
+func (s *script) takeAll(takes ...security.RateTake) []security.RateResult {
+	states := make([]security.RateResult, len(takes))
 	if s.err != nil {
 		return states
 	}
@@ -201,7 +203,7 @@ func (s *script) takeAll(takes ...security.RateTake) []security.RateTaken {
 }
 
 // want checks what a bucket said; remaining below 0 is not looked at.
-func (s *script) want(got security.RateTaken, allowed bool, remaining int) {
+func (s *script) want(got security.RateResult, allowed bool, remaining int) {
 	if got.Allowed != allowed || remaining >= 0 && got.Remaining != remaining {
 		s.fail("got %+v, want Allowed %v and Remaining %d", got, allowed, remaining)
 	}

@@ -23,7 +23,7 @@ type reference struct {
 	forgotten int
 }
 
-func (s *reference) Take(ctx context.Context, takes []security.RateTake, states []security.RateTaken) error {
+func (s *reference) Take(ctx context.Context, takes []security.RateTake, states []security.RateResult) error {
 	if err := ctx.Err(); err != nil && s.flaw != "ignores the context" {
 		return err
 	}
@@ -77,7 +77,7 @@ func (s *reference) set(t security.RateTake, now time.Time) {
 	s.full[s.key(t)] = s.at(t, now).Add(time.Duration(t.Cost) * t.Interval)
 }
 
-func (s *reference) state(t security.RateTake, now time.Time, cost int) security.RateTaken {
+func (s *reference) state(t security.RateTake, now time.Time, cost int) security.RateResult {
 	if s.flaw == "allows one too many" {
 		t.Burst++
 	}
@@ -85,7 +85,7 @@ func (s *reference) state(t security.RateTake, now time.Time, cost int) security
 		t.Interval = t.Interval.Truncate(time.Second) + 1
 	}
 	room := time.Duration(t.Burst)*t.Interval - s.at(t, now).Sub(now)
-	out := security.RateTaken{Remaining: int(room / t.Interval)}
+	out := security.RateResult{Remaining: int(room / t.Interval)}
 	if out.Remaining < t.Burst {
 		out.Next = time.Duration(out.Remaining+1)*t.Interval - room
 	}
@@ -108,52 +108,50 @@ func (s *reference) state(t security.RateTake, now time.Time, cost int) security
 	return out
 }
 
-func opener(flaw string) func() (security.RateStore, error) {
-	return func() (security.RateStore, error) { return &reference{full: map[string]time.Time{}, flaw: flaw}, nil }
+func opener(flaw string) func() security.RateStore {
+	return func() security.RateStore { return &reference{full: map[string]time.Time{}, flaw: flaw} }
 }
 
-func TestRateStoreAcceptsTheReference(t *testing.T) {
+func TestSuiteAcceptsTheReference(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		if err := limittest.TestRateStore(t.Context(), opener("")); err != nil {
-			t.Error(err)
+		for rule, err := range limittest.Check(t.Context(), opener("")) {
+			t.Errorf("%s: %v", rule, err)
 		}
 	})
 }
 
-func TestRateStoreFindsEachFlaw(t *testing.T) {
+func TestSuiteFindsEachFlaw(t *testing.T) {
 	for flaw, want := range map[string]string{
 		"has one bucket":                "two keys are two buckets",
 		"allows one too many":           "a new bucket holds its burst and no more",
 		"overfills":                     "a bucket never holds more than its burst",
-		"charges what it refuses":       "of several buckets none is charged",
-		"counts whole seconds":          "a unit comes back each Interval",
-		"refuses a cost of nothing":     "a cost of nothing is allowed",
-		"allows a cost above the burst": "a cost above the burst is refused",
-		"tells no Next":                 "Next and Wait",
-		"tells a Wait too short":        "Next and Wait",
+		"charges what it refuses":       "of several buckets none is charged when one refuses",
+		"counts whole seconds":          "a unit comes back each Interval, and not before",
+		"refuses a cost of nothing":     "a cost of nothing is allowed and takes nothing",
+		"allows a cost above the burst": "a cost above the burst is refused and takes nothing",
+		"tells no Next":                 "Next and Wait of a bucket in use",
+		"tells a Wait too short":        "Next and Wait of a bucket in use",
 		"cuts keys at a NUL":            "a key may have any bytes",
 		"forgets long keys":             "a key may have any bytes",
-		"lets others in between":        "of many callers at once",
-		"ignores the context":           "a context that has ended",
+		"lets others in between":        "of many callers at once as many are allowed as there are units",
+		"ignores the context":           "a context that has ended is an error",
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			if err := limittest.TestRateStore(t.Context(), opener(flaw)); err == nil || !strings.Contains(err.Error(), want) {
-				t.Errorf("a store that %s: found %v, want a breach of %q", flaw, err, want)
+			if found := limittest.Check(t.Context(), opener(flaw)); found[want] == nil {
+				t.Errorf("a store that %s: found %v, want a breach of %q", flaw, found, want)
 			}
 		})
 	}
 }
 
-func TestRateStoreReportsAStoreThatFails(t *testing.T) {
+func TestSuiteReportsAStoreThatFails(t *testing.T) {
 	failing := errors.New("no server")
-	if err := limittest.TestRateStore(t.Context(), func() (security.RateStore, error) { return nil, failing }); !errors.Is(err, failing) {
-		t.Error(err)
-	}
-	if err := limittest.TestRateStore(t.Context(), func() (security.RateStore, error) { return down{failing}, nil }); !errors.Is(err, failing) {
+	found := limittest.Check(t.Context(), func() security.RateStore { return down{failing} })
+	if err := found["two keys are two buckets"]; !errors.Is(err, failing) {
 		t.Error(err)
 	}
 }
 
 type down struct{ err error }
 
-func (d down) Take(context.Context, []security.RateTake, []security.RateTaken) error { return d.err }
+func (d down) Take(context.Context, []security.RateTake, []security.RateResult) error { return d.err }

@@ -61,9 +61,9 @@ type Result string
 
 // Results.
 const (
-	Succeeded   Result = "succeeded"
-	Failed      Result = "failed"
-	Interrupted Result = "interrupted" // the process ended while it ran
-	Replayed    Result = "replayed"    // an operator made it pending again
-	GivenUp     Result = "discarded"   // an operator discarded it
+	ResultSucceeded   Result = "succeeded"
+	ResultFailed      Result = "failed"
+	ResultInterrupted Result = "interrupted" // the process ended while it ran
+	ResultReplayed    Result = "replayed"    // an operator made it pending again
+	ResultDiscarded   Result = "discarded"   // an operator discarded it
 )

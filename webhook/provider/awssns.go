@@ -54,8 +54,8 @@ func (s AmazonSNS) Prepare(setup webhook.Setup) (webhook.Verifier, error) {
 	v := &snsVerifier{
 		topics:       slices.Clone(s.TopicARNs),
 		window:       newWindow(setup, snsTolerance),
-		transport:    setup.Transport,
-		certificates: newCertificates(setup.Transport, snsCertificateURL),
+		client:       setup.Client,
+		certificates: newCertificates(setup.Client, snsCertificateURL),
 	}
 	secrets := s.Secrets
 	if setup.Secrets != nil {

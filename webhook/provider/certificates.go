@@ -3,6 +3,7 @@ package provider
 import (
 	"context"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -27,8 +28,8 @@ const (
 // size. What was fetched is kept by its URL; failures are not kept. Deliveries that need the same certificate share one fetch, and few
 // URLs that were never good are asked at once: those who make them up cannot keep a known certificate from being fetched anew.
 type certificates struct {
-	transport http.RoundTripper
-	allowed   func(*url.URL) bool
+	client  *http.Client
+	allowed func(*url.URL) bool
 
 	mu       sync.Mutex
 	kept     map[string]certificate
@@ -48,9 +49,9 @@ type fetching struct {
 	err  error
 }
 
-func newCertificates(transport http.RoundTripper, allowed func(*url.URL) bool) *certificates {
+func newCertificates(client *http.Client, allowed func(*url.URL) bool) *certificates {
 	return &certificates{
-		transport: transport, allowed: allowed,
+		client: client, allowed: allowed,
 		kept: map[string]certificate{}, fetching: map[string]*fetching{},
 	}
 }
@@ -86,7 +87,7 @@ func (c *certificates) get(ctx context.Context, rawURL string) (publicKey, error
 	case err != nil:
 		return publicKey{}, err
 	case !under:
-		defer c.end(rawURL, known, f)                         // also when the transport panics
+		defer c.end(rawURL, known, f)                         // also when the client panics
 		f.key, f.err = c.fetch(context.WithoutCancel(ctx), u) // others may wait for it when this sender hangs up; fetchTimeout ends it
 		return f.key, f.err
 	}
@@ -140,7 +141,7 @@ func (c *certificates) keep(rawURL string, key publicKey) {
 }
 
 func (c *certificates) fetch(ctx context.Context, u *url.URL) (publicKey, error) {
-	text, err := getBounded(ctx, c.transport, u, maxCertificate)
+	text, err := getBounded(ctx, c.client, u, maxCertificate)
 	if err != nil {
 		return publicKey{}, fmt.Errorf("%w: certificate: %w", webhook.ErrUnavailable, err)
 	}
@@ -155,12 +156,15 @@ func (c *certificates) fetch(ctx context.Context, u *url.URL) (publicKey, error)
 }
 
 // getBounded returns the body of u, at most limit bytes. A redirect is not followed and, like any status but 200, an error.
-func getBounded(ctx context.Context, transport http.RoundTripper, u *url.URL, limit int64) ([]byte, error) {
+func getBounded(ctx context.Context, client *http.Client, u *url.URL, limit int64) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
 	r := (&http.Request{Method: http.MethodGet, URL: u, Host: u.Host, Header: http.Header{}, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}).WithContext(ctx)
-	res, err := transport.RoundTrip(r)
+	res, err := client.Do(r)
 	if err != nil {
+		if failed, ok := errors.AsType[*url.Error](err); ok {
+			err = failed.Err // without the URL, which may have a token in it
+		}
 		return nil, fmt.Errorf("%s: %w", u.Host, err)
 	}
 	defer func() { _ = res.Body.Close() }()

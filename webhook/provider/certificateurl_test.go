@@ -40,7 +40,7 @@ func FuzzCertificateURL(f *testing.F) {
 	const topic = "arn:aws:sns:us-east-1:123456789012:orders"
 	f.Fuzz(func(t *testing.T, url string) {
 		var network asked
-		setup := webhook.Setup{Transport: &network}
+		setup := webhook.Setup{Client: &http.Client{Transport: &network}}
 		sns, err := provider.AmazonSNS{TopicARNs: []string{topic}}.Prepare(setup)
 		if err != nil {
 			t.Fatal(err)

@@ -109,7 +109,7 @@ func ExampleNew() {
 
 // A receiver must say which topics it listens to; a tool that looks at a captured message need not.
 func ExampleInspect() {
-	setup := webhook.Setup{Transport: http.DefaultTransport}
+	setup := webhook.Setup{Client: http.DefaultClient}
 	strict, _ := provider.New("aws-sns")
 	_, err := strict.Prepare(setup)
 	fmt.Println(err)

@@ -105,7 +105,7 @@ func TestHandshakes(t *testing.T) {
 			if row.query == "" {
 				d.url = "https://example.com/hook"
 			}
-			setup := webhook.Setup{PublicURL: &url.URL{Scheme: "https", Host: "example.com"}, Transport: noNetwork{}}
+			setup := webhook.Setup{PublicURL: &url.URL{Scheme: "https", Host: "example.com"}, Client: &http.Client{Transport: noNetwork{}}}
 			v, err := row.scheme.Prepare(setup)
 			if err != nil {
 				t.Fatal(err)

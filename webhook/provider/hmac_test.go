@@ -3,6 +3,7 @@ package provider_test
 import (
 	"crypto"
 	"errors"
+	"net/http"
 	"net/url"
 	"strings"
 	"testing"
@@ -118,7 +119,7 @@ func TestURLSigningNeedsTheConfiguredURL(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, u := range []*url.URL{nil, {Path: "/hook"}, {Scheme: "ftp", Host: "example.com"}, {Scheme: "https", Host: "example.com", Fragment: "x"}} {
-			if _, err := scheme.Prepare(webhook.Setup{PublicURL: u, Transport: noNetwork{}}); err == nil || !strings.Contains(err.Error(), "PublicURL") {
+			if _, err := scheme.Prepare(webhook.Setup{PublicURL: u, Client: &http.Client{Transport: noNetwork{}}}); err == nil || !strings.Contains(err.Error(), "PublicURL") {
 				t.Errorf("%s with the public URL %v: %v", id, u, err)
 			}
 		}

@@ -265,7 +265,7 @@ func TestSecretsThatTravelAreNamed(t *testing.T) {
 		{provider.Meta{Secrets: secret("t")}, nil, []string{"hub.verify_token"}},
 		{provider.GitHub{Secrets: secret("t")}, nil, nil},
 	} {
-		v, err := row.scheme.Prepare(webhook.Setup{Transport: http.DefaultTransport})
+		v, err := row.scheme.Prepare(webhook.Setup{Client: http.DefaultClient})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -138,7 +138,7 @@ func answered(t *testing.T, scheme webhook.Scheme, r testsender.Request, transpo
 	t.Helper()
 	endpoint, err := webhook.New(webhook.Config{
 		Scheme: scheme, OnEvent: func(context.Context, webhook.Event) error { events++; return nil }, PublicURL: independentURL,
-		Now: func() time.Time { return now }, Transport: transport,
+		Now: func() time.Time { return now }, Client: &http.Client{Transport: transport},
 	})
 	if err != nil {
 		t.Fatal(err)

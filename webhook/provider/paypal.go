@@ -56,7 +56,7 @@ func (s PayPal) Prepare(setup webhook.Setup) (webhook.Verifier, error) {
 	c := invalid.Config{Package: "provider"}
 	v := &paypalVerifier{
 		window:       newWindow(setup, defaultTolerance),
-		certificates: newCertificates(setup.Transport, paypalCertificateURL),
+		certificates: newCertificates(setup.Client, paypalCertificateURL),
 	}
 	for i, secret := range secretsOf(setup, s.Secrets, &c) {
 		id, block := splitPEM(secret.Reveal())

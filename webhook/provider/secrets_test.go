@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/pem"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -72,7 +73,7 @@ func good(tb testing.TB, id string) []webhook.Secret {
 }
 
 func TestEveryMistakeIsReportedAtOnce(t *testing.T) {
-	_, err := provider.Square{Secrets: secret("good", "", " x")}.Prepare(webhook.Setup{Transport: noNetwork{}})
+	_, err := provider.Square{Secrets: secret("good", "", " x")}.Prepare(webhook.Setup{Client: &http.Client{Transport: noNetwork{}}})
 	for _, want := range []string{"PublicURL must be given", "Secrets[1] must not be empty", "Secrets[2] must not begin or end with white space"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want also %q", err, want)
@@ -87,7 +88,7 @@ func TestAMistakeNamesTheSecretThatMadeIt(t *testing.T) {
 		provider.GitLab{Secrets: secret("token", "whsec_AAAA")},
 		provider.PayPal{Secrets: secret("WEBHOOK", "no id!")},
 	} {
-		if _, err := scheme.Prepare(webhook.Setup{Transport: noNetwork{}}); err == nil || !strings.Contains(err.Error(), "Secrets[1]") {
+		if _, err := scheme.Prepare(webhook.Setup{Client: &http.Client{Transport: noNetwork{}}}); err == nil || !strings.Contains(err.Error(), "Secrets[1]") {
 			t.Errorf("%s: %v", scheme.Provider(), err)
 		}
 	}

@@ -115,7 +115,7 @@ func TestSNSFetchesTheCertificateUnderGuard(t *testing.T) {
 		{"at a long URL", "https://sns.us-east-2.amazonaws.com/" + strings.Repeat("a", 2000) + ".pem", answers(200, good), webhook.ErrSignatureFormat, 0},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			d := delivery{scheme: provider.AmazonSNS{TopicARNs: []string{topic}}, setup: webhook.Setup{Transport: row.net}}
+			d := delivery{scheme: provider.AmazonSNS{TopicARNs: []string{topic}}, setup: webhook.Setup{Client: &http.Client{Transport: row.net}}}
 			body := snsMessage(t, map[string]string{"SigningCertURL": row.url})
 			proof, err := d.prepared(t).Verify(d.request(t), body, now)
 			if !errors.Is(err, row.want) {
@@ -137,7 +137,7 @@ func (errReader) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 
 func TestSNSAsksNobodyForAForeignTopic(t *testing.T) {
 	net := answers(200, certificatePEM(t, rsaKey(t)))
-	d := delivery{scheme: provider.AmazonSNS{TopicARNs: []string{topic}}, setup: webhook.Setup{Transport: net}}
+	d := delivery{scheme: provider.AmazonSNS{TopicARNs: []string{topic}}, setup: webhook.Setup{Client: &http.Client{Transport: net}}}
 	body := snsMessage(t, map[string]string{"TopicArn": "arn:aws:sns:us-east-2:999999999999:orders"})
 	if _, err := d.prepared(t).Verify(d.request(t), body, now); !errors.Is(err, webhook.ErrForbidden) {
 		t.Errorf("%v", err)
@@ -204,7 +204,7 @@ func TestSNSRefusesWhatAmazonDoesNotSend(t *testing.T) {
 }
 
 func TestSNSRefusesAnExpiredCertificate(t *testing.T) {
-	d := delivery{scheme: provider.AmazonSNS{TopicARNs: []string{topic}}, setup: webhook.Setup{Transport: answers(200, certificatePEM(t, rsaKey(t))), InsecureAnyAge: true}}
+	d := delivery{scheme: provider.AmazonSNS{TopicARNs: []string{topic}}, setup: webhook.Setup{Client: &http.Client{Transport: answers(200, certificatePEM(t, rsaKey(t)))}, InsecureAnyAge: true}}
 	v := d.prepared(t)
 	for _, row := range []struct {
 		name string
@@ -224,7 +224,7 @@ func TestCertificatesAreKeptForADay(t *testing.T) {
 		bodies[i] = snsMessage(t, map[string]string{"SigningCertURL": fmt.Sprintf("https://sns.us-east-2.amazonaws.com/%d.pem", i)})
 	}
 	synctest.Test(t, func(t *testing.T) {
-		d := delivery{scheme: provider.AmazonSNS{TopicARNs: []string{topic}}, setup: webhook.Setup{Transport: net}}
+		d := delivery{scheme: provider.AmazonSNS{TopicARNs: []string{topic}}, setup: webhook.Setup{Client: &http.Client{Transport: net}}}
 		v := d.prepared(t)
 		verify := func(body []byte, want int) {
 			t.Helper()
@@ -273,7 +273,7 @@ func TestFewCertificatesAreFetchedAtOnce(t *testing.T) {
 		release := make(chan struct{})
 		close(release)
 		net := hanging(release, pem)
-		d := delivery{scheme: provider.AmazonSNS{TopicARNs: []string{topic}}, setup: webhook.Setup{Transport: net}}
+		d := delivery{scheme: provider.AmazonSNS{TopicARNs: []string{topic}}, setup: webhook.Setup{Client: &http.Client{Transport: net}}}
 		v := d.prepared(t)
 		verify := func(body []byte) error {
 			_, err := v.Verify(d.request(t), body, now)
@@ -329,7 +329,7 @@ func TestDeliveriesThatNeedOneCertificateShareItsFetch(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				release := make(chan struct{})
 				net := hanging(release, pem)
-				d := delivery{scheme: provider.AmazonSNS{TopicARNs: []string{topic}}, setup: webhook.Setup{Transport: net}}
+				d := delivery{scheme: provider.AmazonSNS{TopicARNs: []string{topic}}, setup: webhook.Setup{Client: &http.Client{Transport: net}}}
 				v := d.prepared(t)
 				results := make(chan error, 30)
 				first, hangUp := context.WithCancel(t.Context())
@@ -365,7 +365,7 @@ func TestDeliveriesThatNeedOneCertificateShareItsFetch(t *testing.T) {
 	}
 	t.Run("the transport panics", func(t *testing.T) {
 		net := &internet{answer: func(*http.Request) (*http.Response, error) { panic("transport") }}
-		d := delivery{scheme: provider.AmazonSNS{TopicARNs: []string{topic}}, setup: webhook.Setup{Transport: net}}
+		d := delivery{scheme: provider.AmazonSNS{TopicARNs: []string{topic}}, setup: webhook.Setup{Client: &http.Client{Transport: net}}}
 		v := d.prepared(t)
 		func() {
 			defer func() { _ = recover() }()
@@ -395,6 +395,9 @@ func TestSNSConfirmsSubscriptionsToAllowedTopics(t *testing.T) {
 		{"an allowed topic", allowed, map[string]string{"SubscribeURL": subscribe, "Token": "abc"}, answers(200, "<ok/>"), nil, confirmed},
 		{"any topic", open, map[string]string{"SubscribeURL": subscribe, "Token": "abc"}, answers(200, "<ok/>"), webhook.ErrForbidden, ""},
 		{"SNS does not answer", allowed, map[string]string{"SubscribeURL": subscribe, "Token": "abc"}, answers(500, ""), webhook.ErrUnavailable, confirmed},
+		{"SNS cannot be reached", allowed, map[string]string{"SubscribeURL": subscribe, "Token": "abc"}, &internet{answer: func(*http.Request) (*http.Response, error) {
+			return nil, errors.New("no route")
+		}}, webhook.ErrUnavailable, confirmed},
 		{"a URL elsewhere", allowed, map[string]string{"SubscribeURL": "https://169.254.169.254/?Action=ConfirmSubscription", "Token": "abc"}, answers(200, ""), webhook.ErrHandshake, ""},
 		{"a URL over http", allowed, map[string]string{"SubscribeURL": strings.Replace(subscribe, "https", "http", 1), "Token": "abc"}, answers(200, ""), webhook.ErrHandshake, ""},
 		{"a URL for another action", allowed, map[string]string{"SubscribeURL": strings.Replace(subscribe, "ConfirmSubscription", "DeleteTopic", 1), "Token": "abc"}, answers(200, ""), webhook.ErrHandshake, ""},
@@ -406,7 +409,7 @@ func TestSNSConfirmsSubscriptionsToAllowedTopics(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			row.members["Type"] = "SubscriptionConfirmation"
 			body := snsMessage(t, row.members)
-			d := delivery{scheme: row.scheme, setup: webhook.Setup{Transport: row.net}}
+			d := delivery{scheme: row.scheme, setup: webhook.Setup{Client: &http.Client{Transport: row.net}}}
 			v, r := d.prepared(t), d.request(t)
 			proof, err := v.Verify(r, body, now)
 			if err != nil {
@@ -416,6 +419,9 @@ func TestSNSConfirmsSubscriptionsToAllowedTopics(t *testing.T) {
 			reply, err := v.(webhook.Confirmer).Confirm(r, &e)
 			if !errors.Is(err, row.want) || (reply != nil) != (row.want == nil) {
 				t.Errorf("%v, %v; want %v", reply, err, row.want)
+			}
+			if err != nil && strings.Contains(err.Error(), "Token=") {
+				t.Errorf("the reason has the token in it: %v", err)
 			}
 			if got := strings.Join(row.net.asked, ""); got != row.asked {
 				t.Errorf("asked %q, want %q", got, row.asked)
@@ -458,7 +464,7 @@ func TestPayPalFetchesTheCertificateUnderGuard(t *testing.T) {
 		{"over http", "http://api.paypal.com/v1/notifications/certs/CERT-1", webhook.ErrSignatureFormat, 0},
 	} {
 		net := answers(200, good)
-		d := delivery{scheme: paypal, setup: webhook.Setup{Transport: net}}
+		d := delivery{scheme: paypal, setup: webhook.Setup{Client: &http.Client{Transport: net}}}
 		r := d.request(t)
 		if _, err := paypal.Sign(r, []byte("{}"), now, webhook.NewSecret("WEBHOOK\n"+rsaPrivate(t))); err != nil {
 			t.Fatal(err)

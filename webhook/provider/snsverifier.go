@@ -17,7 +17,7 @@ type snsVerifier struct {
 	topics       []string
 	pinned       []publicKey
 	window       window
-	transport    http.RoundTripper
+	client       *http.Client
 	certificates *certificates
 }
 
@@ -102,7 +102,7 @@ func (v *snsVerifier) Confirm(r *http.Request, e *webhook.Event) (*webhook.Reply
 	confirm := &url.URL{Scheme: "https", Host: u.Host, Path: "/", RawQuery: url.Values{
 		"Action": {"ConfirmSubscription"}, "TopicArn": {m.TopicArn}, "Token": {*m.Token},
 	}.Encode()}
-	if _, err := getBounded(r.Context(), v.transport, confirm, maxCertificate); err != nil {
+	if _, err := getBounded(r.Context(), v.client, confirm, maxCertificate); err != nil {
 		return nil, fmt.Errorf("%w: confirmation: %w", webhook.ErrUnavailable, err)
 	}
 	return &webhook.Reply{}, nil

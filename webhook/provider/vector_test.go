@@ -87,8 +87,8 @@ func (d delivery) completeSetup(tb testing.TB) webhook.Setup {
 		}
 		setup.PublicURL = u
 	}
-	if setup.Transport == nil {
-		setup.Transport = noNetwork{}
+	if setup.Client == nil {
+		setup.Client = &http.Client{Transport: noNetwork{}}
 	}
 	return setup
 }

@@ -2,93 +2,102 @@ package webhooktest
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
+	"testing"
 	"time"
 
 	"github.com/gatehouse-go/gatehouse/webhook"
 )
 
-// TestDeduper checks that stores opened by open keep to the contract of webhook.Deduper, and returns every breach joined. Each call
-// of open returns a store that knows none of the keys of the others. The check sleeps for a few leases of a quarter of a second.
-func TestDeduper(ctx context.Context, open func() (webhook.Deduper, error)) error {
-	var broken []error
-	for _, rule := range deduperRules {
-		d, err := open()
-		if err != nil {
-			return fmt.Errorf("webhooktest: open: %w", err)
-		}
-		s := &script{ctx: ctx, store: d}
-		rule.play(s)
-		if s.err != nil {
-			broken = append(broken, fmt.Errorf("webhooktest: %s: %w", rule.name, s.err))
-		}
+// TestDeduper runs the suite that every [webhook.Deduper] must pass, each rule in a subtest with a store of its own. Each call of open
+// returns a store that knows none of the keys of the others, and registers its cleanup with t. The suite sleeps for a few leases of a
+// quarter of a second.
+//
+//	func TestStore(t *testing.T) {
+//		webhooktest.TestDeduper(t, func(t *testing.T) webhook.Deduper { return open(t) })
+//	}
+func TestDeduper(t *testing.T, open func(t *testing.T) webhook.Deduper) {
+	t.Helper()
+	for _, r := range deduperRules {
+		t.Run(r.name, func(t *testing.T) {
+			if err := r.check(t.Context(), open(t)); err != nil {
+				t.Error(err)
+			}
+		})
 	}
-	return errors.Join(broken...)
 }
 
 // lease is how long the claims of the rules about dead holders last.
 const lease = 250 * time.Millisecond
 
-var deduperRules = []struct {
+type deduperRule struct {
 	name string
 	play func(*script)
-}{
+}
+
+// check returns the first breach of the rule by a new store.
+func (r deduperRule) check(ctx context.Context, store webhook.Deduper) error {
+	s := &script{ctx: ctx, store: store}
+	r.play(s)
+	return s.err
+}
+
+var deduperRules = []deduperRule{
 	{"a new key can be claimed, by one caller", func(s *script) {
-		c := s.claim(time.Minute, webhook.Taken)
+		c := s.claim(time.Minute, webhook.ClaimTaken)
 		if c.Token == "" {
-			s.fail("a claim that is Taken has no Token")
+			s.fail("a claim that is ClaimTaken has no Token")
 		}
-		s.claim(time.Minute, webhook.Busy)
-		s.claimKey("b", time.Minute, webhook.Taken)
+		s.claim(time.Minute, webhook.ClaimBusy)
+		s.claimKey("b", time.Minute, webhook.ClaimTaken)
 	}},
 	{"a confirmed key is done", func(s *script) {
-		s.confirm(s.claim(time.Minute, webhook.Taken), time.Minute)
-		s.claim(time.Minute, webhook.Done)
-		s.claim(time.Minute, webhook.Done)
-		s.claimKey("b", time.Minute, webhook.Taken)
+		s.confirm(s.claim(time.Minute, webhook.ClaimTaken), time.Minute)
+		s.claim(time.Minute, webhook.ClaimDone)
+		s.claim(time.Minute, webhook.ClaimDone)
+		s.claimKey("b", time.Minute, webhook.ClaimTaken)
 	}},
 	{"a released key can be claimed at once", func(s *script) {
-		first := s.claim(time.Minute, webhook.Taken)
+		first := s.claim(time.Minute, webhook.ClaimTaken)
 		s.release(first)
-		if second := s.claim(time.Minute, webhook.Taken); second.Token == first.Token {
+		if second := s.claim(time.Minute, webhook.ClaimTaken); second.Token == first.Token {
 			s.fail("two claims of one key have the same Token")
 		}
 	}},
 	{"a confirmed key is forgotten after its time", func(s *script) {
-		s.confirm(s.claim(time.Minute, webhook.Taken), lease)
-		s.claim(time.Minute, webhook.Done)
+		s.confirm(s.claim(time.Minute, webhook.ClaimTaken), lease)
+		s.claim(time.Minute, webhook.ClaimDone)
 		time.Sleep(2 * lease)
-		s.claim(time.Minute, webhook.Taken)
+		s.claim(time.Minute, webhook.ClaimTaken)
 	}},
 	{"the claim of a dead holder lapses", func(s *script) {
-		s.claim(lease, webhook.Taken)
-		s.claim(lease, webhook.Busy)
+		s.claim(lease, webhook.ClaimTaken)
+		s.claim(lease, webhook.ClaimBusy)
 		time.Sleep(2 * lease)
-		s.claim(time.Minute, webhook.Taken)
+		s.claim(time.Minute, webhook.ClaimTaken)
 	}},
 	{"a holder that lost its claim cannot release the new one", func(s *script) {
-		lost := s.claim(lease, webhook.Taken)
+		lost := s.claim(lease, webhook.ClaimTaken)
 		time.Sleep(2 * lease)
-		s.claim(time.Minute, webhook.Taken)
+		s.claim(time.Minute, webhook.ClaimTaken)
 		s.release(lost)
-		s.claim(time.Minute, webhook.Busy)
+		s.claim(time.Minute, webhook.ClaimBusy)
 	}},
 	{"a holder that lost its claim cannot confirm the new one", func(s *script) {
-		lost := s.claim(lease, webhook.Taken)
+		lost := s.claim(lease, webhook.ClaimTaken)
 		time.Sleep(2 * lease)
-		held := s.claim(time.Minute, webhook.Taken)
+		held := s.claim(time.Minute, webhook.ClaimTaken)
 		s.confirm(lost, time.Minute)
-		s.claim(time.Minute, webhook.Busy)
+		s.claim(time.Minute, webhook.ClaimBusy)
 		s.confirm(held, time.Minute)
-		s.claim(time.Minute, webhook.Done)
+		s.claim(time.Minute, webhook.ClaimDone)
 	}},
 	{"a late release does not undo a confirmation", func(s *script) {
-		c := s.claim(time.Minute, webhook.Taken)
+		c := s.claim(time.Minute, webhook.ClaimTaken)
 		s.confirm(c, time.Minute)
 		s.release(c)
-		s.claim(time.Minute, webhook.Done)
+		s.claim(time.Minute, webhook.ClaimDone)
 	}},
 	{"of many callers at once one gets the claim", func(s *script) {
 		const callers = 32
@@ -109,7 +118,7 @@ var deduperRules = []struct {
 		for state := range states {
 			got[state]++
 		}
-		if got[webhook.Taken] != 1 || got[webhook.Busy] != callers-1 {
+		if got[webhook.ClaimTaken] != 1 || got[webhook.ClaimBusy] != callers-1 {
 			s.fail("%d callers at once got %v (state: callers)", callers, got)
 		}
 	}},
@@ -120,7 +129,7 @@ const ruled = "a"
 
 // script plays a rule and notes the first breach; what follows a breach means nothing and is skipped.
 type script struct {
-	ctx   context.Context //nolint:containedctx // lives as long as one call of TestDeduper
+	ctx   context.Context //nolint:containedctx // lives as long as one rule is played
 	store webhook.Deduper
 	err   error
 }
@@ -145,7 +154,7 @@ func (s *script) claimKey(key string, lease time.Duration, want webhook.ClaimSta
 	case err != nil:
 		s.fail("Claim: %w", err)
 	case c.State != want:
-		s.fail("Claim gives state %d, want %d (1 Taken, 2 Done, 3 Busy)", c.State, want)
+		s.fail("Claim gives state %d, want %d (1 ClaimTaken, 2 ClaimDone, 3 ClaimBusy)", c.State, want)
 	}
 	return c
 }

@@ -26,13 +26,13 @@ const (
 
 // SchemeConfig configures [TestScheme]. Scheme is required.
 type SchemeConfig struct {
-	Scheme    webhook.Signer    // with every field but its secrets, which are generated
-	URL       string            // the public URL. Zero means https://app.example/webhook
-	Header    http.Header       // what the provider leaves to the sender, such as an event's name
-	Body      []byte            // a small delivery: every byte of it is altered
-	At        time.Time         // when it is signed, to the second. Zero means now
-	Covers    Coverage          // of the body
-	Transport http.RoundTripper // for schemes that fetch certificates. Zero means one that refuses
+	Scheme webhook.Signer // with every field but its secrets, which are generated
+	URL    string         // the public URL. Zero means https://app.example/webhook
+	Header http.Header    // what the provider leaves to the sender, such as an event's name
+	Body   []byte         // a small delivery: every byte of it is altered
+	At     time.Time      // when it is signed, to the second. Zero means now
+	Covers Coverage       // of the body
+	Client *http.Client   // for schemes that fetch certificates. Nil means one that refuses
 
 	// KeyHasUnsigned says that by the scheme's documented choice Event.Key depends on unsigned parts of a delivery.
 	KeyHasUnsigned bool
@@ -41,15 +41,27 @@ type SchemeConfig struct {
 	NoAllocs bool
 }
 
-// TestScheme checks that c.Scheme accepts what it signs and nothing else, and returns every breach joined.
+// TestScheme checks that c.Scheme accepts what it signs and nothing else, and fails the test with every breach.
 //
 // A signed delivery is altered in every way that changes one thing: each byte of the body and of each header field, a field
 // removed, doubled or replaced by what parsers trip over, the key, the method, the query, and the clock. Each alteration must be
 // refused with a 4xx reason, or leave as it was everything that the Event says is signed, and its Key.
-func TestScheme(ctx context.Context, c SchemeConfig) error {
+//
+//	func TestAcme(t *testing.T) {
+//		webhooktest.TestScheme(t, webhooktest.SchemeConfig{Scheme: acme, Body: []byte(`{"id":"evt_1"}`)})
+//	}
+func TestScheme(t *testing.T, c SchemeConfig) {
+	t.Helper()
+	if err := checkScheme(t.Context(), c); err != nil {
+		t.Error(err)
+	}
+}
+
+// checkScheme returns every breach joined.
+func checkScheme(ctx context.Context, c SchemeConfig) error {
 	s := &schemeTest{SchemeConfig: c, ctx: ctx}
-	if s.Transport == nil {
-		s.Transport = refusingTransport{}
+	if s.Client == nil {
+		s.Client = &http.Client{Transport: refusingTransport{}}
 	}
 	if s.URL == "" {
 		s.URL = "https://app.example/webhook"
@@ -74,7 +86,7 @@ func TestScheme(ctx context.Context, c SchemeConfig) error {
 type refusingTransport struct{}
 
 func (refusingTransport) RoundTrip(*http.Request) (*http.Response, error) {
-	return nil, errors.New("webhooktest: SchemeConfig.Transport is not set")
+	return nil, errors.New("webhooktest: SchemeConfig.Client is not set")
 }
 
 // schemeTest is one run of TestScheme.
@@ -114,7 +126,7 @@ func (s *schemeTest) sign() error {
 	if s.request0, s.sent, err = d.sign(s.ctx); err != nil {
 		return err
 	}
-	s.setup = webhook.Setup{PublicURL: public, Transport: s.Transport}
+	s.setup = webhook.Setup{PublicURL: public, Client: s.Client}
 	return nil
 }
 

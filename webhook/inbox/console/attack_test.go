@@ -41,7 +41,7 @@ func TestNothingThatAnOutsiderWritesIsMarkup(t *testing.T) {
 			}},
 			attempts: []inbox.Attempt{
 				{Number: 1, Result: inbox.Result(evil), Error: evil, Stack: evil, At: time.Now()},
-				{By: evil, Error: evil, Result: inbox.Replayed, At: time.Now()},
+				{By: evil, Error: evil, Result: inbox.ResultReplayed, At: time.Now()},
 			},
 			stats: inbox.Stats{
 				Types:  []inbox.TypeStats{{Provider: evil, Type: evil, ByStatus: map[inbox.Status]int64{inbox.Dead: 3}}},

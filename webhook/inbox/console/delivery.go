@@ -155,7 +155,7 @@ func attemptOf(a inbox.Attempt, now time.Time) attemptView {
 		view.Title = "Attempt " + strconv.Itoa(a.Number) + " " + visible(string(a.Result))
 		view.Took = age(a.Took)
 	} else {
-		view.Title = map[inbox.Result]string{inbox.Replayed: "Replayed", inbox.GivenUp: "Discarded"}[a.Result]
+		view.Title = map[inbox.Result]string{inbox.ResultReplayed: "Replayed", inbox.ResultDiscarded: "Discarded"}[a.Result]
 	}
 	return view
 }

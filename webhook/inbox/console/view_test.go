@@ -166,7 +166,7 @@ func TestHugeBodiesAreCut(t *testing.T) {
 	d.Event.ID = strings.Repeat("é", 1<<19)
 	l := &ledger{deliveries: []inbox.Delivery{d}}
 	for range 1000 {
-		l.attempts = append(l.attempts, inbox.Attempt{Number: 1, Result: inbox.Failed, Error: strings.Repeat("e", 100), At: time.Now()})
+		l.attempts = append(l.attempts, inbox.Attempt{Number: 1, Result: inbox.ResultFailed, Error: strings.Repeat("e", 100), At: time.Now()})
 	}
 	w := ask(newConsole(t, l, console.Config{}), "GET", "/deliveries", "")
 	if w.Body.Len() > 32<<10 {

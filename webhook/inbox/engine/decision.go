@@ -23,13 +23,13 @@ type Decision struct {
 // Replay returns the Decision of [inbox.Operator].Replay.
 func Replay() Decision {
 	return Decision{
-		To: inbox.Pending, Result: inbox.Replayed, from: []inbox.Status{inbox.Done, inbox.Ignored, inbox.Dead, inbox.Discarded}, needsBody: true,
+		To: inbox.Pending, Result: inbox.ResultReplayed, from: []inbox.Status{inbox.Done, inbox.Ignored, inbox.Dead, inbox.Discarded}, needsBody: true,
 	}
 }
 
 // Discard returns the Decision of [inbox.Operator].Discard.
 func Discard() Decision {
-	return Decision{To: inbox.Discarded, Result: inbox.GivenUp, from: []inbox.Status{inbox.Pending, inbox.Waiting, inbox.Dead, inbox.Ignored}}
+	return Decision{To: inbox.Discarded, Result: inbox.ResultDiscarded, from: []inbox.Status{inbox.Pending, inbox.Waiting, inbox.Dead, inbox.Ignored}}
 }
 
 // check says why k cannot be made about d.

@@ -45,14 +45,14 @@ func Interrupted(c inbox.Config, d Row) Failure {
 	if d.Tries == 1 {
 		wait = 0
 	}
-	return Failure{wait, dead, inbox.Attempt{Number: d.Attempts, At: time.Now(), Result: inbox.Interrupted, Error: errInterrupted.Error()}}
+	return Failure{wait, dead, inbox.Attempt{Number: d.Attempts, At: time.Now(), Result: inbox.ResultInterrupted, Error: errInterrupted.Error()}}
 }
 
 var errInterrupted = errors.New("the process ended while it was handled")
 
 // Success returns the record of an attempt that ended well.
 func Success(d Row, status inbox.Status, start time.Time) inbox.Attempt {
-	a := inbox.Attempt{Number: d.Attempts, At: start, Took: time.Since(start), Result: inbox.Succeeded}
+	a := inbox.Attempt{Number: d.Attempts, At: start, Took: time.Since(start), Result: inbox.ResultSucceeded}
 	if status == inbox.Ignored {
 		a.Error = "no handler is registered for this type"
 	}
@@ -108,12 +108,12 @@ func (w *Work[T]) Run(ctx context.Context, tx T, d Row, h inbox.Handler[T]) erro
 // the next Run or by another process.
 func (w *Work[T]) fail(ctx context.Context, d Row, start time.Time, failure error) {
 	took := time.Since(start)
-	f := Failure{Attempt: inbox.Attempt{Number: d.Attempts, At: start, Took: took, Result: inbox.Failed, Error: failure.Error()}}
+	f := Failure{Attempt: inbox.Attempt{Number: d.Attempts, At: start, Took: took, Result: inbox.ResultFailed, Error: failure.Error()}}
 	if p, ok := errors.AsType[*PanicError](failure); ok {
 		f.Attempt.Stack = p.Stack
 	}
 	if ctx.Err() != nil { // the drain is over: not the event's fault
-		f.Attempt.Result = inbox.Interrupted
+		f.Attempt.Result = inbox.ResultInterrupted
 	} else {
 		f.Wait, f.Dead = w.Config.NextAttempt(d.Tries, failure)
 	}

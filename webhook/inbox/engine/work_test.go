@@ -122,7 +122,7 @@ func TestAttemptsEndInOneWay(t *testing.T) {
 				wait, status = 0, inbox.Dead
 			}
 			if f.Dead != row.dead || f.Wait != wait || f.Status() != status || !strings.Contains(f.Attempt.Error, row.text) || f.Attempt.Number != row.attempts ||
-				f.Attempt.Result != inbox.Failed || (f.Attempt.Stack != "") != (row.typ == "panics") {
+				f.Attempt.Result != inbox.ResultFailed || (f.Attempt.Stack != "") != (row.typ == "panics") {
 				t.Errorf("%s: %+v", row.name, f)
 			}
 		}
@@ -151,7 +151,7 @@ func TestAFailureIsRecordedWhenTheLedgerIsBack(t *testing.T) {
 		cancel()
 		n.failErrs = nil
 		n.Handle(ended, deliveryOf("bad", 9))
-		if len(n.failures) != 1 || n.failures[0].Attempt.Result != inbox.Interrupted || n.failures[0].Dead || n.failures[0].Wait != 0 {
+		if len(n.failures) != 1 || n.failures[0].Attempt.Result != inbox.ResultInterrupted || n.failures[0].Dead || n.failures[0].Wait != 0 {
 			t.Errorf("the end of the drain is not the event's fault: %+v", n.failures)
 		}
 	})
@@ -166,11 +166,11 @@ func TestInterruptedDeliveriesComeBack(t *testing.T) {
 		dead bool
 	}{{"the first time at once", 1, 0, false}, {"the second time later", 2, time.Minute, false}, {"the last time never", 3, 0, true}} {
 		f := engine.Interrupted(c, deliveryOf("t", row.try))
-		if f.Wait != row.wait || f.Dead != row.dead || f.Attempt.Result != inbox.Interrupted || f.Attempt.Error == "" {
+		if f.Wait != row.wait || f.Dead != row.dead || f.Attempt.Result != inbox.ResultInterrupted || f.Attempt.Error == "" {
 			t.Errorf("%s: %+v", row.name, f)
 		}
 	}
-	if a := engine.Success(deliveryOf("t", 2), inbox.Ignored, time.Now()); a.Result != inbox.Succeeded || a.Number != 2 || a.Error == "" {
+	if a := engine.Success(deliveryOf("t", 2), inbox.Ignored, time.Now()); a.Result != inbox.ResultSucceeded || a.Number != 2 || a.Error == "" {
 		t.Errorf("what has no handler: %+v", a)
 	}
 }

@@ -1,4 +1,4 @@
-// Package inboxtest is the conformance suite that every engine of the inbox must pass.
+// Package inboxtest is the conformance suite that every engine of the inbox must pass, [TestEngine], and what tests of engines need beside it.
 package inboxtest
 
 import (
@@ -61,8 +61,8 @@ type Inbox[T any] interface {
 	Close() error
 }
 
-// Run runs every test of the suite against e.
-func Run[T any](t *testing.T, e Engine[T]) {
+// TestEngine runs the suite that every engine must pass, each test in a subtest with a ledger of its own.
+func TestEngine[T any](t *testing.T, e Engine[T]) {
 	t.Helper()
 	for _, test := range []struct {
 		name string

@@ -47,7 +47,7 @@ func acceptOnce[T any](t *testing.T, e Engine[T]) {
 	if d.Status != inbox.Done || d.Attempts != 1 || d.Duplicates != 3 || d.EndedAt.IsZero() || d.Error != "" {
 		t.Errorf("delivery: %+v", d)
 	}
-	if len(history) != 1 || history[0].Number != 1 || history[0].Result != inbox.Succeeded || history[0].Took < 0 {
+	if len(history) != 1 || history[0].Number != 1 || history[0].Result != inbox.ResultSucceeded || history[0].Took < 0 {
 		t.Errorf("history: %+v", history)
 	}
 	stats, err := box.Stats(t.Context())
@@ -130,7 +130,7 @@ func failuresRetry[T any](t *testing.T, e Engine[T]) {
 		t.Errorf("%d effects", got)
 	}
 	d, history := only(t, box)
-	if d.Attempts != 3 || len(history) != 3 || history[0].Error != "attempt 1 fails after its write" || history[2].Result != inbox.Succeeded {
+	if d.Attempts != 3 || len(history) != 3 || history[0].Error != "attempt 1 fails after its write" || history[2].Result != inbox.ResultSucceeded {
 		t.Errorf("%+v, %+v", d, history)
 	}
 }
@@ -176,7 +176,7 @@ func failureKinds[T any](t *testing.T, e Engine[T]) {
 			await(t, box, inbox.Dead, 1)
 			d, history := only(t, box)
 			last := history[len(history)-1]
-			if d.Attempts != row.runs || len(history) != row.runs || !strings.Contains(d.Error, row.text) || last.Result != inbox.Failed || (last.Stack != "") != row.stack {
+			if d.Attempts != row.runs || len(history) != row.runs || !strings.Contains(d.Error, row.text) || last.Result != inbox.ResultFailed || (last.Stack != "") != row.stack {
 				t.Errorf("%+v, %+v", d, history)
 			}
 			want := map[string]int{}
@@ -364,7 +364,7 @@ func drains[T any](t *testing.T, e Engine[T]) {
 	testwait.For(t, "the first attempt", begun)
 	stop()
 	d, history := only(t, box)
-	if d.Status != inbox.Pending || len(history) != 1 || history[0].Result != inbox.Interrupted {
+	if d.Status != inbox.Pending || len(history) != 1 || history[0].Result != inbox.ResultInterrupted {
 		t.Errorf("%+v, %+v", d, history)
 	}
 	start(t, box)

@@ -28,7 +28,7 @@ var drivers = map[string]func(path string) string{
 func TestConformance(t *testing.T) {
 	for name := range drivers {
 		t.Run(name, func(t *testing.T) {
-			inboxtest.Run(t, inboxtest.Engine[*sql.Tx]{
+			inboxtest.TestEngine(t, inboxtest.Engine[*sql.Tx]{
 				New: func(t *testing.T) inboxtest.Ledger[*sql.Tx] {
 					t.Helper()
 					return at(t, name, filepath.Join(t.TempDir(), "ledger.db"))
