@@ -21,7 +21,7 @@ func fullDisk[T any](t *testing.T, e Engine[T]) {
 	dir := testdisk.Small(t, "12m")
 	l := e.OnDisk(t, dir)
 	box := open(t, l, quick())
-	must(t, box.Handle("p", "*", credit(l)))
+	must(t, box.Handle("", "*", credit(l)))
 	makeRoom := testdisk.Ballast(t, dir, 10<<20)
 	big := func(id string) webhook.Event {
 		e := Event("p", "t", id)
@@ -38,6 +38,12 @@ func fullDisk[T any](t *testing.T, e Engine[T]) {
 	}
 	if !errors.Is(refused, webhook.ErrUnavailable) || acknowledged == 0 {
 		t.Fatalf("after %d events: %v", acknowledged, refused)
+	}
+	p, sent := NewProvider(t, box), 1
+	for ; p.Send(t, "sent"+strconv.Itoa(sent), 100_000); sent++ {
+		if sent == 100 {
+			t.Fatal("what is sent to a full disk is stored")
+		}
 	}
 	makeRoom()
 	for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
@@ -56,9 +62,12 @@ func fullDisk[T any](t *testing.T, e Engine[T]) {
 		}
 		numbers = append(numbers, strconv.Itoa(i))
 	}
+	for i := range sent {
+		p.SendUntil(t, "sent"+strconv.Itoa(i+1), 100_000)
+	}
 	must(t, box.Health(t.Context()))
 	start(t, box)
-	await(t, box, inbox.Done, int64(len(numbers)))
+	await(t, box, inbox.Done, int64(len(numbers)+sent))
 	Once(t, l, numbers)
 	Honest(t, box)
 }

@@ -89,6 +89,7 @@ func TestEngine[T any](t *testing.T, e Engine[T]) {
 		{"a closed inbox refuses", closed[T]},
 		{"Run under way is not begun again", runsTwice[T]},
 		{"a full queue refuses and recovers", fullQueue[T]},
+		{"a provider is asked to send again while the queue is full", asksAgain[T]},
 		{"a caller that goes leaves nothing half", callerGone[T]},
 		{"events that wait together keep their order", keepsOrder[T]},
 		{"a full disk refuses and recovers", fullDisk[T]},
