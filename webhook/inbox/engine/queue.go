@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"runtime"
 	"sync"
 
 	"github.com/gatehouse-go/gatehouse/webhook/inbox"
@@ -67,6 +68,7 @@ func (q *Queue[E]) signal() {
 func (q *Queue[E]) Take() []E {
 	for {
 		<-q.wake
+		q.gather()
 		q.mu.Lock()
 		group, closed := q.group(), q.closed
 		if len(q.line) > 0 || closed {
@@ -77,6 +79,25 @@ func (q *Queue[E]) Take() []E {
 			return group
 		}
 	}
+}
+
+// gather lets those come in line who are about to: whoever was just told that theirs is stored may have another. A group of the first of them would
+// have the others wait for two commits.
+func (q *Queue[E]) gather() {
+	for came := 0; ; {
+		n := q.length()
+		if n == came || n >= groupLength {
+			return
+		}
+		came = n
+		runtime.Gosched()
+	}
+}
+
+func (q *Queue[E]) length() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.line)
 }
 
 func (q *Queue[E]) group() (group []E) {
