@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gatehouse-go/gatehouse/internal/testwait"
 	"github.com/gatehouse-go/gatehouse/webhook"
 	"github.com/gatehouse-go/gatehouse/webhook/inbox"
 	"github.com/gatehouse-go/gatehouse/webhook/provider"
@@ -94,7 +95,7 @@ func asksAgain[T any](t *testing.T, e Engine[T]) {
 		time.Sleep(time.Millisecond)
 	}
 	unblock()
-	wait.Wait()
+	testwait.All(t, "the answers", &wait)
 	for i := range sent {
 		p.SendUntil(t, strconv.Itoa(i), 1)
 	}

@@ -58,12 +58,17 @@ func (b *Inbox) effect(ctx context.Context, d engine.Row, handler inbox.Handler[
 	}
 	// The transaction does not end with ctx by itself: statements of the session, after such an end, would be committed one by one.
 	tx, err := b.handling.conn.BeginTx(context.WithoutCancel(ctx), nil)
+	handled := false // the error is the handler's
 	defer func() {
-		if err != nil {
-			if tx != nil {
-				_ = tx.Rollback()
-			}
+		if err != nil && tx != nil {
+			_ = tx.Rollback()
+		}
+		switch {
+		case err == nil:
+		case handled:
 			_ = drop(&b.handling)
+		default:
+			discard(&b.handling)
 		}
 	}()
 	if err != nil {
@@ -77,6 +82,7 @@ func (b *Inbox) effect(ctx context.Context, d engine.Row, handler inbox.Handler[
 	}
 	if err == nil {
 		err = b.work.Run(ctx, tx, d, handler)
+		handled = err != nil
 	}
 	if err != nil {
 		return err

@@ -26,7 +26,6 @@ type Inbox struct {
 	handling *session // used by whoever has the turn to write, and nil while there is none
 
 	running atomic.Bool // Run is under way
-	stop    context.CancelFunc
 	stopped sync.WaitGroup
 }
 
@@ -49,8 +48,8 @@ func Open(db *sql.DB, c inbox.Config) (*Inbox, error) {
 	if err := errors.Join(err, bad.Err()); err != nil {
 		return nil, err
 	}
-	ctx, stop := context.WithCancel(context.Background())
-	b := &Inbox{db: db, config: c, stop: stop}
+	ctx := context.Background()
+	b := &Inbox{db: db, config: c}
 	b.queue.Init(c)
 	b.lanes.Init(c)
 	b.work = engine.Work[*sql.Tx]{Config: c, Routes: &b.routes, Effect: b.effect, Fail: b.fail}
@@ -61,7 +60,6 @@ func Open(db *sql.DB, c inbox.Config) (*Inbox, error) {
 		}
 	}
 	if err != nil {
-		stop()
 		return nil, err
 	}
 	b.stopped.Go(func() { b.write(ctx) })
@@ -72,7 +70,6 @@ func Open(db *sql.DB, c inbox.Config) (*Inbox, error) {
 func (b *Inbox) Close() error {
 	b.queue.Close()
 	b.stopped.Wait()
-	b.stop()
 	b.turns.take(false)
 	defer b.turns.give()
 	return errors.Join(drop(&b.handling), drop(&b.writer))
@@ -86,6 +83,13 @@ func drop(s **session) error {
 	err := (*s).close()
 	*s = nil
 	return err
+}
+
+// discard ends the connection of a session on which a statement failed. One that was opened while the disk was read only stays so, when the disk is
+// not any more: given back, it would come again.
+func discard(s **session) {
+	(*s).end()
+	*s = nil
 }
 
 // Handle implements [inbox.Inbox].

@@ -52,15 +52,10 @@ func promote(ctx context.Context, s *session, t tally, orderKey string, now time
 	if err != nil {
 		return engine.Lane{}, false, err
 	}
-	defer func() { _ = rows.Close() }() // rows.Err tells what matters
-	var l engine.Lane
-	found := false
-	for rows.Next() {
-		if err := rows.Scan(&l.Provider, &l.Type); err != nil {
-			return engine.Lane{}, false, err
-		}
-		found = true
-		t.Move(l, inbox.Waiting, inbox.Pending)
+	woken, err := scanAll(rows, scanLane)
+	if err != nil || len(woken) == 0 {
+		return engine.Lane{}, false, err
 	}
-	return l, found, rows.Err()
+	t.Move(woken[0], inbox.Waiting, inbox.Pending) // it was one
+	return woken[0], true, nil
 }

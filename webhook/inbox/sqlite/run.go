@@ -67,10 +67,7 @@ func lanesOf(ctx context.Context, db *sql.DB, query string) ([]engine.Lane, erro
 	if err != nil {
 		return nil, err
 	}
-	return scanAll(rows, func(rows *sql.Rows) (l engine.Lane, err error) {
-		err = rows.Scan(&l.Provider, &l.Type)
-		return l, err
-	})
+	return scanAll(rows, scanLane)
 }
 
 const minDue = "SELECT min(due_at) FROM inbox_deliveries WHERE provider = ? AND type = ? AND status = 'pending'"

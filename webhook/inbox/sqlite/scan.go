@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"errors"
 
+	"github.com/gatehouse-go/gatehouse/webhook"
 	"github.com/gatehouse-go/gatehouse/webhook/inbox"
 	"github.com/gatehouse-go/gatehouse/webhook/inbox/engine"
 )
@@ -17,18 +18,40 @@ const (
 // scanner reads one delivery.
 type scanner = func(*sql.Rows) (engine.Row, error)
 
-// scanAll reads and closes rows.
-func scanAll[T any](rows *sql.Rows, scan func(*sql.Rows) (T, error)) ([]T, error) {
-	defer func() { _ = rows.Close() }() // again, for the early returns
-	var all []T
+// scanEach calls scan for each of rows, and closes them.
+func scanEach(rows *sql.Rows, scan func(*sql.Rows) error) error {
+	defer func() { _ = rows.Close() }() // again, for the early return
 	for rows.Next() {
-		one, err := scan(rows)
-		if err != nil {
-			return nil, err
+		if err := scan(rows); err != nil {
+			return err
 		}
-		all = append(all, one)
 	}
-	return all, errors.Join(rows.Err(), rows.Close())
+	return errors.Join(rows.Err(), rows.Close())
+}
+
+// scanAll reads and closes rows.
+func scanAll[T any](rows *sql.Rows, scan func(*sql.Rows) (T, error)) (all []T, err error) {
+	err = scanEach(rows, func(rows *sql.Rows) error {
+		one, err := scan(rows)
+		all = append(all, one)
+		return err
+	})
+	return all, err
+}
+
+func scanLane(rows *sql.Rows) (l engine.Lane, err error) {
+	err = rows.Scan(&l.Provider, &l.Type)
+	return l, err
+}
+
+// A storedKey reads an event's key.
+type storedKey webhook.Key
+
+// Scan implements [sql.Scanner].
+func (k *storedKey) Scan(column any) error {
+	key, _ := column.([]byte)
+	copy(k[:], key)
+	return nil
 }
 
 func scanBrief(rows *sql.Rows) (engine.Row, error) { return scan(rows) }
@@ -50,16 +73,14 @@ func scanWhole(rows *sql.Rows) (engine.Row, error) {
 func scan(rows *sql.Rows, more ...any) (engine.Row, error) {
 	d := &inbox.Delivery{}
 	r := engine.Row{Delivery: d}
-	var key []byte
 	var accepted, due, ended int64
 	err := rows.Scan(append([]any{
-		&d.ID, &key, &d.Event.Provider, &d.Event.Type, &d.Event.ID, &d.OrderKey, &d.Status, &d.Attempts, &r.Tries, &d.Duplicates,
+		&d.ID, (*storedKey)(&d.Event.Key), &d.Event.Provider, &d.Event.Type, &d.Event.ID, &d.OrderKey, &d.Status, &d.Attempts, &r.Tries, &d.Duplicates,
 		&accepted, &due, &ended, &d.Error, &d.Purged,
 	}, more...)...)
 	if err != nil {
 		return engine.Row{}, err
 	}
-	copy(d.Event.Key[:], key)
 	d.AcceptedAt, d.DueAt, d.EndedAt = fromMillis(accepted), fromMillis(due), fromMillis(ended)
 	r.Since = fromMillis(max(accepted, due))
 	return r, nil

@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 )
@@ -10,8 +11,9 @@ import (
 // A session is one connection with the statements that were prepared on it: parsing SQL costs more than most of the statements do.
 // It is used by one goroutine at a time. A session on which anything failed is closed, not used again.
 type session struct {
-	conn  *sql.Conn
-	stmts map[string]*sql.Stmt
+	conn   *sql.Conn
+	stmts  map[string]*sql.Stmt
+	inFile bool // the database outlives the connection
 }
 
 // newSession takes a connection, makes it wait for other writers, and refuses it when it does not sync its commits.
@@ -20,19 +22,21 @@ func newSession(ctx context.Context, db *sql.DB) (*session, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sqlite inbox: %w", err)
 	}
-	if err := settle(ctx, conn); err != nil {
+	inFile, err := settle(ctx, conn)
+	if err != nil {
 		return nil, errors.Join(err, conn.Close())
 	}
-	return &session{conn: conn, stmts: map[string]*sql.Stmt{}}, nil
+	return &session{conn, map[string]*sql.Stmt{}, inFile}, nil
 }
 
-func settle(ctx context.Context, conn *sql.Conn) error {
+// settle reports whether the database is in a file, and not in memory.
+func settle(ctx context.Context, conn *sql.Conn) (inFile bool, err error) {
 	if _, err := conn.ExecContext(ctx, "PRAGMA busy_timeout = 5000"); err != nil {
-		return fmt.Errorf("sqlite inbox: %w", err)
+		return false, fmt.Errorf("sqlite inbox: %w", err)
 	}
 	var mode string
 	var synchronous int
-	err := errors.Join(
+	err = errors.Join(
 		conn.QueryRowContext(ctx, "PRAGMA journal_mode").Scan(&mode),
 		conn.QueryRowContext(ctx, "PRAGMA synchronous").Scan(&synchronous),
 	)
@@ -42,22 +46,36 @@ func settle(ctx context.Context, conn *sql.Conn) error {
 	}
 	switch {
 	case err != nil:
-		return fmt.Errorf("sqlite inbox: %w", err)
+		return false, fmt.Errorf("sqlite inbox: %w", err)
 	case mode != "wal" && (mode != "memory" || file != ""):
-		return fmt.Errorf("sqlite inbox: PRAGMA journal_mode = %s must be wal", mode)
+		return false, fmt.Errorf("sqlite inbox: PRAGMA journal_mode = %s must be wal", mode)
 	case synchronous < 2:
-		return fmt.Errorf("sqlite inbox: PRAGMA synchronous = %d must be FULL (2) or EXTRA (3): an acknowledged event could be lost", synchronous)
+		return false, fmt.Errorf("sqlite inbox: PRAGMA synchronous = %d must be FULL (2) or EXTRA (3): an acknowledged event could be lost", synchronous)
 	}
-	return nil
+	return mode == "wal", nil
 }
 
 // close gives the connection back.
 func (s *session) close() error {
+	return errors.Join(s.forget(), s.conn.Close())
+}
+
+// end closes the connection, which is of no use any more. A database in memory would end with it: there it is given back.
+func (s *session) end() {
+	_ = s.forget() // drivers want no statement to outlive its connection
+	if s.inFile {
+		_ = s.conn.Raw(func(any) error { return driver.ErrBadConn }) // which has the pool close it
+	}
+	_ = s.conn.Close()
+}
+
+// forget closes the statements.
+func (s *session) forget() error {
 	var errs []error
 	for _, stmt := range s.stmts {
 		errs = append(errs, stmt.Close())
 	}
-	return errors.Join(append(errs, s.conn.Close())...)
+	return errors.Join(errs...)
 }
 
 // prepared returns the statement of query, which is one of this package's few: the map does not grow with use.

@@ -8,15 +8,17 @@ import (
 	"github.com/gatehouse-go/gatehouse/webhook"
 )
 
-// An op is one write that waits for the next commit. Its func may run more than once: when the commit of its group fails, each op of
-// the group is tried alone.
+// An op is one write that waits for the next commit: of an event, or by a func. It may happen more than once: when the commit of its group fails, each op
+// of the group is tried alone.
 type op struct {
+	event *arrival // nil where do is not
 	do    func(ctx context.Context, s *session, t tally) error
 	stale func() bool // the caller has gone; nil means it has not
 	done  chan error
 }
 
-// write is the writer's goroutine: it commits group after group until the queue is closed and empty.
+// write is the writer's goroutine: it commits group after group until the queue is closed and empty. Its context must never end: drivers would start a
+// goroutine for each statement to wait for that.
 func (b *Inbox) write(ctx context.Context) {
 	for {
 		group := b.queue.Take()
@@ -65,7 +67,7 @@ func (b *Inbox) commit(ctx context.Context, ops []*op) (err error) {
 	defer func() {
 		if err != nil {
 			_, _ = b.writer.conn.ExecContext(ctx, "ROLLBACK") // may have happened by itself
-			_ = drop(&b.writer)
+			discard(&b.writer)
 			err = fmt.Errorf("sqlite inbox: %w", err)
 		}
 	}()
@@ -73,16 +75,35 @@ func (b *Inbox) commit(ctx context.Context, ops []*op) (err error) {
 		return err
 	}
 	changes := newTally()
-	for _, o := range ops {
-		if err := o.do(ctx, b.writer, changes); err != nil {
-			return err
-		}
+	if err := perform(ctx, b.writer, changes, ops); err != nil {
+		return err
 	}
 	if err := changes.write(ctx, b.writer); err != nil {
 		return err
 	}
 	_, err = b.writer.exec(ctx, "COMMIT")
 	return err
+}
+
+// perform does what ops ask, in their order; events that are neighbours are stored together.
+func perform(ctx context.Context, s *session, t tally, ops []*op) error {
+	for len(ops) > 0 {
+		var events []*arrival
+		for len(events) < len(ops) && ops[len(events)].event != nil {
+			events = append(events, ops[len(events)].event)
+		}
+		if err := store(ctx, s, t, events); err != nil {
+			return err
+		}
+		if ops = ops[len(events):]; len(ops) == 0 {
+			return nil
+		}
+		if err := ops[0].do(ctx, s, t); err != nil {
+			return err
+		}
+		ops = ops[1:]
+	}
+	return nil
 }
 
 // do has f written in the next commit and waits for it. When ctx ends first the write may still happen.

@@ -16,12 +16,12 @@ import (
 // errInjected is what a statement fails with that was chosen to fail.
 var errInjected = errors.New("injected: disk I/O error")
 
-// faults is a SQLite driver of which one statement, counted from the first, fails.
-type faults struct{ *inboxtest.Faults }
+// faults says which steps of a SQLite driver fail: its statements, their preparation, and the rows of their results.
+type faults func(step string) bool
 
-// next returns the error that a statement fails with. A rollback always succeeds: what it undoes is undone by the end of its connection too.
-func (f faults) next(statement string) error {
-	if statement != "ROLLBACK" && f.Next(statement) {
+// next returns the error that a step fails with. A rollback always succeeds: what it undoes is undone by the end of its connection too.
+func (f faults) next(step string) error {
+	if step != "ROLLBACK" && f(step) {
 		return errInjected
 	}
 	return nil
@@ -35,9 +35,14 @@ type faultyLedger struct {
 
 func newFaultyLedger(t *testing.T, name string, f *inboxtest.Faults) *faultyLedger {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "x.db")
+	return faultyAt(t, name, filepath.Join(t.TempDir(), "x.db"), f.Next)
+}
+
+// faultyAt is a faultyLedger in a file.
+func faultyAt(t *testing.T, name, path string, f faults) *faultyLedger {
+	t.Helper()
 	plain := at(t, name, path)
-	db := sql.OpenDB(connector{plain.db.Driver(), faults{f}, drivers[name](path)})
+	db := sql.OpenDB(connector{plain.db.Driver(), f, drivers[name](path)})
 	t.Cleanup(func() { _ = db.Close() })
 	return &faultyLedger{plain, db}
 }
@@ -87,7 +92,8 @@ func (c faultyConn) QueryContext(ctx context.Context, query string, args []drive
 	if err := c.faults.next(query); err != nil {
 		return nil, err
 	}
-	return c.Conn.(driver.QueryerContext).QueryContext(ctx, query, args)
+	rows, err := c.Conn.(driver.QueryerContext).QueryContext(ctx, query, args)
+	return faultyRows{rows, query, c.faults}, err
 }
 
 func (c faultyConn) BeginTx(ctx context.Context, o driver.TxOptions) (driver.Tx, error) {
@@ -131,12 +137,40 @@ func (s faultyStmt) QueryContext(ctx context.Context, args []driver.NamedValue) 
 	if err := s.faults.next(s.query); err != nil {
 		return nil, err
 	}
-	return s.Stmt.(driver.StmtQueryContext).QueryContext(ctx, args)
+	rows, err := s.Stmt.(driver.StmtQueryContext).QueryContext(ctx, args)
+	return faultyRows{rows, s.query, s.faults}, err
 }
 
 func (s faultyStmt) ExecContext(ctx context.Context, args []driver.NamedValue) (driver.Result, error) {
 	if err := s.faults.next(s.query); err != nil {
 		return nil, err
 	}
-	return s.Stmt.(driver.StmtExecContext).ExecContext(ctx, args)
+	result, err := s.Stmt.(driver.StmtExecContext).ExecContext(ctx, args)
+	return faultyResult{result, s.query, s.faults}, err
+}
+
+type faultyResult struct {
+	driver.Result
+	query  string
+	faults faults
+}
+
+func (r faultyResult) RowsAffected() (int64, error) {
+	if err := r.faults.next("rows affected by " + r.query); err != nil {
+		return 0, err
+	}
+	return r.Result.RowsAffected()
+}
+
+type faultyRows struct {
+	driver.Rows
+	query  string
+	faults faults
+}
+
+func (r faultyRows) Next(dest []driver.Value) error {
+	if err := r.faults.next("row of " + r.query); err != nil {
+		return err
+	}
+	return r.Rows.Next(dest)
 }

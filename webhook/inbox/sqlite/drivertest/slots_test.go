@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -205,5 +206,31 @@ func TestLooksAtTablesThatAreMissing(t *testing.T) {
 		if err := box.Close(); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// A clock that was put back and cannot be mended is an error of the look, which comes again.
+func TestAClockThatCannotBeMended(t *testing.T) {
+	c := &chosen{}
+	l := faultyAt(t, "sqlite", filepath.Join(t.TempDir(), "x.db"), c.next)
+	box := l.Open(t, inbox.Config{})
+	defer box.Close()
+	if _, err := box.Accept(t.Context(), inboxtest.Event("p", "t", "1")); err != nil {
+		t.Fatal(err)
+	}
+	exec(t, l.db, "UPDATE inbox_deliveries SET accepted_at = accepted_at + 3600000, due_at = due_at + 3600000")
+	exec(t, l.db, "UPDATE inbox_slots SET slot = slot + 6")
+	for _, step := range []string{"SELECT max(slot)", "UPDATE inbox_deliveries SET due_at"} {
+		c.fail(0, step)
+		if err := box.Pause(t.Context(), "p", "other", why); !errors.Is(err, errInjected) || c.what() == "" {
+			t.Errorf("%s fails: %v", step, err)
+		}
+	}
+	if err := box.Pause(t.Context(), "p", "other", why); err != nil {
+		t.Error(err)
+	}
+	d, _, err := box.Get(t.Context(), 1)
+	if err != nil || d.DueAt.After(time.Now()) {
+		t.Errorf("due at %v, %v", d.DueAt, err)
 	}
 }
