@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 
+	"github.com/gatehouse-go/gatehouse/internal/clientip"
 	"github.com/gatehouse-go/gatehouse/internal/invalid"
 	"github.com/gatehouse-go/gatehouse/internal/problem"
 	"github.com/gatehouse-go/gatehouse/internal/refusal"
@@ -24,6 +26,7 @@ import (
 // Reasons for which an [Endpoint] refuses a request.
 var (
 	ErrToken     = refusal.New(http.StatusUnauthorized, "token is missing or wrong")
+	ErrThrottled = refusal.New(http.StatusTooManyRequests, "too many wrong tokens")
 	ErrSignature = refusal.New(http.StatusUnauthorized, "body is not signed as required")
 	ErrNoTag     = refusal.New(http.StatusBadRequest, "tag is missing")
 	ErrMethod    = refusal.New(http.StatusMethodNotAllowed, "method is not allowed")
@@ -63,9 +66,16 @@ type EndpointConfig struct {
 	Allow func(name string) bool
 	// AllowAll lets a POST purge everything, by "all" or by Decode. False means that it is answered 403.
 	AllowAll bool
-	// Limit, if not nil, runs before anything is checked; its error refuses the request, with the status of its
-	// StatusCode method (429 of a rate limit) or 500. Guessing tokens is what it is for.
-	Limit func(*http.Request) error
+
+	// MaxFailures is how many wrong tokens one address (one /64 in IPv6) may send within FailureWindow before its tokens are answered 429
+	// and Retry-After, right or wrong, so that tokens cannot be guessed. An address whose token was good within 30 days is not shut
+	// out: its good tokens still count. Behind a proxy put security.ClientIP or security.Default in front, or all clients have the
+	// proxy's address. Signatures cannot be guessed and are not counted. Zero means 10.
+	MaxFailures int
+	// FailureWindow is how long a wrong token counts. Zero means one minute.
+	FailureWindow time.Duration
+	// InsecureUnlimited answers each wrong token 401, however many there are: for an endpoint that something else limits.
+	InsecureUnlimited bool
 
 	// MaxBody bounds the body of a POST, in bytes. Zero means 64 KiB.
 	MaxBody int64
@@ -75,13 +85,14 @@ type EndpointConfig struct {
 	// OnError answers what is refused. Nil means the article's {"success":false} for a GET, and problem+json (RFC 9457)
 	// for the rest. The header is still open; Allow is set on a 405.
 	OnError func(w http.ResponseWriter, r *http.Request, err error)
-	// Logger gets the cause of each refusal and each invalidation. Nil means slog.Default().
+	// Logger gets each invalidation, and the cause of each refusal: of clients whose token or signature was not good, one line a minute for
+	// each address and status and ten a second in all, which say as unlogged how many were left out before. Nil means slog.Default().
 	Logger *slog.Logger
 }
 
 // An Endpoint is an [http.Handler] that lets the outside world invalidate tags.
 //
-//   - GET ?token=T&tag=G, as in the article on Next.js: 401 {"success":false} for a wrong token, 400 {"success":false} where tag is
+//   - GET ?token=T&tag=G, as in the article on Next.js: 401 {"success":false} for a wrong token, or 429 for too many, 400 {"success":false} where tag is
 //     missing or empty, else the tag is invalidated and the answer is 200 {"success":true}. Of a repeated parameter the
 //     first counts, as for URLSearchParams. A tag that no entry can carry (see [CheckTag]) is no error: nothing carries it.
 //   - POST {"tags": [...], "paths": [...], "mode": "fresh" or "stale", "dryRun": true or false}, signed. Everything named is
@@ -98,10 +109,11 @@ type Endpoint struct {
 	mode    Mode
 	allow   func(string) bool
 	all     bool
-	limit   func(*http.Request) error
+	guesses *guesses // nil where they are not limited
 	body    reqbody.Limits
 	onError func(http.ResponseWriter, *http.Request, error)
 	log     *slog.Logger
+	refused *refusalLog
 	methods string // value of Allow
 }
 
@@ -115,7 +127,7 @@ func NewEndpoint(c EndpointConfig) (*Endpoint, error) {
 		mistakes.Hidden("Tokens", "or Signed is required")
 	}
 	e := &Endpoint{
-		cache: c.Cache, signed: c.Signed, decode: c.Decode, mode: c.Mode, allow: c.Allow, all: c.AllowAll, limit: c.Limit, onError: c.OnError, log: c.Logger,
+		cache: c.Cache, signed: c.Signed, decode: c.Decode, mode: c.Mode, allow: c.Allow, all: c.AllowAll, onError: c.OnError, log: c.Logger,
 		body: reqbody.Limits{Max: or(c.MaxBody, defaultMaxBody), Timeout: or(c.ReadTimeout, defaultReadTimeout)},
 	}
 	for i, token := range c.Tokens {
@@ -133,11 +145,24 @@ func NewEndpoint(c EndpointConfig) (*Endpoint, error) {
 	if c.ReadTimeout < 0 {
 		mistakes.Field("ReadTimeout", c.ReadTimeout, "must not be negative")
 	}
+	if c.MaxFailures < 0 {
+		mistakes.Field("MaxFailures", c.MaxFailures, "must not be negative")
+	}
+	if c.FailureWindow < 0 {
+		mistakes.Field("FailureWindow", c.FailureWindow, "must not be negative")
+	}
+	if c.InsecureUnlimited && (c.MaxFailures != 0 || c.FailureWindow != 0) {
+		mistakes.Hidden("InsecureUnlimited", "must not be set together with MaxFailures or FailureWindow")
+	}
 	if err := mistakes.Err(); err != nil {
 		return nil, err
 	}
 	if e.log == nil {
 		e.log = slog.Default()
+	}
+	e.refused = newRefusalLog(e.log)
+	if !c.InsecureUnlimited {
+		e.guesses = newGuesses(or(c.MaxFailures, defaultMaxFailures), or(c.FailureWindow, defaultFailureWindow))
 	}
 	var methods []string
 	if len(e.tokens) > 0 {
@@ -158,38 +183,51 @@ func (e *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusNoContent)
 		return
 	}
-	answer, err := e.serve(w, r)
+	answer, stranger, err := e.serve(w, r)
 	if err != nil {
-		e.log.LogAttrs(r.Context(), slog.LevelWarn, "revalidation refused", slog.Any("error", err))
+		e.refused.write(r, err, stranger)
 		e.refuse(w, r, err)
 		return
 	}
 	writeJSON(w, http.StatusOK, answer)
 }
 
-func (e *Endpoint) serve(w http.ResponseWriter, r *http.Request) (answer []byte, err error) {
-	get := r.Method == http.MethodGet && len(e.tokens) > 0
-	if !get && (r.Method != http.MethodPost || e.signed == nil) {
-		w.Header().Set("Allow", e.methods)
-		return nil, ErrMethod
-	}
-	if e.limit != nil {
-		if err := e.limit(r); err != nil {
-			return nil, err
+// serve also reports whether r is a stranger's, who has shown no good token or signature.
+func (e *Endpoint) serve(w http.ResponseWriter, r *http.Request) (answer []byte, stranger bool, err error) {
+	switch {
+	case r.Method == http.MethodGet && len(e.tokens) > 0:
+		if err := e.checkToken(w, r); err != nil {
+			return nil, true, err
 		}
+		return []byte(`{"success":true}`), false, e.get(r)
+	case r.Method == http.MethodPost && e.signed != nil:
+		body, err := e.checkBody(w, r)
+		if err != nil {
+			return nil, true, err
+		}
+		answer, err := e.post(r, body)
+		return answer, false, err
 	}
-	if get {
-		return []byte(`{"success":true}`), e.get(r)
-	}
-	return e.post(w, r)
+	w.Header().Set("Allow", e.methods)
+	return nil, true, ErrMethod
 }
 
-// get is the article's handler.
-func (e *Endpoint) get(r *http.Request) error {
-	token := queryParam(r.URL.RawQuery, "token")
-	if !e.known(token) {
+func (e *Endpoint) checkToken(w http.ResponseWriter, r *http.Request) error {
+	right := e.known(queryParam(r.URL.RawQuery, "token"))
+	if e.guesses != nil {
+		if wait := e.guesses.judge(clientip.Network(clientip.From(r)), right); wait > 0 {
+			w.Header().Set("Retry-After", strconv.FormatInt(int64((wait+time.Second-1)/time.Second), 10))
+			return fmt.Errorf("%w: wait %v", ErrThrottled, wait.Round(time.Millisecond))
+		}
+	}
+	if !right {
 		return ErrToken
 	}
+	return nil
+}
+
+// get is the article's handler, after its token.
+func (e *Endpoint) get(r *http.Request) error {
 	tag := queryParam(r.URL.RawQuery, "tag")
 	if tag == "" {
 		return ErrNoTag
@@ -230,7 +268,8 @@ type receipt struct {
 	DryRun  bool     `json:"dryRun,omitzero"`
 }
 
-func (e *Endpoint) post(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+// checkBody returns the body of a POST whose signature is good.
+func (e *Endpoint) checkBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	body, err := reqbody.Read(w, r, e.body)
 	if err != nil {
 		return nil, err
@@ -239,7 +278,12 @@ func (e *Endpoint) post(w http.ResponseWriter, r *http.Request) ([]byte, error) 
 	if err := e.signed(r, body); err != nil {
 		return nil, &causeError{reason: ErrSignature, cause: err}
 	}
+	return body, nil
+}
+
+func (e *Endpoint) post(r *http.Request, body []byte) ([]byte, error) {
 	var inv Invalidation
+	var err error
 	dry := false
 	if e.decode != nil {
 		if inv, err = e.decode(r, body); err != nil {

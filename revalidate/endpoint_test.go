@@ -234,37 +234,18 @@ func TestPostInvalidatesWhatItsSignedBodyNames(t *testing.T) {
 	}
 }
 
-type tooManyError struct{}
-
-func (tooManyError) Error() string   { return "guessing" }
-func (tooManyError) StatusCode() int { return 429 }
-
 func TestEndpointHooks(t *testing.T) {
 	cache, fate := tagged(t, "posts")
 	h := newEndpoint(t, revalidate.EndpointConfig{
 		Cache: cache, Tokens: []string{"s3cret"}, Logger: silent(),
-		Limit: func(r *http.Request) error {
-			if r.Header.Get("X-Many") != "" {
-				return tooManyError{}
-			}
-			return nil
-		},
 		OnError: func(w http.ResponseWriter, _ *http.Request, err error) {
 			w.WriteHeader(418)
 			fmt.Fprint(w, err)
 		},
 	})
-	r := httptest.NewRequest("GET", "/webhook?token=s3cret&tag=posts", nil)
-	r.Header.Set("X-Many", "yes")
 	rec := httptest.NewRecorder()
-	h.ServeHTTP(rec, r)
-	if rec.Code != 418 || rec.Body.String() != "guessing" || fate() != "kept" {
-		t.Errorf("%d %s", rec.Code, rec.Body)
-	}
-	h = newEndpoint(t, revalidate.EndpointConfig{Cache: cache, Tokens: []string{"s3cret"}, Logger: silent(), Limit: func(*http.Request) error { return tooManyError{} }})
-	rec = httptest.NewRecorder()
-	h.ServeHTTP(rec, httptest.NewRequest("GET", "/webhook?token=s3cret&tag=posts", nil))
-	if rec.Code != 429 || rec.Body.String() != `{"success":false}` {
+	h.ServeHTTP(rec, httptest.NewRequest("GET", "/webhook?token=x&tag=posts", nil))
+	if rec.Code != 418 || rec.Body.String() != "token is missing or wrong" || fate() != "kept" {
 		t.Errorf("%d %s", rec.Code, rec.Body)
 	}
 }
@@ -294,9 +275,9 @@ func TestAnAnnouncementThatFailsIsAnError(t *testing.T) {
 }
 
 func TestNewEndpointReportsEveryMistakeAndNoSecret(t *testing.T) {
-	_, err := revalidate.NewEndpoint(revalidate.EndpointConfig{Tokens: []string{"s3cret", ""}, Mode: 7, MaxBody: -1, ReadTimeout: -1})
+	_, err := revalidate.NewEndpoint(revalidate.EndpointConfig{Tokens: []string{"s3cret", ""}, Mode: 7, MaxBody: -1, ReadTimeout: -1, MaxFailures: -1, FailureWindow: -1, InsecureUnlimited: true})
 	var joined interface{ Unwrap() []error }
-	if !errors.As(err, &joined) || len(joined.Unwrap()) != 5 || strings.Contains(err.Error(), "s3cret") {
+	if !errors.As(err, &joined) || len(joined.Unwrap()) != 8 || strings.Contains(err.Error(), "s3cret") {
 		t.Errorf("got:\n%v", err)
 	}
 	cache := newCache(t, revalidate.Config{})
@@ -336,7 +317,7 @@ func TestNextJSBehaviour(t *testing.T) {
 	}
 	defer file.Close()
 	cache := newCache(t, revalidate.Config{})
-	h := newEndpoint(t, revalidate.EndpointConfig{Cache: cache, Tokens: []string{"s3cret"}, Mode: revalidate.ModeExpire, Logger: silent()})
+	h := newEndpoint(t, revalidate.EndpointConfig{Cache: cache, Tokens: []string{"s3cret"}, Mode: revalidate.ModeExpire, InsecureUnlimited: true, Logger: silent()})
 	lines := bufio.NewScanner(file)
 	lines.Buffer(nil, 1<<20)
 	rows := 0

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
-	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -288,14 +287,4 @@ func AnswerJSON(body string) func(http.ResponseWriter, *http.Request, error) {
 		w.WriteHeader(refusal.Status(err))
 		_, _ = w.Write(bytes) // the client is gone if this fails
 	}
-}
-
-// networkOf is the network whose requests count as one client's: an IPv6 client has a /64 at least (RFC 6177).
-func networkOf(addr netip.Addr) netip.Addr {
-	if addr.Is6() {
-		if p, err := addr.Prefix(64); err == nil {
-			return p.Addr()
-		}
-	}
-	return addr
 }

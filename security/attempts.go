@@ -4,6 +4,9 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/gatehouse-go/gatehouse/internal/clientip"
+	"github.com/gatehouse-go/gatehouse/internal/recent"
 )
 
 // maxAttempts bounds the addresses, names and pairs of both that are remembered, each.
@@ -47,7 +50,7 @@ func newAttempts(limit int, window time.Duration) *attempts {
 // that was not used rightly from there before, is counted as failed from its beginning: otherwise a thousand guesses at
 // once would all begin before the first has failed. The caller ends it with failed or forgiven.
 func (t *attempts) begin(a attempt) (wait time.Duration, counted bool) {
-	a.address = networkOf(a.address)
+	a.address = clientip.Network(a.address)
 	now := time.Since(t.epoch)
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -67,7 +70,7 @@ func (t *attempts) begin(a attempt) (wait time.Duration, counted bool) {
 
 // failed counts a failure that begin did not.
 func (t *attempts) failed(a attempt) {
-	a.address, a.name = networkOf(a.address), ""
+	a.address, a.name = clientip.Network(a.address), ""
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.add(a, time.Since(t.epoch), t.interval)
@@ -75,7 +78,7 @@ func (t *attempts) failed(a attempt) {
 
 // forgiven takes back what begin counted: the attempt succeeded, or was not judged.
 func (t *attempts) forgiven(a attempt) {
-	a.address = networkOf(a.address)
+	a.address = clientip.Network(a.address)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.add(a, time.Since(t.epoch), -t.interval)
@@ -83,9 +86,9 @@ func (t *attempts) forgiven(a attempt) {
 
 // add moves the time at which the buckets of a are full. The lock is held.
 func (t *attempts) add(a attempt, now, by time.Duration) {
-	remember(t.addresses, a.address, max(t.addresses[a.address], now)+by, now)
+	recent.Set(t.addresses, maxAttempts, a.address, max(t.addresses[a.address], now)+by, now)
 	if a.name != "" {
-		remember(t.names, a.name, max(t.names[a.name], now)+by, now)
+		recent.Set(t.names, maxAttempts, a.name, max(t.names[a.name], now)+by, now)
 	}
 }
 
@@ -94,33 +97,9 @@ func (t *attempts) succeeded(a attempt) {
 	if a.name == "" {
 		return
 	}
-	a.address = networkOf(a.address)
+	a.address = clientip.Network(a.address)
 	now := time.Since(t.epoch)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	remember(t.known, a, now+familiarity, now)
-}
-
-// remember sets m[key] and keeps m within its bound: of a few entries met at random, those that have passed go, else the one that
-// passes first. A flood of fresh keys so pushes out its own before those that failed often.
-func remember[K comparable](m map[K]time.Duration, key K, until, now time.Duration) {
-	if _, known := m[key]; !known && len(m) >= maxAttempts {
-		var oldest K
-		first := time.Duration(1<<63 - 1)
-		looked := 0
-		for k, end := range m {
-			if end <= now {
-				delete(m, k)
-			} else if end < first {
-				oldest, first = k, end
-			}
-			if looked++; looked == 16 {
-				break
-			}
-		}
-		if len(m) >= maxAttempts {
-			delete(m, oldest)
-		}
-	}
-	m[key] = until
+	recent.Set(t.known, maxAttempts, a, now+familiarity, now)
 }

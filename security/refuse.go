@@ -4,10 +4,8 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
-	"sync/atomic"
 
-	"golang.org/x/time/rate"
-
+	"github.com/gatehouse-go/gatehouse/internal/logsample"
 	"github.com/gatehouse-go/gatehouse/internal/problem"
 	"github.com/gatehouse-go/gatehouse/internal/refusal"
 	"github.com/gatehouse-go/gatehouse/internal/requestid"
@@ -18,25 +16,8 @@ type refuser struct {
 	stage   string // the middleware, as the log names it
 	onError func(http.ResponseWriter, *http.Request, error)
 	logger  *slog.Logger
-	clients *logSample // of refusals that are the client's doing
-	faults  *logSample // of those that are the server's, which a flood of the former must not hide
-}
-
-// logSample lets a hundred lines at once into the log and ten a second, so that a flood of refusals does not become one of lines.
-type logSample struct {
-	limit *rate.Limiter
-	left  atomic.Int64 // how many were left out since the last that was let in
-}
-
-func newLogSample() *logSample { return &logSample{limit: rate.NewLimiter(10, 100)} }
-
-// take reports whether a line is let in, and how many were left out before it.
-func (s *logSample) take() (left int64, ok bool) {
-	if !s.limit.Allow() {
-		s.left.Add(1)
-		return 0, false
-	}
-	return s.left.Swap(0), true
+	clients *logsample.Sample // of refusals that are the client's doing
+	faults  *logsample.Sample // of those that are the server's, which a flood of the former must not hide
 }
 
 // newRefuser fills in what a Config left nil.
@@ -47,7 +28,7 @@ func newRefuser(stage string, onError func(http.ResponseWriter, *http.Request, e
 	if logger == nil {
 		logger = slog.Default()
 	}
-	return refuser{stage: stage, onError: onError, logger: logger, clients: newLogSample(), faults: newLogSample()}
+	return refuser{stage: stage, onError: onError, logger: logger, clients: logsample.New(), faults: logsample.New()}
 }
 
 // refuse logs err and answers. A refusal that is the client's doing is Info, a fault of the server an Error.
@@ -64,7 +45,7 @@ func (f *refuser) log(ctx context.Context, err error) {
 	if !f.logger.Enabled(ctx, level) {
 		return
 	}
-	left, ok := sample.take()
+	left, ok := sample.Take()
 	if !ok {
 		return
 	}

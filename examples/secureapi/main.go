@@ -1,6 +1,6 @@
 // Secureapi shows security.Default in front of a small JSON API and the page that uses it.
 //
-//	go run ./examples/secureapi [-addr 127.0.0.1:8080] [-limit 60] [-read-timeout 10s]
+//	go run ./examples/secureapi [-addr 127.0.0.1:8080] [-limit 60] [-read-timeout 10s] [-log warn]
 package main
 
 import (
@@ -25,9 +25,11 @@ func main() {
 	addr := flag.String("addr", "127.0.0.1:8080", "address to listen on")
 	limit := flag.Int("limit", 60, "requests a minute from one address")
 	readTimeout := flag.Duration("read-timeout", 10*time.Second, "time for a request's header, and for its body")
+	var level slog.Level
+	flag.TextVar(&level, "log", level, "least `level` of what is logged: each request is a line at INFO")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, *addr, settings{limit: *limit, readTimeout: *readTimeout, log: os.Stderr}, os.Stdout)
+	err := run(ctx, *addr, settings{limit: *limit, readTimeout: *readTimeout, log: os.Stderr, level: level}, os.Stdout)
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "secureapi:", err)
@@ -40,6 +42,7 @@ type settings struct {
 	limit       int
 	readTimeout time.Duration
 	log         io.Writer
+	level       slog.Level
 }
 
 // run serves until ctx ends, then lets requests in hand finish.
@@ -86,6 +89,6 @@ func (s settings) config(host string) security.Config {
 			MediaTypes: []string{"application/json", "application/csp-report", "application/reports+json"},
 			MaxBody:    64 << 10,
 		},
-		Logger: slog.New(slog.NewTextHandler(s.log, nil)),
+		Logger: slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: s.level})),
 	}
 }

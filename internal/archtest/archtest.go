@@ -32,6 +32,7 @@ var dependencies = map[string][]string{
 	"security":                {"golang.org/x/time/rate", "github.com/go-json-experiment/json", "golang.org/x/crypto", "golang.org/x/net/publicsuffix"},
 	"security/jwt":            {"github.com/go-jose/go-jose/v4"},
 	"security/sanitize":       {"github.com/microcosm-cc/bluemonday", "golang.org/x/net/html"},
+	"internal/logsample":      {"golang.org/x/time/rate"},
 	"revalidate":              {"github.com/maypok86/otter/v2", "golang.org/x/sync", "github.com/go-json-experiment/json"},
 }
 

@@ -43,6 +43,17 @@ func Resolved(ctx context.Context) (netip.Addr, bool) {
 	return netip.Addr{}, false
 }
 
+// Network returns what counts as one client in place of addr: the address itself, or its /64 in IPv6, of which a client has one at least
+// (RFC 6177).
+func Network(addr netip.Addr) netip.Addr {
+	if addr.Is6() {
+		if p, err := addr.Prefix(64); err == nil {
+			return p.Addr()
+		}
+	}
+	return addr
+}
+
 // Remote returns the address of the peer that opened the connection, from r.RemoteAddr alone; zero where it cannot be read.
 func Remote(r *http.Request) netip.Addr {
 	if ap, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {

@@ -35,6 +35,19 @@ func TestFrom(t *testing.T) {
 	}
 }
 
+func TestNetworkIsWhatOneClientHas(t *testing.T) {
+	for addr, want := range map[string]string{
+		"192.0.2.1": "192.0.2.1", "2001:db8:1:2:3:4:5:6": "2001:db8:1:2::", "::": "::",
+	} {
+		if got := clientip.Network(netip.MustParseAddr(addr)).String(); got != want {
+			t.Errorf("%s: got %s, want %s", addr, got, want)
+		}
+	}
+	if got := clientip.Network(netip.Addr{}); got.IsValid() {
+		t.Errorf("of no address: %s", got)
+	}
+}
+
 type other struct{}
 
 func TestWhatTheContextCarriedBeforeStays(t *testing.T) {
