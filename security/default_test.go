@@ -62,7 +62,7 @@ func TestDefaultRefusesAtEachStage(t *testing.T) {
 	c := required()
 	c.Access = newAccess(t, security.AccessConfig{Schemes: []security.Scheme{keys}, Optional: true})
 	c.CORS = &security.CORSConfig{Origins: []string{"https://app.example"}}
-	c.PrincipalLimit = &security.RateLimitConfig{Policies: []security.RatePolicy{{Name: "p", Limit: rate.Every(time.Hour), Burst: 3}}, HideFields: true}
+	c.PrincipalLimit = &security.RateLimitConfig{Policies: []security.RatePolicy{{Name: "p", Limit: rate.Every(time.Hour), Burst: 3}}, OmitFields: true}
 	h := mustDefault(t, c).ThenFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/panic":

@@ -299,7 +299,7 @@ func TestRateLimitAllocates(t *testing.T) {
 	if got := testing.AllocsPerRun(1000, func() { clear(w.h); h.ServeHTTP(w, r) }); got > 3 {
 		t.Errorf("%v allocations a request with fields", got)
 	}
-	c.HideFields = true
+	c.OmitFields = true
 	h = mustRateLimit(t, c).Wrap(http.HandlerFunc(noContent))
 	if got := testing.AllocsPerRun(1000, func() { clear(w.h); h.ServeHTTP(w, r) }); got > 1 || len(w.h) != 0 {
 		t.Errorf("%v allocations a request without fields: %v", got, w.h)

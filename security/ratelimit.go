@@ -72,8 +72,8 @@ type RateLimitConfig struct {
 	// request waits for it to return.
 	OnDegraded func(error)
 
-	// HideFields leaves the RateLimit and RateLimit-Policy fields out. Retry-After is sent all the same.
-	HideFields bool
+	// OmitFields leaves the RateLimit and RateLimit-Policy fields out. Retry-After is sent all the same.
+	OmitFields bool
 
 	// OnError answers a refused request. The RateLimit fields and Retry-After are already in the header; the error is a
 	// [*QuotaError], or [ErrRateStore]. Nil means a problem answer of type quota-exceeded.
@@ -118,7 +118,7 @@ func NewRateLimit(c RateLimitConfig) (*RateLimit, error) {
 		bad.Field("RateLimitConfig.WhenFull", c.WhenFull, "must be FullEvict, FullShare or FullRefuse")
 	}
 	c.checkStore(&bad)
-	l := &RateLimit{cost: c.Cost, hide: c.HideFields, start: time.Now()}
+	l := &RateLimit{cost: c.Cost, hide: c.OmitFields, start: time.Now()}
 	names := make(map[string]bool, len(c.Policies))
 	for i, p := range c.Policies {
 		l.policies = append(l.policies, newRatePolicy(&bad, "RateLimitConfig.Policies["+strconv.Itoa(i)+"]", p, names))

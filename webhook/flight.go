@@ -129,7 +129,7 @@ func (h *Handler) end(ctx context.Context, key Key, claim Claim, handled bool) {
 	defer cancel()
 	var err error
 	if handled {
-		err = h.config.Dedupe.Confirm(ctx, key, claim, h.config.Remember)
+		err = h.config.Dedupe.Confirm(ctx, key, claim, h.config.RememberFor)
 	} else {
 		err = h.config.Dedupe.Release(ctx, key, claim)
 	}

@@ -54,9 +54,9 @@ type Config struct {
 	// Dedupe remembers what was handled. Nil means a [Memory] of this Handler's own, with its defaults. Several processes need a shared one.
 	Dedupe Deduper
 
-	// Remember is how long a handled event is remembered. Zero means the provider's retry window, at least 72 hours. It
+	// RememberFor is how long a handled event is remembered. Zero means the provider's retry window, at least 72 hours. It
 	// cannot be shorter than the retry window.
-	Remember time.Duration
+	RememberFor time.Duration
 
 	// Scope keeps apart the events of endpoints that share one Dedupe and get the same deliveries. Empty means not.
 	Scope string
@@ -180,9 +180,9 @@ func (h *Handler) times(bad *invalid.Config, contract Contract) {
 	if contract.AckTimeout > 0 && h.config.HandlerTimeout >= contract.AckTimeout {
 		bad.Field("HandlerTimeout", h.config.HandlerTimeout, "must be less than the "+contract.AckTimeout.String()+" that the provider waits")
 	}
-	h.config.Remember = positive(bad, "Remember", h.config.Remember, max(contract.RetryWindow, defaultRemember))
-	if h.config.Remember < contract.RetryWindow {
-		bad.Field("Remember", h.config.Remember, "must cover the "+contract.RetryWindow.String()+" in which the provider retries")
+	h.config.RememberFor = positive(bad, "RememberFor", h.config.RememberFor, max(contract.RetryWindow, defaultRemember))
+	if h.config.RememberFor < contract.RetryWindow {
+		bad.Field("RememberFor", h.config.RememberFor, "must cover the "+contract.RetryWindow.String()+" in which the provider retries")
 	}
 }
 

@@ -43,7 +43,7 @@ func TestNewRefuses(t *testing.T) {
 		{"a public URL that cannot be parsed", webhook.Config{Scheme: plain{secrets: good}, OnEvent: onEvent, PublicURL: "https://app.example/%zz"}, "PublicURL"},
 		{"a handler slower than the provider waits", webhook.Config{Scheme: plain{secrets: good, contract: webhook.Contract{AckTimeout: 3 * time.Second}}, OnEvent: onEvent, HandlerTimeout: 3 * time.Second}, "must be less than the 3s"},
 		{"a body that may take longer than the whole answer", webhook.Config{Scheme: plain{secrets: good}, OnEvent: onEvent, HandlerTimeout: time.Second, ReadTimeout: 2 * time.Second}, "must not be more than the HandlerTimeout of 1s"},
-		{"a memory shorter than the provider retries", webhook.Config{Scheme: plain{secrets: good, contract: webhook.Contract{RetryWindow: 4 * time.Hour}}, OnEvent: onEvent, Remember: time.Hour}, "must cover the 4h0m0s"},
+		{"a memory shorter than the provider retries", webhook.Config{Scheme: plain{secrets: good, contract: webhook.Contract{RetryWindow: 4 * time.Hour}}, OnEvent: onEvent, RememberFor: time.Hour}, "must cover the 4h0m0s"},
 		{"a scheme that accepts with an error", webhook.Config{Scheme: plain{secrets: good, contract: webhook.Contract{Accepted: webhook.Reply{Status: 404}}}, OnEvent: onEvent}, "must have status 200 to 299"},
 	}
 	for _, tt := range tests {
