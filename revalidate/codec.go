@@ -241,19 +241,17 @@ func (r *decoder) strs() []string {
 	return list
 }
 
-func (r *decoder) fields() (fields []field, lines int) {
+func (r *decoder) fields() (fields []field) {
 	for range r.count() {
-		f := field{name: r.str(), lines: r.strs()}
-		lines += len(f.lines)
-		fields = append(fields, f)
+		fields = append(fields, field{name: r.str(), lines: r.strs()})
 	}
-	return fields, lines
+	return fields
 }
 
 func (r *decoder) response() *response {
 	v := &response{status: int(r.int())}
-	v.fields, v.lines = r.fields()
-	v.hidden, _ = r.fields()
+	v.fields = r.fields()
+	v.hidden = r.fields()
 	v.body = slices.Clone(r.bytes())
 	p := &v.policy
 	for _, n := range [...]*int64{&v.born, &v.modified, &p.life, &p.date, &p.staleWhile, &p.staleIfError} {
@@ -264,7 +262,7 @@ func (r *decoder) response() *response {
 	}
 	p.store = true
 	v.etag = v.line("Etag")
-	v.setLength()
+	v.ready()
 	if v.status < http.StatusOK || v.status > 999 {
 		r.failed = true
 	}

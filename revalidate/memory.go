@@ -55,7 +55,7 @@ func NewMemory(c MemoryConfig) (*Memory, error) {
 				m.evictions.Add(1)
 			}
 		},
-		Clock: untickedClock{},
+		Clock: untickedClock{time.Now()},
 	})
 	if err != nil {
 		return nil, err
@@ -64,10 +64,11 @@ func NewMemory(c MemoryConfig) (*Memory, error) {
 	return m, nil
 }
 
-// untickedClock keeps otter from running a goroutine for the sake of entries whose time is over.
-type untickedClock struct{}
+// untickedClock keeps otter from running a goroutine for the sake of entries whose time is over. It counts from its start: that is read in half
+// the time of the day's.
+type untickedClock struct{ start time.Time }
 
-func (untickedClock) NowNano() int64                      { return time.Now().UnixNano() }
+func (c untickedClock) NowNano() int64                    { return int64(time.Since(c.start)) }
 func (untickedClock) Tick(time.Duration) <-chan time.Time { return nil }
 
 // Load returns the entry under key; the error is always nil.

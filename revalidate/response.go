@@ -5,15 +5,16 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
 // A response is a stored response, complete and ready to be sent.
 type response struct {
 	status int
-	fields []field // without those that are made anew each time
-	lines  int     // number of lines in fields
-	hidden []field // stored but not sent
+	fields []field  // without those that are made anew each time
+	lines  []string // of all fields, in order
+	hidden []field  // stored but not sent
 	body   []byte
 	length string // Content-Length; empty where the status has no body
 
@@ -22,6 +23,8 @@ type response struct {
 	etag     string
 	modified int64 // Last-Modified, else Date
 	hasLM    bool
+
+	moment atomic.Pointer[moment] // what the last hit said
 }
 
 type field struct {
@@ -30,7 +33,7 @@ type field struct {
 }
 
 func (v *response) size() int64 {
-	size := int64(cap(v.body)) + int64(len(v.length)) + 160
+	size := int64(cap(v.body)) + int64(len(v.length)) + 256
 	for _, f := range slices.Concat(v.fields, v.hidden) {
 		size += 40 + int64(len(f.name))
 		for _, line := range f.lines {
@@ -72,20 +75,17 @@ func newResponse(hidden []string, status int, header http.Header, body []byte, p
 			continue
 		}
 		v.fields = append(v.fields, field{name, slices.Clone(lines)})
-		v.lines += len(lines)
 	}
 	slices.SortFunc(v.fields, func(a, b field) int { return strings.Compare(a.name, b.name) })
-	v.setLength()
 	if header["Content-Type"] == nil && len(body) > 0 && len(header["Content-Encoding"]) == 0 {
 		if _, suppressed := header["Content-Type"]; !suppressed { // what net/http would have found out
 			v.fields = append(v.fields, field{"Content-Type", []string{http.DetectContentType(body)}})
-			v.lines++
 		}
 	}
 	if header["Date"] == nil {
 		v.fields = append(v.fields, field{"Date", []string{time.Unix(0, p.date).UTC().Format(http.TimeFormat)}})
-		v.lines++
 	}
+	v.ready()
 	if lines := header["Etag"]; len(lines) > 0 {
 		v.etag = lines[0]
 	}
@@ -96,8 +96,16 @@ func newResponse(hidden []string, status int, header http.Header, body []byte, p
 	return v
 }
 
-// setLength works out what Content-Length says.
-func (v *response) setLength() {
+// ready works out what is the same each time that the response is sent.
+func (v *response) ready() {
+	for _, f := range v.fields {
+		v.lines = append(v.lines, f.lines...)
+	}
+	rest := v.lines
+	for i := range v.fields { // kept once
+		n := len(v.fields[i].lines)
+		v.fields[i].lines, rest = rest[:n:n], rest[n:]
+	}
 	if hasBody(v.status) {
 		v.length = strconv.Itoa(len(v.body))
 	}

@@ -81,7 +81,7 @@ type responses struct {
 	storeSetCookie bool
 	skip           func(*http.Request) bool
 
-	hitPrefix string // of Cache-Status
+	hitPrefix string // of a hit's Cache-Status; empty where there is none
 }
 
 func (r Responses) compile(c *invalid.Config, maxBytes int64) responses {
@@ -107,10 +107,10 @@ func (r Responses) compile(c *invalid.Config, maxBytes int64) responses {
 		disconnected: r.StaleIfDisconnected, storeSetCookie: r.InsecureStoreSetCookie, skip: r.Skip,
 		normalise: make(map[string]func([]string) string, len(r.Normalise)),
 	}
-	if r.OmitCacheStatus {
-		out.name = ""
-	}
 	out.hitPrefix = out.name + "; hit; ttl="
+	if r.OmitCacheStatus {
+		out.name, out.hitPrefix = "", ""
+	}
 	if r.TargetField != "" {
 		name := http.CanonicalHeaderKey(r.TargetField)
 		out.targets = append(out.targets, name)

@@ -4,26 +4,27 @@ import (
 	"bytes"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 )
 
-// serve sends a stored response. status is the value of Cache-Status, or empty.
-func (v *response) serve(w http.ResponseWriter, r *http.Request, now int64, status string) {
+// serve sends a stored response. age is the value of Age, and status that of Cache-Status, or empty.
+func (v *response) serve(w http.ResponseWriter, r *http.Request, age, status string) {
 	h := w.Header()
 	// One backing array for all lines: the stored slices never get into a header that somebody may write to.
-	lines := make([]string, 0, v.lines+3)
-	for _, f := range v.fields {
-		from := len(lines)
-		lines = append(lines, f.lines...)
-		if f.name == "Vary" && h["Vary"] != nil { // middleware around the cache varies by fields of its own
-			h["Vary"] = append(slices.Clip(h["Vary"]), lines[from:]...)
+	lines := append(make([]string, 0, len(v.lines)+3), v.lines...)
+	rest := lines
+	for i := range v.fields {
+		name, n := v.fields[i].name, len(v.fields[i].lines)
+		own := rest[:n:n]
+		rest = rest[n:]
+		if name == "Vary" && h["Vary"] != nil { // middleware around the cache varies by fields of its own
+			h["Vary"] = append(slices.Clip(h["Vary"]), own...)
 			continue
 		}
-		h[f.name] = lines[from:len(lines):len(lines)]
+		h[name] = own
 	}
-	lines = append(lines, strconv.FormatInt(max(0, now-v.born)/int64(time.Second), 10))
+	lines = append(lines, age)
 	h["Age"] = lines[len(lines)-1 : len(lines) : len(lines)]
 	if status != "" {
 		if h["Cache-Status"] == nil {

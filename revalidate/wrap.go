@@ -110,7 +110,8 @@ func (h *wrapped) serve(w http.ResponseWriter, r *http.Request, key string, asks
 				c.counters.hits.Add(1)
 			}
 			inherit(ctx, e)
-			h.answer(w, r, e, v, now, h.hit(e, now))
+			m := h.hit(e, v, now)
+			h.answer(w, r, e, v, m.age, m.status)
 			return
 		default:
 			why = "fwd=stale"
@@ -155,17 +156,6 @@ func (d *requestDirectives) allows(e *Entry, now int64) bool {
 	return d.maxStale != absent && now-e.fresh <= seconds(d.maxStale)
 }
 
-// hit is the Cache-Status of an answer from the cache.
-func (h *wrapped) hit(e *Entry, now int64) string {
-	if h.responses.name == "" {
-		return ""
-	}
-	b := make([]byte, 0, 64)
-	b = append(b, h.responses.hitPrefix...)
-	b = strconv.AppendInt(b, (e.fresh-now)/int64(time.Second), 10)
-	return string(b)
-}
-
 func (h *wrapped) status(why string) string {
 	if h.responses.name == "" {
 		return ""
@@ -174,13 +164,13 @@ func (h *wrapped) status(why string) string {
 }
 
 // answer sends a stored response.
-func (h *wrapped) answer(w http.ResponseWriter, r *http.Request, e *Entry, v *response, now int64, status string) {
+func (h *wrapped) answer(w http.ResponseWriter, r *http.Request, e *Entry, v *response, age, status string) {
 	if h.responses.emit != "" {
 		if tags := h.responses.emitted(e.tags); tags != "" {
 			w.Header()[h.responses.emit] = []string{tags}
 		}
 	}
-	v.serve(w, r, now, status)
+	v.serve(w, r, age, status)
 }
 
 // fill answers from a run of the handler, one that is under way if there is one, here or in another process. A client that wants an answer made
@@ -364,7 +354,7 @@ func (h *wrapped) follow(ctx context.Context, w http.ResponseWriter, r *http.Req
 			return "", true // it was made by another process, for somebody who asked for less
 		}
 		inherit(ctx, e)
-		h.answer(w, r, e, v, now, h.status(or(note, why+"; collapsed")))
+		h.answer(w, r, e, v, strconv.FormatInt(v.age(now), 10), h.status(or(note, why+"; collapsed")))
 		return "", false
 	case panicked != nil && ph == waiting:
 		panic(panicked) // to whoever recovers, as if the handler had run here
