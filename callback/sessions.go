@@ -62,7 +62,7 @@ type SessionsConfig[U any] struct {
 
 // Sessions remembers who a browser belongs to. Make one with [NewSessions]; it is safe for concurrent use.
 //
-// The cookie is sealed, HttpOnly, Secure, SameSite=Lax and "__Host-". A session gets a new id whenever it starts or changes, so that
+// The cookie is sealed, HttpOnly, Secure, SameSite=Lax and "__Host-". A session gets a new id whenever it starts or is rotated, so that
 // an id planted before a login is worth nothing after it.
 type Sessions[U any] struct {
 	config SessionsConfig[U]

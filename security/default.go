@@ -36,7 +36,7 @@ type Config struct {
 	// none are known.
 	Secrets *Secrets
 
-	// Off turns stages off.
+	// Off turns stages off. Nil means none but those whose configuration is nil.
 	Off []Stage
 
 	// Replace puts another middleware in a stage's place. Its constructor is called once here on a handler that is asked GET /

@@ -27,7 +27,7 @@ type CloudflareConfig struct {
 
 	// API is the address of the API. Empty means https://api.cloudflare.com/client/v4.
 	API string
-	// Client sends the requests. Nil means http.DefaultClient.
+	// Client sends the requests. Nil means http.DefaultClient. In either case redirects are not followed.
 	Client *http.Client
 	// Timeout bounds one request. Zero means 10 s.
 	Timeout time.Duration

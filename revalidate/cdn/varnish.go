@@ -22,7 +22,7 @@ type VarnishConfig struct {
 	FullVCL bool
 	// Header are further fields of each request, such as a secret that the VCL asks for.
 	Header http.Header
-	// Client sends the requests. Nil means http.DefaultClient.
+	// Client sends the requests. Nil means http.DefaultClient. In either case redirects are not followed.
 	Client *http.Client
 	// Timeout bounds one request. Zero means 10 s.
 	Timeout time.Duration

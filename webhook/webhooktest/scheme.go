@@ -27,11 +27,11 @@ const (
 // SchemeConfig configures [TestScheme]. Scheme is required.
 type SchemeConfig struct {
 	Scheme webhook.Signer // with every field but its secrets, which are generated
-	URL    string         // the public URL. Zero means https://app.example/webhook
-	Header http.Header    // what the provider leaves to the sender, such as an event's name
-	Body   []byte         // a small delivery: every byte of it is altered
+	URL    string         // the public URL. Empty means https://app.example/webhook
+	Header http.Header    // what the provider leaves to the sender, such as an event's name. Nil means nothing
+	Body   []byte         // a small delivery: every byte of it is altered. Nil means an empty one
 	At     time.Time      // when it is signed, to the second. Zero means now
-	Covers Coverage       // of the body
+	Covers Coverage       // how much of the body the signature covers. Zero means WholeBody
 	Client *http.Client   // for schemes that fetch certificates. Nil means one that refuses
 
 	// KeyHasUnsigned says that by the scheme's documented choice Event.Key depends on unsigned parts of a delivery.

@@ -1,6 +1,6 @@
 // Package engine is for those who write an engine of the inbox, as inbox/sqlite, engines/postgres and engines/nats are: it has what engines
-// share. It is exported because those are modules of their own. A program that receives events opens one of them and never imports this
-// package.
+// share. It is exported because the last two are modules of their own. A program that receives events opens one of them and never imports
+// this package.
 //
 // Until version 1.0 it may change in any release, with what the engines of this repository need: an engine kept elsewhere pins the version
 // that it was written for. The promise to programs is package inbox, and the promise to engines is the suite in inbox/inboxtest.

@@ -1,4 +1,8 @@
 // Package inboxtest is the conformance suite that every engine of the inbox must pass, [TestEngine], and what tests of engines need beside it.
+//
+//	func TestConformance(t *testing.T) {
+//		inboxtest.TestEngine(t, inboxtest.Engine[*sql.Tx]{New: func(t *testing.T) inboxtest.Ledger[*sql.Tx] { return open(t) }})
+//	}
 package inboxtest
 
 import (
