@@ -11,8 +11,10 @@
 // and on the monitoring port alone. What can be seen is how many replicas have an event before the answer: [Open] refuses a stream with fewer
 // than three, unless [Config].InsecureFewReplicas says that the servers sync always, or that a power failure may take acknowledged events.
 //
-// A server whose disk is full turns JetStream off until it is started again (nats-server 2.15); events are answered 503 meanwhile. Give the stream
-// a bound, max_bytes, below what the disk has: beyond it events are refused, and taken again when there is room.
+// A server whose disk is full stores nothing more in the stream until it is started again, also when there is room (nats-server 2.15 keeps the
+// first error of a write). It does not answer, so events are answered 503 after some seconds, and at once when [inbox.Config].MaxQueue of them wait. When
+// the server is back the inbox goes on as it is. Give the stream a bound, max_bytes, below what the disk has: beyond it events are refused, and taken
+// again when there is room. Of a cluster of three, two must be there: they take events when they have agreed upon a leader, some seconds after it was lost.
 //
 // # What happens once
 //

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"sync"
 	"testing"
 	"time"
@@ -52,16 +53,20 @@ func run(t *testing.T, box *nats.Inbox) (stop func()) {
 	return stop
 }
 
-// quiet waits until nothing is to be done.
+// quiet waits until nothing is to be done. It fails where nothing is done any more, and something is left.
 func quiet(t *testing.T, box *nats.Inbox) inbox.Stats {
 	t.Helper()
-	for end := time.Now().Add(testwait.Patience); ; time.Sleep(10 * time.Millisecond) {
+	least, end := int64(math.MaxInt64), time.Now().Add(testwait.Patience)
+	for ; ; time.Sleep(10 * time.Millisecond) {
 		stats, err := box.Stats(t.Context())
-		if err == nil && stats.Total(inbox.Pending)+stats.Total(inbox.Waiting)+stats.Total(inbox.Running) == 0 {
+		left := stats.Total(inbox.Pending) + stats.Total(inbox.Waiting) + stats.Total(inbox.Running)
+		switch {
+		case err == nil && left == 0:
 			return stats
-		}
-		if time.Now().After(end) {
-			t.Fatalf("something is left: %+v, %v", stats, err)
+		case err == nil && left < least:
+			least, end = left, time.Now().Add(testwait.Patience)
+		case time.Now().After(end):
+			t.Fatalf("%d are left: %+v, %v", left, stats, err)
 		}
 	}
 }

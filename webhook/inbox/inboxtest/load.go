@@ -36,14 +36,17 @@ func StartLoad(t *testing.T, n int, over ...inbox.Accepter) *Load {
 		l.providers.Go(func() {
 			for i := 0; ctx.Err() == nil; i++ {
 				l.send(ctx, i, fmt.Sprint(p, "-", i))
+				time.Sleep(nextAfter)
 			}
 		})
 	}
 	return l
 }
 
-// answerWithin is how long a provider waits for an answer.
-const answerWithin = 5 * time.Second
+const (
+	answerWithin = 5 * time.Second       // is how long a provider waits for an answer
+	nextAfter    = 20 * time.Millisecond // is how long it waits after one: what is stored is to be handled too
+)
 
 func (l *Load) send(ctx context.Context, i int, id string) {
 	for ctx.Err() == nil {
