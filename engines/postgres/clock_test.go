@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/gatehouse-go/gatehouse/internal/testpostgres"
-	"github.com/gatehouse-go/gatehouse/internal/testwait"
 	"github.com/gatehouse-go/gatehouse/webhook/inbox"
 	"github.com/gatehouse-go/gatehouse/webhook/inbox/inboxtest"
 	"github.com/jackc/pgx/v5"
@@ -52,17 +51,7 @@ func (l *ledger) running(t *testing.T, observe func(inbox.Observation)) *postgre
 	}); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
-	done := make(chan error, 1)
-	go func() { done <- box.Run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		testwait.End(t, "Run and Close", func() {
-			if err := errors.Join(<-done, box.Close()); err != nil {
-				t.Error(err)
-			}
-		})
-	})
+	runUntilEnd(t, box)
 	return box
 }
 

@@ -18,6 +18,10 @@
 // takes up what it had in hand. Events that one process stored wake the others by NOTIFY; a look at the tables once a second finds what
 // no message told. Both need a session: behind a pooler use its session mode.
 //
+// While the server cannot be reached or takes no writes, events are answered 503, and nothing is stored by halves: it is starting, its disk or its log
+// is full, it is a standby, or default_transaction_read_only is on. The inbox goes on by itself when the server does. PostgreSQL panics when its log has
+// no room: it comes back by itself, or must be started.
+//
 // Times are the server's, and when its clock goes back, what is due later is brought nearer by as much. Text is stored as it is, except
 // that a backslash, a NUL and bytes that are not UTF-8, which PostgreSQL does not take, are written with a backslash before them. The
 // tables, whose names begin with inbox_, are looked for along the search path. Lists of any filter go along an index, at any size.

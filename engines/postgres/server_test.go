@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"sync/atomic"
@@ -62,12 +63,17 @@ func newLedger(t *testing.T) *ledger {
 // newLedgerOn makes a schema on a server, and opens it with more settings.
 func newLedgerOn(t *testing.T, s *testpostgres.Server, settings ...string) *ledger {
 	t.Helper()
-	schema := fmt.Sprintf("ledger%d", schemas.Add(1))
-	dsn := s.URL(append([]string{"pool_max_conns=40", "search_path=" + schema}, settings...)...) // room for several inboxes in one pool
-	l := &ledger{connect(t, dsn), dsn, schema}
-	l.exec(t, "CREATE SCHEMA "+schema)
+	l := ledgerAt(t, s, fmt.Sprintf("ledger%d", schemas.Add(1)), settings...)
+	l.exec(t, "CREATE SCHEMA "+l.schema)
 	l.exec(t, "CREATE TABLE credits (key text NOT NULL)")
 	return l
+}
+
+// ledgerAt opens a schema of a server.
+func ledgerAt(t *testing.T, s *testpostgres.Server, schema string, settings ...string) *ledger {
+	t.Helper()
+	dsn := s.URL(append([]string{"pool_max_conns=40", "search_path=" + schema}, settings...)...) // room for several inboxes in one pool
+	return &ledger{connect(t, dsn), dsn, schema}
 }
 
 // newLedgerIn makes a schema whose tables are below dir.
@@ -154,6 +160,22 @@ func (l *ledger) Credits(t *testing.T) map[string]int {
 	return credits
 }
 
+// runUntilEnd runs box until the test ends, and closes it.
+func runUntilEnd(t *testing.T, box *postgres.Inbox) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	done := make(chan error, 1)
+	go func() { done <- box.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		testwait.End(t, "Run and Close", func() {
+			if err := errors.Join(<-done, box.Close()); err != nil {
+				t.Error(err)
+			}
+		})
+	})
+}
+
 // finish runs box until nothing is left to do.
 func finish(t *testing.T, box *postgres.Inbox) {
 	t.Helper()
@@ -175,16 +197,20 @@ func (l *ledger) until(t *testing.T, what, query string) {
 	})
 }
 
-// quiet waits until nothing is to be done.
+// quiet waits until nothing is to be done. It fails where nothing is done any more, and something is left.
 func quiet(t *testing.T, box *postgres.Inbox) inbox.Stats {
 	t.Helper()
-	for end := time.Now().Add(testwait.Patience); ; time.Sleep(10 * time.Millisecond) {
+	least, end := int64(math.MaxInt64), time.Now().Add(testwait.Patience)
+	for ; ; time.Sleep(10 * time.Millisecond) {
 		stats, err := box.Stats(t.Context())
-		if err == nil && stats.Total(inbox.Pending)+stats.Total(inbox.Waiting)+stats.Total(inbox.Running) == 0 {
+		left := stats.Total(inbox.Pending) + stats.Total(inbox.Waiting) + stats.Total(inbox.Running)
+		switch {
+		case err == nil && left == 0:
 			return stats
-		}
-		if time.Now().After(end) {
-			t.Fatalf("something is left: %+v, %v", stats, err)
+		case err == nil && left < least:
+			least, end = left, time.Now().Add(testwait.Patience)
+		case time.Now().After(end):
+			t.Fatalf("%d are left: %+v, %v", left, stats, err)
 		}
 	}
 }

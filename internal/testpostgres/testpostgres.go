@@ -30,49 +30,71 @@ type Server struct {
 	running  *process            // nil while it does not run
 }
 
+// Start makes a server with settings such as "max_connections=200", and starts it. The caller stops it.
+func Start(settings ...string) (*Server, error) {
+	return start(func(s *Server) error { return s.initialize() }, settings)
+}
+
+// StartWithLog does what Start does, for a server whose write-ahead log is in a folder of its own, in segments of 1 MiB.
+func StartWithLog(dir string, settings ...string) (*Server, error) {
+	return start(func(s *Server) error {
+		return errors.Join(s.Give(dir), s.initialize("--waldir="+dir, "--wal-segsize=1"))
+	}, settings)
+}
+
+// Standby starts a server that follows s and takes no writes, until it is promoted.
+func (s *Server) Standby(settings ...string) (*Server, error) {
+	return start(func(standby *Server) error {
+		return standby.run("pg_basebackup", "-D", standby.data(), "-R", "-c", "fast", "-h", loopback, "-p", s.port, "-U", superuser)
+	}, settings)
+}
+
 const (
 	loopback  = "127.0.0.1"
 	superuser = "gatehouse"
 )
 
-// Start makes a server with settings such as "max_connections=200", and starts it. The caller stops it.
-func Start(settings ...string) (s *Server, err error) {
+// start starts a server whose folder is filled by fill.
+func start(fill func(s *Server) error, settings []string) (s *Server, err error) {
 	bin, err := folder()
 	if err != nil {
 		return nil, err
 	}
-	s = &Server{bin: bin, settings: settings}
-	if s.dir, err = os.MkdirTemp("", "postgres"); err != nil {
+	dir, err := os.MkdirTemp("", "postgres")
+	if err != nil {
 		return nil, err
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, os.RemoveAll(s.dir))
-			s = nil
+			err = errors.Join(err, os.RemoveAll(dir))
 		}
 	}()
+	s = &Server{bin: bin, dir: dir, settings: settings}
 	if s.as, err = owner(); err != nil {
 		return nil, err
 	}
 	if err := s.Give(s.dir); err != nil {
 		return nil, err
 	}
-	if err := s.initialize(); err != nil {
+	if err := fill(s); err != nil {
 		return nil, err
 	}
 	for range portTries {
 		s.port = somePort()
-		if err = s.Restart(); !errors.Is(err, errPort) {
-			return s, err
+		if err = s.Restart(); err == nil {
+			return s, nil
+		}
+		if !errors.Is(err, errPort) {
+			break
 		}
 	}
-	return s, err
+	return nil, err
 }
 
-// folder returns the one with PostgreSQL's programs, of the newest version that is installed.
+// folder returns the one with PostgreSQL's programs: of the newest version where Debian puts them, or else where the path leads to.
 func folder() (string, error) {
 	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
-	if path, lookErr := exec.LookPath("initdb"); lookErr == nil {
+	if path, lookErr := exec.LookPath("initdb"); lookErr == nil && len(found) == 0 {
 		found = append(found, path)
 	}
 	if err != nil || len(found) == 0 {
@@ -95,8 +117,8 @@ func owner() (*syscall.Credential, error) {
 	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, errors.Join(uidErr, gidErr)
 }
 
-func (s *Server) initialize() error {
-	return s.run("initdb", "-D", s.data(), "-U", superuser, "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync")
+func (s *Server) initialize(more ...string) error {
+	return s.run("initdb", append([]string{"-D", s.data(), "-U", superuser, "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync"}, more...)...)
 }
 
 func (s *Server) data() string { return s.dir + "/data" }
