@@ -119,13 +119,15 @@ func hasCode(err error, code jetstream.ErrorCode) bool {
 	return ok && refused.ErrorCode == code
 }
 
-// knownWithin is how long the index may take to show an event that the server has.
+// knownWithin is how long the index may take to show an event that the server has, and the server to count that it came again.
 const knownWithin = 2 * time.Second
 
 // repeat counts that an event came again. It returns nil only when the event is in the index: a cluster refuses a second message also while
 // it has not agreed upon the first.
 func (b *Inbox) repeat(ctx context.Context, key webhook.Key) error {
-	for end := time.Now().Add(knownWithin); ; {
+	counting, cancel := context.WithTimeout(ctx, knownWithin)
+	defer cancel()
+	for {
 		l := b.index.Load().ledger
 		l.mu.RLock()
 		r := l.rows[key]
@@ -137,7 +139,7 @@ func (b *Inbox) repeat(ctx context.Context, key webhook.Key) error {
 		}
 		l.mu.RUnlock()
 		if known {
-			_, err := b.publish(ctx, b.config.subjectOf(key, kindRepeats), strconv.Itoa(n+1), nil, last)
+			_, err := b.publish(counting, b.config.subjectOf(key, kindRepeats), strconv.Itoa(n+1), nil, last)
 			if err == nil {
 				return nil
 			}
@@ -146,7 +148,7 @@ func (b *Inbox) repeat(ctx context.Context, key webhook.Key) error {
 				return nil
 			}
 		}
-		if !time.Now().Before(end) || !engine.Sleep(ctx, 2*time.Millisecond) {
+		if !engine.Sleep(counting, 2*time.Millisecond) {
 			if known {
 				return nil
 			}
