@@ -121,10 +121,10 @@ type Endpoint struct {
 func NewEndpoint(c EndpointConfig) (*Endpoint, error) {
 	mistakes := invalid.Config{Package: "revalidate"}
 	if c.Cache == nil {
-		mistakes.Hidden("Cache", "is required")
+		mistakes.Hidden("EndpointConfig.Cache", "is required")
 	}
 	if len(c.Tokens) == 0 && c.Signed == nil {
-		mistakes.Hidden("Tokens", "or Signed is required")
+		mistakes.Hidden("EndpointConfig.Tokens", "or Signed is required")
 	}
 	e := &Endpoint{
 		cache: c.Cache, signed: c.Signed, decode: c.Decode, mode: c.Mode, allow: c.Allow, all: c.AllowAll, onError: c.OnError, log: c.Logger,
@@ -132,27 +132,27 @@ func NewEndpoint(c EndpointConfig) (*Endpoint, error) {
 	}
 	for i, token := range c.Tokens {
 		if token == "" {
-			mistakes.Hidden("Tokens["+strconv.Itoa(i)+"]", "must not be empty")
+			mistakes.Hidden("EndpointConfig.Tokens["+strconv.Itoa(i)+"]", "must not be empty")
 		}
 		e.tokens = append(e.tokens, sha256.Sum256([]byte(token)))
 	}
 	if c.Mode > ModeExpire {
-		mistakes.Field("Mode", uint8(c.Mode), "must be ModeStaleWhileRevalidate or ModeExpire")
+		mistakes.Field("EndpointConfig.Mode", uint8(c.Mode), "must be ModeStaleWhileRevalidate or ModeExpire")
 	}
 	if c.MaxBody < 0 {
-		mistakes.Field("MaxBody", c.MaxBody, "must not be negative")
+		mistakes.Field("EndpointConfig.MaxBody", c.MaxBody, "must not be negative")
 	}
 	if c.ReadTimeout < 0 {
-		mistakes.Field("ReadTimeout", c.ReadTimeout, "must not be negative")
+		mistakes.Field("EndpointConfig.ReadTimeout", c.ReadTimeout, "must not be negative")
 	}
 	if c.MaxFailures < 0 {
-		mistakes.Field("MaxFailures", c.MaxFailures, "must not be negative")
+		mistakes.Field("EndpointConfig.MaxFailures", c.MaxFailures, "must not be negative")
 	}
 	if c.FailureWindow < 0 {
-		mistakes.Field("FailureWindow", c.FailureWindow, "must not be negative")
+		mistakes.Field("EndpointConfig.FailureWindow", c.FailureWindow, "must not be negative")
 	}
 	if c.InsecureUnlimited && (c.MaxFailures != 0 || c.FailureWindow != 0) {
-		mistakes.Hidden("InsecureUnlimited", "must not be set together with MaxFailures or FailureWindow")
+		mistakes.Hidden("EndpointConfig.InsecureUnlimited", "must not be set together with MaxFailures or FailureWindow")
 	}
 	if err := mistakes.Err(); err != nil {
 		return nil, err

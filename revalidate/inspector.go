@@ -59,13 +59,13 @@ type Inspector struct {
 func NewInspector(c InspectorConfig) (*Inspector, error) {
 	mistakes := invalid.Config{Package: "revalidate"}
 	if c.Cache == nil {
-		mistakes.Hidden("Cache", "is required")
+		mistakes.Hidden("InspectorConfig.Cache", "is required")
 	}
 	if c.Access == nil {
-		mistakes.Hidden("Access", "is required")
+		mistakes.Hidden("InspectorConfig.Access", "is required")
 	}
 	if c.MaxEntries < 0 {
-		mistakes.Field("MaxEntries", c.MaxEntries, "must not be negative")
+		mistakes.Field("InspectorConfig.MaxEntries", c.MaxEntries, "must not be negative")
 	}
 	if err := mistakes.Err(); err != nil {
 		return nil, err

@@ -63,12 +63,12 @@ func newScrubber(c RedactorConfig, bad *invalid.Config) *scrubber {
 		s.limit = 16 << 10
 	}
 	if s.limit < 0 || s.limit > 1<<20 {
-		bad.Field("MaxValue", c.MaxValue, "must be 0 to 1048576")
+		bad.Field("RedactorConfig.MaxValue", c.MaxValue, "must be 0 to 1048576")
 	}
 	for _, key := range c.Keys {
 		squashed := squash(key)
 		if squashed == "" {
-			bad.Field("Keys", key, "must hold a letter or a digit")
+			bad.Field("RedactorConfig.Keys", key, "must hold a letter or a digit")
 			continue
 		}
 		if s.keys.more == nil {

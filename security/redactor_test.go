@@ -354,7 +354,7 @@ func TestRedactorPassesACleanRecordAsItIs(t *testing.T) {
 
 func TestNewRedactorReportsEveryMistake(t *testing.T) {
 	_, err := security.NewRedactor(nil, security.RedactorConfig{Keys: []string{"--"}, MaxValue: -1})
-	want := "security: next must not be nil\nsecurity: MaxValue = -1 must be 0 to 1048576\nsecurity: Keys = \"--\" must hold a letter or a digit"
+	want := "security: next must not be nil\nsecurity: RedactorConfig.MaxValue = -1 must be 0 to 1048576\nsecurity: RedactorConfig.Keys = \"--\" must hold a letter or a digit"
 	if err == nil || err.Error() != want {
 		t.Errorf("got %v", err)
 	}

@@ -56,7 +56,7 @@ func NewMemory(c MemoryConfig) (*Memory, error) {
 		case *bound.value == 0:
 			*bound.value = bound.fallback
 		case *bound.value < 0:
-			bad.Field(bound.field, *bound.value, "must not be negative")
+			bad.Field("MemoryConfig."+bound.field, *bound.value, "must not be negative")
 		}
 	}
 	if err := bad.Err(); err != nil {
