@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -72,6 +74,26 @@ func TestGuessesHaveTheBoundOfTheConfig(t *testing.T) {
 			if got := knock(h, "192.0.2.1:1", "x"); got != "401" {
 				t.Fatalf("unlimited: %s", got)
 			}
+		}
+	})
+}
+
+func TestGuessesAtOnceAreCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cache, _ := tagged(t, "posts")
+		h := newEndpoint(t, revalidate.EndpointConfig{Cache: cache, Tokens: []string{"s3cret"}, Logger: silent()})
+		var heard atomic.Int64
+		var all sync.WaitGroup
+		for range 100 {
+			all.Go(func() {
+				if knock(h, "192.0.2.1:1", "x") == "401" {
+					heard.Add(1)
+				}
+			})
+		}
+		all.Wait()
+		if n := heard.Load(); n != 10 {
+			t.Errorf("%d of 100 guesses at once are judged", n)
 		}
 	})
 }
