@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-go/gatehouse/internal/invalid"
+	"github.com/gatehouse-go/gatehouse/internal/logsample"
 )
 
 // Config configures a [Handler] whose users are of type U.
@@ -68,7 +69,7 @@ type Config[U any] struct {
 	// OnError replaces the answer to a refused return. Nil means [Refuse].
 	OnError func(http.ResponseWriter, *http.Request, error)
 
-	// Logger gets the cause of each refusal, without ticket or state. Nil means slog.Default().
+	// Logger gets the cause of each refusal, without ticket or state; a flood is logged in samples. Nil means slog.Default().
 	Logger *slog.Logger
 }
 
@@ -122,7 +123,7 @@ func New[U any](c Config[U]) (*Handler[U], error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &Handler[U]{config: c, flows: flows, allow: "GET"}
+	h := &Handler[U]{config: c, flows: flows, lines: logsample.NewRefusals(), allow: "GET"}
 	if c.Confirm != nil {
 		text := *c.Confirm
 		for _, p := range []struct {

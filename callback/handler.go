@@ -4,13 +4,13 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"log/slog"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/gatehouse-go/gatehouse/internal/logsample"
 	"github.com/gatehouse-go/gatehouse/internal/refusal"
 	"github.com/gatehouse-go/gatehouse/internal/reqbody"
 	"github.com/gatehouse-go/gatehouse/internal/scrub"
@@ -27,6 +27,7 @@ import (
 type Handler[U any] struct {
 	config Config[U]
 	flows  *Flows
+	lines  *logsample.Refusals
 	allow  string
 }
 
@@ -258,11 +259,7 @@ func (h *Handler[U]) Refuse(w http.ResponseWriter, r *http.Request, err error) {
 }
 
 func (h *Handler[U]) refuse(w http.ResponseWriter, r *http.Request, v visit, err error) {
-	level := slog.LevelWarn
-	if refusal.Status(err) >= 500 {
-		level = slog.LevelError
-	}
-	h.config.Logger.LogAttrs(r.Context(), level, "callback refused", slog.String("cause", scrub.Text(err.Error(), v.ticket, v.state)))
+	h.lines.Log(r.Context(), h.config.Logger, "callback refused", refusal.Status(err), scrub.Text(err.Error(), v.ticket, v.state))
 	if h.config.OnError != nil {
 		h.config.OnError(w, r, err)
 		return

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/net/http/httpguts"
 
 	"github.com/gatehouse-go/gatehouse/internal/invalid"
+	"github.com/gatehouse-go/gatehouse/internal/logsample"
 	"github.com/gatehouse-go/gatehouse/internal/problem"
 	"github.com/gatehouse-go/gatehouse/internal/refusal"
 )
@@ -63,7 +64,7 @@ type Config struct {
 	// OnError answers what is refused or failed; the error's StatusCode method says the status. It must not send the error's
 	// text, which is for the log. Nil answers with problem+json and logs to Logger.
 	OnError func(http.ResponseWriter, *http.Request, error)
-	// Logger takes causes that clients are not told. Nil means slog.Default().
+	// Logger takes causes that clients are not told; a flood of refusals is logged in samples. Nil means slog.Default().
 	Logger *slog.Logger
 }
 
@@ -101,6 +102,7 @@ type Proxy struct {
 	after         *afterwork
 	onError       func(http.ResponseWriter, *http.Request, error)
 	logger        *slog.Logger
+	lines         *logsample.Refusals
 }
 
 const (
@@ -119,6 +121,7 @@ func New(config Config) (*Proxy, error) {
 		slash:         config.TrailingSlash,
 		onError:       config.OnError,
 		logger:        config.Logger,
+		lines:         logsample.NewRefusals(),
 	}
 	if p.logger == nil {
 		p.logger = slog.Default()
@@ -223,11 +226,24 @@ func (p *Proxy) Close(ctx context.Context) error {
 
 // answerError is the default of Config.OnError.
 func (p *Proxy) answerError(w http.ResponseWriter, r *http.Request, err error) {
+	p.log(r, err)
+	problem.Error(w, r, err)
+}
+
+// log writes the line of a request that was refused or failed, if it is let in.
+func (p *Proxy) log(r *http.Request, err error) {
+	status := refusal.Status(err)
+	left, ok := p.lines.Take(status)
+	if !ok {
+		return
+	}
 	level := slog.LevelInfo
-	if refusal.Status(err) >= 500 {
+	if status >= 500 {
 		level = slog.LevelError
 	}
-	p.logger.LogAttrs(r.Context(), level, "proxy: request refused or failed",
-		slog.Int("status", refusal.Status(err)), slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.Any("err", err))
-	problem.Error(w, r, err)
+	attrs := []slog.Attr{slog.Int("status", status), slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.Any("err", err)}
+	if left > 0 {
+		attrs = append(attrs, slog.Int64("unlogged", left))
+	}
+	p.logger.LogAttrs(r.Context(), level, "proxy: request refused or failed", attrs...)
 }

@@ -16,8 +16,7 @@ type refuser struct {
 	stage   string // the middleware, as the log names it
 	onError func(http.ResponseWriter, *http.Request, error)
 	logger  *slog.Logger
-	clients *logsample.Sample // of refusals that are the client's doing
-	faults  *logsample.Sample // of those that are the server's, which a flood of the former must not hide
+	lines   *logsample.Refusals
 }
 
 // newRefuser fills in what a Config left nil.
@@ -28,7 +27,7 @@ func newRefuser(stage string, onError func(http.ResponseWriter, *http.Request, e
 	if logger == nil {
 		logger = slog.Default()
 	}
-	return refuser{stage: stage, onError: onError, logger: logger, clients: logsample.New(), faults: logsample.New()}
+	return refuser{stage: stage, onError: onError, logger: logger, lines: logsample.NewRefusals()}
 }
 
 // refuse logs err and answers. A refusal that is the client's doing is Info, a fault of the server an Error.
@@ -38,14 +37,14 @@ func (f *refuser) refuse(w http.ResponseWriter, r *http.Request, err error) {
 }
 
 func (f *refuser) log(ctx context.Context, err error) {
-	level, sample := slog.LevelInfo, f.clients
-	if refusal.Status(err) >= http.StatusInternalServerError {
-		level, sample = slog.LevelError, f.faults
+	level, status := slog.LevelInfo, refusal.Status(err)
+	if status >= http.StatusInternalServerError {
+		level = slog.LevelError
 	}
 	if !f.logger.Enabled(ctx, level) {
 		return
 	}
-	left, ok := sample.Take()
+	left, ok := f.lines.Take(status)
 	if !ok {
 		return
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-go/gatehouse/internal/invalid"
+	"github.com/gatehouse-go/gatehouse/internal/logsample"
 	"github.com/gatehouse-go/gatehouse/internal/reqbody"
 )
 
@@ -94,7 +95,8 @@ type Config struct {
 	// Observe, if not nil, is called once for each request after its answer was written, by the request's goroutine.
 	Observe func(Outcome)
 
-	// Logger gets one line for each request that is refused or fails, without payload or secret. Nil means slog.Default().
+	// Logger gets one line for each request that is refused or fails, without payload or secret; a flood is logged in samples, of which a line
+	// says as unlogged how many were left out before. Nil means slog.Default().
 	Logger *slog.Logger
 }
 
@@ -106,6 +108,7 @@ type Handler struct {
 	limits   reqbody.Limits
 	setup    Setup
 	logger   *slog.Logger
+	lines    *logsample.Refusals
 	ready    atomic.Pointer[ready]
 
 	mu      sync.Mutex
@@ -126,7 +129,7 @@ type ready struct {
 // New returns the Handler that c describes. Its error joins every mistake in c and in the scheme's own fields.
 func New(c Config) (*Handler, error) {
 	bad := invalid.Config{Package: "webhook"}
-	h := &Handler{config: c, logger: c.Logger, flights: map[*flight]struct{}{}, byKey: map[Key]*flight{}}
+	h := &Handler{config: c, logger: c.Logger, lines: logsample.NewRefusals(), flights: map[*flight]struct{}{}, byKey: map[Key]*flight{}}
 	if h.logger == nil {
 		h.logger = slog.Default()
 	}

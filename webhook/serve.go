@@ -139,8 +139,12 @@ func (h *Handler) refuse(s *ready, w http.ResponseWriter, r *http.Request, err e
 	}
 }
 
-// log writes the one line of a request that was not accepted.
+// log writes the one line of a request that was not accepted, if it is let in.
 func (h *Handler) log(r *http.Request, o *Outcome) {
+	left, ok := h.lines.Take(o.Status)
+	if !ok {
+		return
+	}
 	level := slog.LevelWarn
 	if o.Status >= http.StatusInternalServerError {
 		level = slog.LevelError
@@ -154,6 +158,9 @@ func (h *Handler) log(r *http.Request, o *Outcome) {
 	}
 	if p, ok := errors.AsType[*panicError](o.Reason); ok {
 		attrs = append(attrs, slog.String("stack", string(p.stack)))
+	}
+	if left > 0 {
+		attrs = append(attrs, slog.Int64("unlogged", left))
 	}
 	h.logger.LogAttrs(r.Context(), level, "webhook not accepted", attrs...)
 }

@@ -241,3 +241,24 @@ func TestResultIsAWord(t *testing.T) {
 		}
 	}
 }
+
+func TestAFloodOfForgedDeliveriesIsNoFloodOfLines(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newEndpoint(t, nil)
+		forged := func() *http.Request { return plainSigned("of another", time.Now(), `{"id":"1"}`) }
+		for range 1000 {
+			if res := serve(e, forged()); res.StatusCode != 401 {
+				t.Fatalf("a forged delivery is answered %d", res.StatusCode)
+			}
+		}
+		if n := strings.Count(e.log.String(), "\n"); n != 100 || len(e.outcomes) != 1000 {
+			t.Errorf("1000 forged deliveries are %d lines and %d outcomes", n, len(e.outcomes))
+		}
+		time.Sleep(time.Second)
+		e.log.Reset()
+		serve(e, forged())
+		if got := e.log.String(); !strings.Contains(got, "unlogged=900") {
+			t.Errorf("a second later: %s", got)
+		}
+	})
+}

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"net/url"
 	"path"
@@ -194,11 +193,7 @@ type retry struct{ provider, target string }
 
 // refuse logs why a request is refused, and answers it.
 func (l *Login[U]) refuse(w http.ResponseWriter, r *http.Request, err error, again retry, secrets ...string) {
-	level := slog.LevelWarn
-	if refusal.Status(err) >= 500 {
-		level = slog.LevelError
-	}
-	l.config.Logger.LogAttrs(r.Context(), level, "login refused", slog.String("cause", short(scrub.Text(err.Error(), secrets...))))
+	l.lines.Log(r.Context(), l.config.Logger, "login refused", refusal.Status(err), short(scrub.Text(err.Error(), secrets...)))
 	if l.config.OnError != nil {
 		l.config.OnError(w, r, err)
 		return

@@ -13,6 +13,7 @@ import (
 
 	"github.com/gatehouse-go/gatehouse/callback"
 	"github.com/gatehouse-go/gatehouse/internal/invalid"
+	"github.com/gatehouse-go/gatehouse/internal/logsample"
 )
 
 // Config configures a [Login] whose users are of type U.
@@ -82,7 +83,7 @@ type Config[U any] struct {
 	// OnError replaces the answer to a refused request. Nil means [callback.Refuse].
 	OnError func(http.ResponseWriter, *http.Request, error)
 
-	// Logger gets the cause of each refusal, without code, state or token. Nil means slog.Default().
+	// Logger gets the cause of each refusal, without code, state or token; a flood is logged in samples. Nil means slog.Default().
 	Logger *slog.Logger
 }
 
@@ -101,6 +102,7 @@ type Login[U any] struct {
 	providers map[string]*provider
 	order     []*provider
 	flows     *callback.Flows
+	lines     *logsample.Refusals
 	refreshes refreshes
 }
 
@@ -150,7 +152,7 @@ func New[U any](ctx context.Context, c Config[U]) (*Login[U], error) {
 	}
 	client := limited(c.Client)
 
-	l := &Login[U]{providers: map[string]*provider{}}
+	l := &Login[U]{providers: map[string]*provider{}, lines: logsample.NewRefusals()}
 	if len(c.Providers) == 0 {
 		bad.Hidden("Config.Providers", "needs at least one")
 	}

@@ -2,6 +2,9 @@
 package logsample
 
 import (
+	"context"
+	"log/slog"
+	"net/http"
 	"sync/atomic"
 
 	"golang.org/x/time/rate"
@@ -27,3 +30,36 @@ func (s *Sample) Take() (left int64, ok bool) {
 
 // Leave counts a line that the caller itself leaves out.
 func (s *Sample) Leave() { s.left.Add(1) }
+
+// Refusals samples the lines about refused requests: those that are the client's doing, and by themselves those that are the server's, which
+// a flood of the former must not hide.
+type Refusals struct{ clients, faults *Sample }
+
+// NewRefusals returns Refusals that have let nothing in yet.
+func NewRefusals() *Refusals { return &Refusals{clients: New(), faults: New()} }
+
+// Take reports whether a line about a request that is answered with status is let in, and how many of its kind were left out before it.
+func (r *Refusals) Take(status int) (left int64, ok bool) {
+	if status >= http.StatusInternalServerError {
+		return r.faults.Take()
+	}
+	return r.clients.Take()
+}
+
+// Log writes the cause for which a request is answered with status into logger, if the line is let in: at level Error where it is the
+// server's doing, else at Warn.
+func (r *Refusals) Log(ctx context.Context, logger *slog.Logger, message string, status int, cause string) {
+	left, ok := r.Take(status)
+	if !ok {
+		return
+	}
+	level := slog.LevelWarn
+	if status >= http.StatusInternalServerError {
+		level = slog.LevelError
+	}
+	attrs := []slog.Attr{slog.String("cause", cause)}
+	if left > 0 {
+		attrs = append(attrs, slog.Int64("unlogged", left))
+	}
+	logger.LogAttrs(ctx, level, message, attrs...)
+}

@@ -1,6 +1,8 @@
 package logsample_test
 
 import (
+	"log/slog"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -32,6 +34,42 @@ func TestAFloodIsAHundredLinesAndTenASecond(t *testing.T) {
 		}
 		if in != 10 {
 			t.Errorf("%d lines in a second", in)
+		}
+	})
+}
+
+func TestALineSaysHowManyWereLeftOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out strings.Builder
+		logger := slog.New(slog.NewTextHandler(&out, nil))
+		lines := logsample.NewRefusals()
+		for range 1000 {
+			lines.Log(t.Context(), logger, "refused", 403, "forged")
+		}
+		if got := out.String(); strings.Count(got, `level=WARN msg=refused cause=forged`) != 100 || strings.Contains(got, "unlogged") {
+			t.Errorf("a flood:\n%s", got)
+		}
+		out.Reset()
+		time.Sleep(time.Second)
+		lines.Log(t.Context(), logger, "refused", 403, "forged")
+		lines.Log(t.Context(), logger, "failed", 503, "down")
+		if got := out.String(); !strings.Contains(got, "cause=forged unlogged=900") || !strings.Contains(got, "level=ERROR msg=failed cause=down\n") {
+			t.Errorf("a second later:\n%s", got)
+		}
+	})
+}
+
+func TestRefusalsHideNoFaults(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lines := logsample.NewRefusals()
+		for range 1000 {
+			lines.Take(401)
+		}
+		if left, ok := lines.Take(500); !ok || left != 0 {
+			t.Errorf("a fault after a flood of refusals: %d left out, let in %v", left, ok)
+		}
+		if _, ok := lines.Take(499); ok {
+			t.Error("one more refusal is let in")
 		}
 	})
 }
