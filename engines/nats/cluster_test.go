@@ -29,7 +29,7 @@ func newCluster(t *testing.T) cluster {
 			s.kill()
 		}
 	})
-	for {
+	for range portTries {
 		plans := make([]serverPlan, 3)
 		var routes []int
 		for i := range plans {
@@ -56,6 +56,8 @@ func newCluster(t *testing.T) cluster {
 		}
 		c = nil
 	}
+	t.Fatal("no free ports are found")
+	return nil
 }
 
 func (c cluster) url() string {
@@ -108,7 +110,7 @@ func TestAClusterWhoseServersAreKilledLosesAndDoublesNothing(t *testing.T) {
 		box, err = nats.Open(ctx, l.js, nats.Config{Inbox: lasting(), Stream: l.stream}) // with three replicas
 		return err == nil
 	})
-	t.Cleanup(func() { closeBox(t, box) })
+	t.Cleanup(func() { inboxtest.Close(t, box) })
 	provider := inboxtest.NewProvider(t, box)
 	underLoad(t, l, box, func(load *inboxtest.Load) {
 		start := func(s *natsServer) {

@@ -1,8 +1,6 @@
 package nats_test
 
 import (
-	"errors"
-	"io"
 	"net"
 	"testing"
 
@@ -53,27 +51,5 @@ func (d faultyDialer) Dial(network, address string) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &faultyConn{conn, d.faults}, nil
-}
-
-// faultyConn breaks at the write, or at the read, that is chosen. A write that fails was not sent. A read that fails is an answer that is
-// lost: what it answered has happened.
-type faultyConn struct {
-	net.Conn
-	faults *inboxtest.Faults
-}
-
-func (c *faultyConn) Write(p []byte) (int, error) {
-	if c.faults.Next("a write") {
-		return 0, errors.Join(io.ErrClosedPipe, c.Close())
-	}
-	return c.Conn.Write(p)
-}
-
-func (c *faultyConn) Read(p []byte) (int, error) {
-	n, err := c.Conn.Read(p)
-	if n > 0 && c.faults.Next("a read") {
-		return 0, errors.Join(io.ErrUnexpectedEOF, c.Close())
-	}
-	return n, err
+	return d.faults.Conn(conn), nil
 }

@@ -29,7 +29,7 @@ func TestAServerWithoutRoomIsUnavailableUntilItIsStartedAgain(t *testing.T) {
 	t.Cleanup(s.kill)
 	l := newLedger(t, s)
 	box := l.open(t, quick())
-	t.Cleanup(func() { closeBox(t, box) })
+	t.Cleanup(func() { inboxtest.Close(t, box) })
 	if err := box.Handle("", "*", crediting(l)); err != nil {
 		t.Fatal(err)
 	}
@@ -85,8 +85,8 @@ func TestAServerWithoutRoomIsUnavailableUntilItIsStartedAgain(t *testing.T) {
 			t.Errorf("event %q is not stored afterwards", id)
 		}
 	}
-	run(t, box)
-	quiet(t, box)
+	inboxtest.Start(t, box)
+	inboxtest.Quiet(t, box)
 	inboxtest.Once[nats.NoTx](t, l, acknowledged)
 	inboxtest.Honest[nats.NoTx](t, box)
 	if stats, err := box.Stats(t.Context()); err != nil || stats.Total(inbox.Done) < int64(len(acknowledged))+2 {

@@ -142,11 +142,11 @@ func TestAnotherProcessSeesEverything(t *testing.T) {
 		}
 	}
 	eventually(t, "250 pending", seen(inbox.Pending, 250))
-	stop := run(t, box)
+	stop := inboxtest.Start(t, box)
 	eventually(t, "250 done", seen(inbox.Done, 250))
 	stop()
 	time.Sleep(5 * time.Millisecond)
-	run(t, box) // which removes at its begin
+	inboxtest.Start(t, box) // which removes at its begin
 	eventually(t, "all forgotten", seen(inbox.Done, 0))
 	stream, err := l.js.Stream(t.Context(), l.stream)
 	if err != nil {
@@ -176,12 +176,12 @@ func TestDecisionsAgainstWorkers(t *testing.T) {
 	if err := box.Handle("p", "*", crediting(l)); err != nil {
 		t.Fatal(err)
 	}
-	run(t, box)
+	inboxtest.Start(t, box)
 	n, err := other.Discard(t.Context(), inbox.Selection{Filter: inbox.Filter{Provider: "p"}}, inbox.Reason{By: "ann", Why: "too many"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	stats := quiet(t, box)
+	stats := inboxtest.Quiet(t, box)
 	if done, given := stats.Total(inbox.Done), stats.Total(inbox.Discarded); done+given != 200 || given != n {
 		t.Errorf("%d done, %d discarded of which it says %d", done, given, n)
 	}
@@ -281,8 +281,8 @@ func TestAnEventWhoseMessageIsGoneIsDead(t *testing.T) {
 	if _, err := l.js.Publish(t.Context(), subject("changed"), []byte("x")); err != nil {
 		t.Fatal(err)
 	}
-	run(t, box)
-	stats := quiet(t, box)
+	inboxtest.Start(t, box)
+	stats := inboxtest.Quiet(t, box)
 	if stats.Total(inbox.Dead) != 2 || stats.Total(inbox.Done) != 1 {
 		t.Errorf("%+v", stats)
 	}
@@ -300,11 +300,11 @@ func TestAHistoryStaysWithinItsBound(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	run(t, box)
+	inboxtest.Start(t, box)
 	if _, err := box.Accept(t.Context(), inboxtest.Event("p", "t", "1")); err != nil {
 		t.Fatal(err)
 	}
-	quiet(t, box)
+	inboxtest.Quiet(t, box)
 	page, err := box.List(t.Context(), inbox.Filter{Status: inbox.Dead})
 	if err != nil || len(page.Deliveries) != 1 {
 		t.Fatalf("%+v, %v", page, err)

@@ -130,8 +130,8 @@ func TestAHistoryThatCannotBeReadIsOfADeadLetter(t *testing.T) {
 	if n, err := box.Discard(t.Context(), inbox.Selection{IDs: []int64{find("given up").ID}}, ann); n != 1 || err != nil {
 		t.Errorf("%d discarded, %v", n, err)
 	}
-	stop := run(t, box)
-	if stats := quiet(t, box); stats.Total(inbox.Dead) != 2 || stats.Total(inbox.Done) != 2 || stats.Total(inbox.Discarded) != 1 {
+	stop := inboxtest.Start(t, box)
+	if stats := inboxtest.Quiet(t, box); stats.Total(inbox.Dead) != 2 || stats.Total(inbox.Done) != 2 || stats.Total(inbox.Discarded) != 1 {
 		t.Errorf("%+v", stats)
 	}
 	stop()
@@ -152,8 +152,8 @@ func TestAHistoryThatCannotBeReadIsOfADeadLetter(t *testing.T) {
 	if n, err := box.Replay(t.Context(), inbox.Selection{Filter: inbox.Filter{Status: inbox.Dead}}, ann); n != 2 || err != nil {
 		t.Errorf("%d replayed, %v", n, err)
 	}
-	run(t, box)
-	if stats := quiet(t, box); stats.Total(inbox.Done) != 4 {
+	inboxtest.Start(t, box)
+	if stats := inboxtest.Quiet(t, box); stats.Total(inbox.Done) != 4 {
 		t.Errorf("after a replay: %+v", stats)
 	}
 	eventually(t, "the counts", func() bool {
@@ -229,7 +229,7 @@ func held(t *testing.T, box *nats.Inbox) (interrupted chan struct{}) {
 		t.Fatal(err)
 	}
 	accepted(t, box, "1")
-	run(t, box)
+	inboxtest.Start(t, box)
 	testwait.For(t, "the first attempt", begun)
 	return interrupted
 }
@@ -260,7 +260,7 @@ func TestALeaseThatAnotherHasTakenIsLost(t *testing.T) {
 	write(t, l, ".lease", `{"owner":"another"}`, "")
 	testwait.For(t, "an interruption", interrupted)
 	write(t, l, ".lease", `{"owner":""}`, "")
-	if stats := quiet(t, box); stats.Total(inbox.Done) != 1 {
+	if stats := inboxtest.Quiet(t, box); stats.Total(inbox.Done) != 1 {
 		t.Errorf("%+v", stats)
 	}
 }

@@ -5,12 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/gatehouse-go/gatehouse/internal/testwait"
 	"github.com/gatehouse-go/gatehouse/webhook"
 	"github.com/gatehouse-go/gatehouse/webhook/inbox"
 	"github.com/gatehouse-go/gatehouse/webhook/inbox/inboxtest"
@@ -32,42 +30,6 @@ func crediting(l *ledger) inbox.Handler[nats.NoTx] {
 			return errors.New("the first attempt of every seventh fails")
 		}
 		return nil
-	}
-}
-
-// run runs box until the test ends or stop is called.
-func run(t *testing.T, box *nats.Inbox) (stop func()) {
-	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- box.Run(ctx) }()
-	stop = sync.OnceFunc(func() {
-		cancel()
-		testwait.End(t, "Run", func() {
-			if err := <-done; err != nil {
-				t.Errorf("Run: %v", err)
-			}
-		})
-	})
-	t.Cleanup(stop)
-	return stop
-}
-
-// quiet waits until nothing is to be done. It fails where nothing is done any more, and something is left.
-func quiet(t *testing.T, box *nats.Inbox) inbox.Stats {
-	t.Helper()
-	least, end := int64(math.MaxInt64), time.Now().Add(testwait.Patience)
-	for ; ; time.Sleep(10 * time.Millisecond) {
-		stats, err := box.Stats(t.Context())
-		left := stats.Total(inbox.Pending) + stats.Total(inbox.Waiting) + stats.Total(inbox.Running)
-		switch {
-		case err == nil && left == 0:
-			return stats
-		case err == nil && left < least:
-			least, end = left, time.Now().Add(testwait.Patience)
-		case time.Now().After(end):
-			t.Fatalf("%d are left: %+v, %v", left, stats, err)
-		}
 	}
 }
 
@@ -117,12 +79,12 @@ func underLoad(t *testing.T, l *ledger, box *nats.Inbox, disturb func(load *inbo
 	if err := box.Handle("p", "*", order.crediting(l)); err != nil {
 		t.Fatal(err)
 	}
-	stop := run(t, box)
+	stop := inboxtest.Start(t, box)
 	load := inboxtest.StartLoad(t, 16, box)
 	defer load.Stop()
 	disturb(load)
 	acknowledged := load.Stop()
-	quiet(t, box)
+	inboxtest.Quiet(t, box)
 	stop()
 	inboxtest.Once[nats.NoTx](t, l, acknowledged)
 	inboxtest.Honest[nats.NoTx](t, box)
@@ -144,7 +106,7 @@ func TestServerKilledFiveTimesUnderLoadLosesAndDoublesNothing(t *testing.T) {
 	s := own(t, true)
 	l := newLedger(t, s)
 	box := l.open(t, lasting())
-	t.Cleanup(func() { closeBox(t, box) })
+	t.Cleanup(func() { inboxtest.Close(t, box) })
 	underLoad(t, l, box, func(load *inboxtest.Load) {
 		for range 5 {
 			load.GoesOn(some)
@@ -158,15 +120,5 @@ func TestServerKilledFiveTimesUnderLoadLosesAndDoublesNothing(t *testing.T) {
 		time.Sleep(nats.LeaseTime + time.Second) // which interrupts what is in hand
 		resume()
 		load.GoesOn(some)
-	})
-}
-
-// closeBox closes box when a test ends.
-func closeBox(t *testing.T, box *nats.Inbox) {
-	t.Helper()
-	testwait.End(t, "Close", func() {
-		if err := box.Close(); err != nil {
-			t.Errorf("Close: %v", err)
-		}
 	})
 }

@@ -165,15 +165,15 @@ func TestADeliveryWhoseEndCannotBeStoredRunsAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	id := accepted(t, box, "1")
-	stop := run(t, box)
+	stop := inboxtest.Start(t, box)
 	testwait.For(t, "the first attempt", ran)
 	stop()
 	if d, _, err := box.Get(t.Context(), id); err != nil || d.Status != inbox.Running {
 		t.Errorf("it is %s, %v", d.Status, err)
 	}
 	change(t, l, func(*jetstream.StreamConfig) {})
-	run(t, box)
-	if stats := quiet(t, box); stats.Total(inbox.Done) != 1 || len(ran) != 1 {
+	inboxtest.Start(t, box)
+	if stats := inboxtest.Quiet(t, box); stats.Total(inbox.Done) != 1 || len(ran) != 1 {
 		t.Errorf("%+v after %d runs more", stats, len(ran))
 	}
 }
@@ -192,8 +192,8 @@ func TestADeliveryThatWasDueBeforeItCameRuns(t *testing.T) {
 		d, _, err := box.Get(t.Context(), id)
 		return err == nil && d.DueAt.Before(d.AcceptedAt)
 	})
-	run(t, box)
-	if stats := quiet(t, box); stats.Total(inbox.Done) != 1 {
+	inboxtest.Start(t, box)
+	if stats := inboxtest.Quiet(t, box); stats.Total(inbox.Done) != 1 {
 		t.Errorf("%+v", stats)
 	}
 }

@@ -110,6 +110,9 @@ func free(port int) bool {
 	return l.Close() == nil
 }
 
+// portTries is how often a server looks for ports that are free.
+const portTries = 20
+
 // somePort returns a port that no client is given by chance, so that a server finds it free again when it comes back.
 func somePort() int { return 10_000 + rand.IntN(20_000) }
 
@@ -129,12 +132,12 @@ func newServer(dir string, syncAlways bool) (*natsServer, error) {
 		}
 	}
 	s := &natsServer{serverPlan: serverPlan{Dir: dir, SyncAlways: syncAlways}}
-	for {
+	err := errTaken
+	for n := 0; errors.Is(err, errTaken) && n < portTries; n++ {
 		s.Port = somePort()
-		if err := s.start(); !errors.Is(err, errTaken) {
-			return s, err
-		}
+		err = s.start()
 	}
+	return s, err
 }
 
 func (s *natsServer) start() error {

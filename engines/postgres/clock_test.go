@@ -43,6 +43,7 @@ func (l *ledger) running(t *testing.T, observe func(inbox.Observation)) *postgre
 	box := l.open(t, inbox.Config{
 		Workers: 4, Backoff: func(int) time.Duration { return 300 * time.Millisecond }, Observe: observe, Logger: slog.New(slog.DiscardHandler),
 	})
+	t.Cleanup(func() { inboxtest.Close(t, box) })
 	if err := box.Handle("p", "*", func(ctx context.Context, tx pgx.Tx, d *inbox.Delivery) error {
 		if d.Attempts == 1 {
 			return errors.New("not yet")
@@ -51,7 +52,7 @@ func (l *ledger) running(t *testing.T, observe func(inbox.Observation)) *postgre
 	}); err != nil {
 		t.Fatal(err)
 	}
-	runUntilEnd(t, box)
+	inboxtest.Start(t, box)
 	return box
 }
 
@@ -78,7 +79,7 @@ func TestClocksThatDiffer(t *testing.T) {
 		if err != nil || stats.OldestPending > time.Minute {
 			t.Errorf("the clock is ahead by %v: the oldest is due for %v, %v", ahead, stats.OldestPending, err)
 		}
-		quiet(t, box)
+		inboxtest.Quiet(t, box)
 		if lag := time.Duration(longest.Load()); lag > time.Minute {
 			t.Errorf("the clock is ahead by %v: a lag of %v was told", ahead, lag)
 		}
@@ -95,10 +96,10 @@ func TestClocksThatJump(t *testing.T) {
 		l.setClock(t, ahead)
 		ids = append(ids, l.accept(t, box, i, 10)...)
 		if i%2 == 1 { // and at the other times while all of them wait
-			quiet(t, box)
+			inboxtest.Quiet(t, box)
 		}
 	}
-	quiet(t, box)
+	inboxtest.Quiet(t, box)
 	inboxtest.Once(t, l, ids)
 	inboxtest.Honest(t, box)
 }
@@ -115,6 +116,6 @@ func TestClocksThatGoBackWhileNobodyRuns(t *testing.T) {
 	}
 	l.setClock(t, 0)
 	box := l.running(t, nil)
-	quiet(t, box)
+	inboxtest.Quiet(t, box)
 	inboxtest.Once(t, l, ids)
 }

@@ -2,8 +2,6 @@ package postgres_test
 
 import (
 	"context"
-	"errors"
-	"io"
 	"net"
 	"testing"
 
@@ -33,7 +31,7 @@ func newFaultyLedger(t *testing.T, f *inboxtest.Faults) *faultyLedger {
 		if err != nil {
 			return nil, err
 		}
-		return &faultyConn{conn, f}, nil
+		return f.Conn(conn), nil
 	}
 	return &faultyLedger{plain, connectTo(t, settings)}
 }
@@ -48,26 +46,4 @@ func (l *faultyLedger) Open(t *testing.T, c inbox.Config) inboxtest.Inbox[pgx.Tx
 		t.Fatal(err)
 	}
 	return box
-}
-
-// faultyConn breaks at the write, or at the read, that is chosen. A write that fails was not sent. A read that fails is an answer that is
-// lost: what it answered has happened.
-type faultyConn struct {
-	net.Conn
-	faults *inboxtest.Faults
-}
-
-func (c *faultyConn) Write(p []byte) (int, error) {
-	if c.faults.Next("a write") {
-		return 0, errors.Join(io.ErrClosedPipe, c.Close())
-	}
-	return c.Conn.Write(p)
-}
-
-func (c *faultyConn) Read(p []byte) (int, error) {
-	n, err := c.Conn.Read(p)
-	if n > 0 && c.faults.Next("a read") {
-		return 0, errors.Join(io.ErrUnexpectedEOF, c.Close())
-	}
-	return n, err
 }

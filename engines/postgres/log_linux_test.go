@@ -27,7 +27,7 @@ func TestALogWithoutRoom(t *testing.T) {
 	t.Cleanup(s.Stop)
 	l := newLedgerOn(t, s)
 	box := l.open(t, inbox.Config{Logger: slog.New(slog.DiscardHandler)})
-	t.Cleanup(func() { testwait.End(t, "Close", func() { _ = box.Close() }) }) // it returns nil
+	t.Cleanup(func() { inboxtest.Close(t, box) })
 	if err := box.Handle("", "*", func(ctx context.Context, tx pgx.Tx, d *inbox.Delivery) error {
 		return l.Credit(ctx, tx, d.IdempotencyKey())
 	}); err != nil {

@@ -22,12 +22,13 @@ import (
 func (l *ledger) crediting(t *testing.T) *postgres.Inbox {
 	t.Helper()
 	box := l.open(t, inbox.Config{Logger: slog.New(slog.DiscardHandler)})
+	t.Cleanup(func() { inboxtest.Close(t, box) })
 	if err := box.Handle("", "*", func(ctx context.Context, tx pgx.Tx, d *inbox.Delivery) error {
 		return l.Credit(ctx, tx, d.IdempotencyKey())
 	}); err != nil {
 		t.Fatal(err)
 	}
-	runUntilEnd(t, box)
+	inboxtest.Start(t, box)
 	return box
 }
 
@@ -56,7 +57,7 @@ func takes(t *testing.T, l *ledger, box *postgres.Inbox, ids ...string) {
 			t.Errorf("event %s: %v", id, err)
 		}
 	}
-	if stats := quiet(t, box); stats.Total(inbox.Done) != int64(len(ids)+1) {
+	if stats := inboxtest.Quiet(t, box); stats.Total(inbox.Done) != int64(len(ids)+1) {
 		t.Errorf("%+v", stats)
 	}
 	inboxtest.Once(t, l, ids)

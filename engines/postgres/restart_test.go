@@ -34,7 +34,7 @@ func underLoad(t *testing.T, disturb func(l *ledger, load *inboxtest.Load)) {
 		cancel()
 		testwait.End(t, "what runs", runs.Wait)
 		for _, box := range boxes {
-			testwait.End(t, "Close", func() { _ = box.Close() }) // it returns nil
+			inboxtest.Close(t, box)
 		}
 	}()
 	for range 2 {
@@ -55,7 +55,7 @@ func underLoad(t *testing.T, disturb func(l *ledger, load *inboxtest.Load)) {
 	defer load.Stop()
 	disturb(l, load)
 	acknowledged := load.Stop()
-	quiet(t, boxes[0])
+	inboxtest.Quiet(t, boxes[0])
 	cancel()
 	testwait.All(t, "the end of both Runs", &runs)
 	inboxtest.Once(t, l, acknowledged)

@@ -5,12 +5,10 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"math"
 	"os"
 	"path/filepath"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/gatehouse-go/gatehouse/internal/testpostgres"
 	"github.com/gatehouse-go/gatehouse/internal/testwait"
@@ -160,33 +158,12 @@ func (l *ledger) Credits(t *testing.T) map[string]int {
 	return credits
 }
 
-// runUntilEnd runs box until the test ends, and closes it.
-func runUntilEnd(t *testing.T, box *postgres.Inbox) {
-	t.Helper()
-	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
-	done := make(chan error, 1)
-	go func() { done <- box.Run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		testwait.End(t, "Run and Close", func() {
-			if err := errors.Join(<-done, box.Close()); err != nil {
-				t.Error(err)
-			}
-		})
-	})
-}
-
 // finish runs box until nothing is left to do.
 func finish(t *testing.T, box *postgres.Inbox) {
 	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- box.Run(ctx) }()
-	quiet(t, box)
-	cancel()
-	if err := testwait.For(t, "the end of Run", done); err != nil {
-		t.Errorf("Run: %v", err)
-	}
+	stop := inboxtest.Start(t, box)
+	inboxtest.Quiet(t, box)
+	stop()
 }
 
 // until waits until a query says true.
@@ -195,22 +172,4 @@ func (l *ledger) until(t *testing.T, what, query string) {
 	testwait.Until(t, what, func() (is bool) {
 		return l.pool.QueryRow(t.Context(), query).Scan(&is) == nil && is
 	})
-}
-
-// quiet waits until nothing is to be done. It fails where nothing is done any more, and something is left.
-func quiet(t *testing.T, box *postgres.Inbox) inbox.Stats {
-	t.Helper()
-	least, end := int64(math.MaxInt64), time.Now().Add(testwait.Patience)
-	for ; ; time.Sleep(10 * time.Millisecond) {
-		stats, err := box.Stats(t.Context())
-		left := stats.Total(inbox.Pending) + stats.Total(inbox.Waiting) + stats.Total(inbox.Running)
-		switch {
-		case err == nil && left == 0:
-			return stats
-		case err == nil && left < least:
-			least, end = left, time.Now().Add(testwait.Patience)
-		case time.Now().After(end):
-			t.Fatalf("%d are left: %+v, %v", left, stats, err)
-		}
-	}
 }

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-go/gatehouse/internal/testpostgres"
+	"github.com/gatehouse-go/gatehouse/internal/testwait"
 	"github.com/gatehouse-go/gatehouse/webhook"
 	"github.com/gatehouse-go/gatehouse/webhook/provider"
 )
@@ -62,7 +63,7 @@ func (p *program) start(t *testing.T) {
 	if err := p.Start(); err != nil {
 		t.Fatal(err)
 	}
-	for end := time.Now().Add(30 * time.Second); p.effects(t.Context()) == (effectsAnswer{Events: -1}); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(testwait.Patience); p.effects(t.Context()) == (effectsAnswer{Events: -1}); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
 			p.kill()
 			t.Fatalf("it does not serve: %s", p.log.String())
@@ -132,7 +133,7 @@ func (p *program) deliver(ctx context.Context, id string) (bool, error) {
 func (p *program) await(t *testing.T, want effectsAnswer) {
 	t.Helper()
 	var got effectsAnswer
-	for end := time.Now().Add(60 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(testwait.Patience); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 		if got = p.effects(t.Context()); got == want {
 			return
 		}
@@ -180,7 +181,7 @@ func TestKilledFiveTimesUnderLoadCreditsOnce(t *testing.T) {
 		providers.Go(func() {
 			for ctx.Err() == nil {
 				id := fmt.Sprint("msg_", next.Add(1))
-				for ok := false; !ok; { // until it is acknowledged, also after the last kill
+				for ok := false; !ok && t.Context().Err() == nil; { // until it is acknowledged, also after the last kill
 					var err error
 					if ok, err = p.deliver(t.Context(), id); err != nil {
 						t.Errorf("%s: %v", id, err)
@@ -197,16 +198,12 @@ func TestKilledFiveTimesUnderLoadCreditsOnce(t *testing.T) {
 	}
 	for range 5 {
 		before := acknowledged.Load()
-		for end := time.Now().Add(60 * time.Second); acknowledged.Load() < before+200; time.Sleep(time.Millisecond) {
-			if time.Now().After(end) {
-				t.Fatalf("%d acknowledged: %s", acknowledged.Load(), p.log.String())
-			}
-		}
+		testwait.Until(t, "the acknowledgement of 200 payments", func() bool { return acknowledged.Load() >= before+200 })
 		p.kill()
 		p.start(t)
 	}
 	stop()
-	providers.Wait()
+	testwait.All(t, "the end of the providers", &providers)
 	sent := next.Load()
 	p.await(t, effectsAnswer{Events: sent, Effects: sent})
 	if refused.Load() == 0 || acknowledged.Load() != sent {

@@ -36,8 +36,8 @@ var dependencies = map[string][]string{
 	"revalidate":              {"github.com/maypok86/otter/v2", "golang.org/x/sync", "github.com/go-json-experiment/json"},
 }
 
-// forExampleTests find or make data and start servers for the tests of examples, and show nothing.
-var forExampleTests = []string{"internal/sample", "internal/testsender", "internal/testpostgres", "internal/testredis"}
+// forExampleTests find or make data, start servers and wait for the tests of examples, and show nothing.
+var forExampleTests = []string{"internal/sample", "internal/testsender", "internal/testpostgres", "internal/testredis", "internal/testwait"}
 
 // Check walks the tree below root and returns one line for each import that breaks a rule, sorted.
 func Check(root string) ([]string, error) {

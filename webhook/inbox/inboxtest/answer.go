@@ -80,6 +80,8 @@ func asksAgain[T any](t *testing.T, e Engine[T]) {
 	p := NewProvider(t, box)
 	unblock := e.Block(t, l)
 	var wait sync.WaitGroup
+	defer testwait.End(t, "the answers", wait.Wait)
+	defer unblock()
 	refused := make(chan bool, 1000)
 	sent := 0
 	for end := time.Now().Add(patience); len(refused) == 0; sent++ {

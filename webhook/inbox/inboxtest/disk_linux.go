@@ -66,7 +66,7 @@ func fullDisk[T any](t *testing.T, e Engine[T]) {
 		p.SendUntil(t, "sent"+strconv.Itoa(i+1), 100_000)
 	}
 	must(t, box.Health(t.Context()))
-	start(t, box)
+	Start(t, box)
 	await(t, box, inbox.Done, int64(len(numbers)+sent))
 	Once(t, l, numbers)
 	Honest(t, box)

@@ -100,7 +100,7 @@ func scenario[T any](t *testing.T, e Engine[T], f *Faults) {
 	stop := sync.OnceFunc(func() {
 		cancel()
 		testwait.End(t, "Run", func() { <-ended })
-		closeBox(t, box)
+		Close(t, box)
 	})
 	defer stop()
 	acknowledged := map[string]bool{}

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"sync"
 	"testing"
 	"time"
 
@@ -124,39 +123,12 @@ func Event(provider, typ, id string) webhook.Event {
 	}
 }
 
-// start runs box until the test ends or stop is called, which waits for Run.
-func start[T any](t *testing.T, box Inbox[T]) (stop func()) {
-	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- box.Run(ctx) }()
-	stop = sync.OnceFunc(func() {
-		cancel()
-		testwait.End(t, "Run", func() {
-			if err := <-done; err != nil {
-				t.Errorf("Run: %v", err)
-			}
-		})
-	})
-	t.Cleanup(stop)
-	return stop
-}
-
 // open opens an inbox that is closed when the test ends, after what was started over it has stopped.
 func open[T any](t *testing.T, l Ledger[T], c inbox.Config) Inbox[T] {
 	t.Helper()
 	box := l.Open(t, c)
-	t.Cleanup(func() { closeBox(t, box) })
+	t.Cleanup(func() { Close(t, box) })
 	return box
-}
-
-func closeBox[T any](t *testing.T, box Inbox[T]) {
-	t.Helper()
-	testwait.End(t, "Close", func() {
-		if err := box.Close(); err != nil {
-			t.Errorf("Close: %v", err)
-		}
-	})
 }
 
 func accept[T any](t *testing.T, box Inbox[T], events ...webhook.Event) {

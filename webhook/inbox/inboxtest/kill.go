@@ -55,7 +55,7 @@ func killed[T any](t *testing.T, e Engine[T]) {
 		}
 	}
 	must(t, box.Handle("p", "*", credit(l)))
-	start(t, box)
+	Start(t, box)
 	await(t, box, inbox.Done, int64(len(tried)))
 	Once(t, l, slices.Collect(maps.Keys(tried)))
 	Honest(t, box)
@@ -144,7 +144,7 @@ func victim[T any](t *testing.T, e Engine[T]) {
 		}
 		return l.Credit(ctx, tx, d.IdempotencyKey())
 	}))
-	start(t, box)
+	Start(t, box)
 	ctx, cancel := context.WithTimeout(t.Context(), 2*patience) // nobody has killed it
 	defer cancel()
 	say := func(did string, n int64) { _, _ = fmt.Fprintln(os.Stdout, did, n) } // nobody listens if this fails

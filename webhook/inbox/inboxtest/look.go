@@ -32,7 +32,7 @@ func deadLetters[T any](t *testing.T, e Engine[T]) {
 	c := quick()
 	c.MaxAttempts = 1
 	box := open(t, l, c)
-	start(t, box)
+	Start(t, box)
 	accept(t, box, Event("p", "t", "1"), Event("p", "t", "2"), Event("p", "t", "3"))
 	await(t, box, inbox.Ignored, 3)
 	page, err := box.List(t.Context(), inbox.Filter{})
@@ -246,7 +246,7 @@ func activity[T any](t *testing.T, e Engine[T]) {
 			t.Errorf("the oldest of %s is due for %v, of all for %v", of.Type, of.OldestPending, stats.OldestPending)
 		}
 	}
-	stop := start(t, box)
+	stop := Start(t, box)
 	await(t, box, inbox.Done, 2)
 	await(t, box, inbox.Dead, 1)
 	stop()

@@ -31,7 +31,7 @@ func acceptOnce[T any](t *testing.T, e Engine[T]) {
 	}
 	box := open(t, l, c)
 	must(t, box.Handle("stripe", "invoice.*", credit(l)))
-	start(t, box)
+	Start(t, box)
 	event := Event("stripe", "invoice.paid", "evt_1")
 	accept(t, box, event)
 	await(t, box, inbox.Done, 1)
@@ -68,7 +68,7 @@ func manyProducers[T any](t *testing.T, e Engine[T]) {
 	l := e.New(t)
 	box := open(t, l, quick())
 	must(t, box.Handle("p", "*", credit(l)))
-	start(t, box)
+	Start(t, box)
 	const producers, each = 64, 25
 	var fresh atomic.Int64
 	var wait sync.WaitGroup
@@ -122,7 +122,7 @@ func failuresRetry[T any](t *testing.T, e Engine[T]) {
 		}
 		return nil
 	}))
-	start(t, box)
+	Start(t, box)
 	event := Event("p", "t", "1")
 	accept(t, box, event)
 	await(t, box, inbox.Done, 1)
@@ -171,7 +171,7 @@ func failureKinds[T any](t *testing.T, e Engine[T]) {
 				}
 				return row.handler(ctx)
 			}))
-			start(t, box)
+			Start(t, box)
 			accept(t, box, Event("p", "t", "1"))
 			await(t, box, inbox.Dead, 1)
 			d, history := only(t, box)
@@ -221,7 +221,7 @@ func ordered[T any](t *testing.T, e Engine[T]) {
 			accept(t, box, Event("p", fmt.Sprintf("t%d", i%3), fmt.Sprintf("%s/%02d", account, i)))
 		}
 	}
-	start(t, box)
+	Start(t, box)
 	await(t, box, inbox.Done, 3*each-1)
 	await(t, box, inbox.Dead, 1)
 	mu.Lock()
@@ -245,7 +245,7 @@ func staged[T any](t *testing.T, e Engine[T]) {
 	must(t, box.HandleStaged("p", "good", func(context.Context, *inbox.Delivery) (inbox.Handler[T], error) { return credit(l), nil }))
 	must(t, box.HandleStaged("p", "nothing", func(context.Context, *inbox.Delivery) (inbox.Handler[T], error) { return nil, nil }))
 	must(t, box.HandleStaged("p", "bad", func(context.Context, *inbox.Delivery) (inbox.Handler[T], error) { panic("slow part") }))
-	start(t, box)
+	Start(t, box)
 	good := Event("p", "good", "1")
 	accept(t, box, good, Event("p", "nothing", "2"), Event("p", "bad", "3"))
 	await(t, box, inbox.Done, 2)
@@ -266,7 +266,7 @@ func ignored[T any](t *testing.T, e Engine[T]) {
 	if box.Handle("p", "x", nil) == nil || box.HandleStaged("p", "x", nil) == nil {
 		t.Error("a nil handler is registered")
 	}
-	start(t, box)
+	Start(t, box)
 	accept(t, box, Event("p", "unknown", "1"))
 	await(t, box, inbox.Ignored, 1)
 	must(t, box.Handle("", "unknown", credit(l))) // for every provider
@@ -290,7 +290,7 @@ func paused[T any](t *testing.T, e Engine[T]) {
 
 	box = open(t, l, quick()) // the pause outlives a restart
 	must(t, box.Handle("p", "*", credit(l)))
-	start(t, box)
+	Start(t, box)
 	accept(t, box, Event("p", "t", "1"), Event("p", "other", "2"))
 	await(t, box, inbox.Done, 1)
 	time.Sleep(50 * time.Millisecond)
@@ -314,7 +314,7 @@ func rates[T any](t *testing.T, e Engine[T]) {
 		accept(t, box, Event("p", "slow", fmt.Sprint("s", i)), Event("p", "fast", fmt.Sprint("f", i)))
 	}
 	begin := time.Now()
-	start(t, box)
+	Start(t, box)
 	await(t, box, inbox.Done, 10)
 	if took := time.Since(begin); took < 4*50*time.Millisecond {
 		t.Errorf("five deliveries at 20 a second took %v", took)
@@ -332,11 +332,11 @@ func restarts[T any](t *testing.T, e Engine[T]) {
 	if fresh, err := box.Accept(t.Context(), Event("p", "t", "1")); fresh || err != nil {
 		t.Errorf("a repeat after the restart: fresh %v, %v", fresh, err)
 	}
-	stop := start(t, box)
+	stop := Start(t, box)
 	await(t, box, inbox.Done, 2)
 	stop()
 	accept(t, box, Event("p", "t", "3")) // accepted while nothing runs
-	start(t, box)
+	Start(t, box)
 	await(t, box, inbox.Done, 3)
 	if got := l.Credits(t); len(got) != 3 {
 		t.Errorf("credits: %v", got)
@@ -359,7 +359,7 @@ func drains[T any](t *testing.T, e Engine[T]) {
 		}
 		return credit(l), nil
 	}))
-	stop := start(t, box)
+	stop := Start(t, box)
 	accept(t, box, Event("p", "t", "1"))
 	testwait.For(t, "the first attempt", begun)
 	stop()
@@ -367,7 +367,7 @@ func drains[T any](t *testing.T, e Engine[T]) {
 	if d.Status != inbox.Pending || len(history) != 1 || history[0].Result != inbox.ResultInterrupted {
 		t.Errorf("%+v, %+v", d, history)
 	}
-	start(t, box)
+	Start(t, box)
 	await(t, box, inbox.Done, 1)
 }
 
@@ -382,10 +382,10 @@ func takesTurns[T any](t *testing.T, e Engine[T]) {
 			return l.Credit(ctx, tx, d.IdempotencyKey())
 		}))
 	}
-	stop := start(t, first)
+	stop := Start(t, first)
 	accept(t, first, Event("p", "t", "1"))
 	await(t, first, inbox.Done, 1)
-	start(t, second)
+	Start(t, second)
 	for i := range 20 { // accepted by both
 		accept(t, []Inbox[T]{first, second}[i%2], Event("p", "t", fmt.Sprint("both", i)))
 	}
@@ -406,7 +406,7 @@ func retention[T any](t *testing.T, e Engine[T]) {
 	c := quick()
 	box := l.Open(t, c)
 	must(t, box.Handle("p", "t", credit(l)))
-	stop := start(t, box)
+	stop := Start(t, box)
 	for i := range 3 {
 		accept(t, box, Event("p", "t", strconv.Itoa(i)))
 	}
@@ -417,7 +417,7 @@ func retention[T any](t *testing.T, e Engine[T]) {
 
 	c.KeepBodies, c.KeepKeys = time.Millisecond, time.Hour
 	box = l.Open(t, c)
-	stop = start(t, box)
+	stop = Start(t, box)
 	page, err := box.List(t.Context(), inbox.Filter{Limit: 1})
 	must(t, err)
 	id := page.Deliveries[0].ID
@@ -441,7 +441,7 @@ func retention[T any](t *testing.T, e Engine[T]) {
 
 	c.KeepBodies, c.KeepKeys = time.Millisecond, time.Millisecond
 	box = open(t, l, c)
-	start(t, box)
+	Start(t, box)
 	await(t, box, inbox.Done, 0)
 	if _, _, err := box.Get(t.Context(), id); !errors.Is(err, inbox.ErrNotFound) {
 		t.Errorf("after the time of keys: %v", err)
