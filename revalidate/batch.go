@@ -66,6 +66,7 @@ func GetMany[T any](ctx context.Context, c *Cache, keys []string, o Options, fet
 		one := member{key: keys[i]}
 		var first bool
 		if one.fl, first = c.flights.join(one.key, batch.stamp, fresh, true); first {
+			one.fl.err = errLeftOut // until it is found
 			batch.own = append(batch.own, one)
 		} else {
 			c.counters.shared.Add(1)
@@ -110,12 +111,8 @@ type member struct {
 // errLeftOut tells those who wait for a key of a batch that they must fetch it themselves.
 var errLeftOut = errors.New("revalidate: a batch did not find the key")
 
-const (
-	// together is how many keys of a batch a store outside this process is asked for at once: enough to share a few round trips.
-	together = 64
-	// slowFailure is what a call of a store may take to fail for the next to be worth a try.
-	slowFailure = 50 * time.Millisecond
-)
+// together is how many keys of a batch a store outside this process is asked for at once: enough to share a few round trips.
+const together = 64
 
 // each does something for i from 0 to n-1; many at once where the store is outside this process and would make each wait for the one before.
 func (b *batch[T]) each(n int, do func(i int)) {
@@ -140,17 +137,15 @@ func (b *batch[T]) each(n int, do func(i int)) {
 // load returns what the store has of keys.
 func (b *batch[T]) load(ctx context.Context, keys []string) []*Entry {
 	entries := make([]*Entry, len(keys))
-	var down, slow atomic.Bool
+	var down atomic.Bool
 	b.each(len(keys), func(i int) {
-		if slow.Load() {
+		if down.Load() {
+			entries[i] = b.cache.peek(ctx, keys[i])
 			return
 		}
-		began := time.Now()
 		e, up := b.cache.load(ctx, keys[i])
-		entries[i] = e
-		if !up {
+		if entries[i] = e; !up {
 			down.Store(true)
-			slow.Store(time.Since(began) > slowFailure)
 		}
 	})
 	b.up = !down.Load()
@@ -212,6 +207,8 @@ func (b *batch[T]) turns(ctx context.Context, members []member) (mine, waiting [
 			inherit(ctx, t.found)
 			m.fl.saved = true
 			m.fl.tell(t.found, nil)
+			b.cache.flights.land(m.key, m.fl)
+			m.fl.end()
 		case t.wait && ctx.Err() == nil:
 			waiting = append(waiting, m)
 		default:
@@ -257,20 +254,32 @@ func (b *batch[T]) fetchFor(ctx context.Context, members []member) error {
 		m.fl.tell(e, nil)
 	}
 	if b.up {
-		b.save(ctx, members)
+		b.settle(ctx, members)
 	}
 	return nil
 }
 
-// save stores what members were found to be, until the store fails.
-func (b *batch[T]) save(ctx context.Context, members []member) {
+// settle stores what members were found to be, and ends their flights and leases, until the store fails: a batch that waits for what others fetch
+// must not keep anything that they wait for.
+func (b *batch[T]) settle(ctx context.Context, members []member) {
 	var down atomic.Bool
 	b.each(len(members), func(i int) {
-		if m := members[i]; m.fl.entry != nil && !down.Load() {
-			if b.cache.saveFlight(ctx, m.key, m.fl, m.fl.entry); m.fl.down {
-				down.Store(true)
-			}
+		m := members[i]
+		if down.Load() {
+			return
 		}
+		if m.fl.entry != nil {
+			b.cache.saveFlight(ctx, m.key, m.fl, m.fl.entry)
+		}
+		if !m.fl.down {
+			b.cache.abandon(ctx, m.key, m.fl)
+		}
+		if m.fl.down {
+			down.Store(true)
+			return
+		}
+		b.cache.flights.land(m.key, m.fl)
+		m.fl.end()
 	})
 	b.up = b.up && !down.Load()
 }
@@ -279,9 +288,6 @@ func (b *batch[T]) save(ctx context.Context, members []member) {
 func (b *batch[T]) land(ctx context.Context) {
 	for _, m := range b.own {
 		m.fl.down = m.fl.down || !b.up
-		if !m.fl.told {
-			m.fl.tell(nil, errLeftOut)
-		}
 	}
 	ending := context.WithoutCancel(ctx)
 	rest := func() {

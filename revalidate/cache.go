@@ -227,8 +227,8 @@ func (c *Cache) later(do func()) bool {
 	return true
 }
 
-// load returns the entry under key, or nil. A store that fails is a miss; up is then false, and whoever answers a request asks it nothing more
-// before the answer: it may take its full time to fail, each time.
+// load returns the entry under key, or nil. up is false where the store failed; whoever answers a request then asks it for nothing but what it has at
+// hand (peek) before the answer: it may take its full time to fail, each time.
 func (c *Cache) load(ctx context.Context, key string) (e *Entry, up bool) {
 	return c.loadFrom(ctx, c.store.Load, key)
 }
@@ -243,12 +243,19 @@ func (c *Cache) loadShared(ctx context.Context, key string) (e *Entry, up bool) 
 
 func (c *Cache) loadFrom(ctx context.Context, load func(context.Context, string) (*Entry, error), key string) (e *Entry, up bool) {
 	e, err := load(ctx, key)
-	if err != nil {
+	if err != nil && e == nil {
 		c.counters.storeErrors.Add(1)
 		c.log.LogAttrs(ctx, slog.LevelWarn, "cache store did not load an entry", slog.Any("error", err))
-		return nil, false
 	}
-	return e, true
+	return e, err == nil
+}
+
+// peek returns the entry under key that a store has at hand which has just failed, or nil.
+func (c *Cache) peek(ctx context.Context, key string) *Entry {
+	ctx, cancel := context.WithCancel(ctx)
+	cancel()
+	e, _ := c.store.Load(ctx, key)
+	return e
 }
 
 // save stores e, unless an invalidation since its generation already killed it. Its error is logged.

@@ -246,7 +246,10 @@ func (c *Cache) abandon(ctx context.Context, key string, fl *flight) {
 		fl.down = true
 		fl.end()
 	}
-	c.endLease(ctx, fl.lease)
+	if !c.endLease(ctx, fl.lease) {
+		fl.down = true
+	}
+	fl.lease = nil
 }
 
 // finish makes the entry of a fill and stores it. Everyone who waits gets it, stored or not.

@@ -21,7 +21,7 @@ import (
 // timeout is how long a store that is down takes to fail.
 const timeout = time.Second
 
-// slowStore is a store with leases that is down from some call on: each takes its time to fail.
+// slowStore is a store with leases that is down from some call on: each takes its time to fail, or as long as its caller waits.
 type slowStore struct {
 	*leasetest.Store
 	left  atomic.Int64 // calls that are answered
@@ -30,31 +30,38 @@ type slowStore struct {
 
 var errDown = errors.New("down")
 
-func (s *slowStore) fails() error {
+func (s *slowStore) fails(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	s.calls.Add(1)
 	if s.left.Add(-1) >= 0 {
 		return nil
 	}
-	time.Sleep(timeout)
-	return errDown
+	select {
+	case <-time.After(timeout):
+		return errDown
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 func (s *slowStore) Load(ctx context.Context, key string) (*revalidate.Entry, error) {
-	if err := s.fails(); err != nil {
+	if err := s.fails(ctx); err != nil {
 		return nil, err
 	}
 	return s.Store.Load(ctx, key)
 }
 
 func (s *slowStore) Save(ctx context.Context, key string, e *revalidate.Entry) error {
-	if err := s.fails(); err != nil {
+	if err := s.fails(ctx); err != nil {
 		return err
 	}
 	return s.Store.Save(ctx, key, e)
 }
 
 func (s *slowStore) Delete(ctx context.Context, key string) error {
-	if err := s.fails(); err != nil {
+	if err := s.fails(ctx); err != nil {
 		return err
 	}
 	return s.Store.Delete(ctx, key)
@@ -138,7 +145,7 @@ func TestARequestWaitsForAStoreThatIsDownOnce(t *testing.T) {
 					var calls int64
 					synctest.Test(t, func(t *testing.T) {
 						slow := &slowStore{Store: &leasetest.Store{Memory: newMemory(t, 64<<20)}}
-						slow.Fail = func(string) error { return slow.fails() }
+						slow.Fail = func(string) error { return slow.fails(context.Background()) }
 						var store revalidate.Store = slow
 						if near {
 							store = revalidate.NewTiered(newMemory(t, 64<<20), slow)
@@ -146,7 +153,7 @@ func TestARequestWaitsForAStoreThatIsDownOnce(t *testing.T) {
 						slow.left.Store(1 << 30)
 						c := newCache(t, revalidate.Config{
 							Store: store, Logger: slog.New(slog.DiscardHandler),
-							OnInvalidate: func(context.Context, revalidate.Invalidation) error { return slow.fails() },
+							OnInvalidate: func(ctx context.Context, _ revalidate.Invalidation) error { return slow.fails(ctx) },
 						})
 						if row.before != nil {
 							row.before(t, c)
@@ -180,7 +187,7 @@ func TestAReaderWaitsForAFetchAndNotForASaveThatFails(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		slow := &slowStore{Store: &leasetest.Store{Memory: newMemory(t, 1<<20)}}
-		slow.Fail = func(string) error { return slow.fails() }
+		slow.Fail = func(string) error { return slow.fails(context.Background()) }
 		slow.left.Store(3) // a look, the lease and a look
 		c := newCache(t, revalidate.Config{Store: slow, Logger: slog.New(slog.DiscardHandler)})
 		get := func() {

@@ -12,7 +12,8 @@ import (
 // store may forget an entry at any time. An error of Load counts as a miss and an error of the others is logged: a store
 // that is down makes a cache slow, never wrong and never unavailable.
 type Store interface {
-	// Load returns the entry saved last under key, or nil, nil where there is none.
+	// Load returns the entry saved last under key, or nil, nil where there is none. Where it has an entry of which it could not find out whether it
+	// is the last, it may return it together with the error: it is used. A ctx that has ended asks for what is at hand.
 	Load(ctx context.Context, key string) (*Entry, error)
 	// Save keeps e under key until e.KeepUntil, in place of what was there. An entry too large to keep is dropped
 	// together with what was there: what Save replaces must never come back.

@@ -105,7 +105,7 @@ func (t *tiered) Load(ctx context.Context, key string) (*Entry, error) {
 	if e == nil {
 		return nil, errors.Join(err, farErr)
 	}
-	return e, nil
+	return e, farErr
 }
 
 // loadFarFirst is Load for one who wants what others have put into far, though near may have what was before; what far does not have may be near.
@@ -121,7 +121,7 @@ func (t *tiered) fromFar(ctx context.Context, key string) (*Entry, error) {
 	changes := t.of(key)
 	count := changes.now()
 	e, err := t.far.Load(ctx, key)
-	if e != nil {
+	if e != nil && err == nil {
 		_ = changes.copy(count, func() error { return t.near.Save(ctx, key, e) }) // it is only a copy
 	}
 	return e, err

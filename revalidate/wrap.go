@@ -65,13 +65,18 @@ func (h *wrapped) find(ctx context.Context, key string, r *http.Request, load fu
 	if e == nil {
 		return stored{up: up}
 	}
-	s := stored{entry: e, up: true}
+	s := stored{entry: e, up: up}
 	if set, varies := e.value.(*variants); varies {
 		if h.cache.generations.judge(e, 0) == dead {
-			return stored{up: true}
+			return stored{up: up}
 		}
 		s.variant, s.names = h.responses.variantKey(key, set, r), set.names
-		if s.entry, s.up = load(ctx, s.variant); s.entry == nil {
+		if up {
+			s.entry, s.up = load(ctx, s.variant)
+		} else {
+			s.entry = h.cache.peek(ctx, s.variant)
+		}
+		if s.entry == nil {
 			return s
 		}
 	}

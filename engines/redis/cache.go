@@ -45,7 +45,7 @@ type CacheStoreConfig struct {
 }
 
 // CacheStore is a [revalidate.Store] on the server, with a tier of its own in this process. It is a [revalidate.Leaser] too: what is
-// missing is fetched by one instance, while the others wait or serve what is stale. Make one with [Engine.NewCacheStore]; it is
+// missing, data or a response, is made by one instance, while the others wait or serve what is stale. Make one with [Engine.NewCacheStore]; it is
 // safe for concurrent use.
 //
 // The local tier follows the server by client-side caching: the server tells of each change of an entry, whoever makes it, and an
@@ -103,21 +103,25 @@ func (e *Engine) NewCacheStore(c CacheStoreConfig) (*CacheStore, error) {
 	return s, nil
 }
 
-// Load implements [revalidate.Store]. What is there and cannot be read is a miss.
+// Load implements [revalidate.Store]. What is there and cannot be read is a miss. What the local tier has and the server does not answer for is
+// returned together with the error.
 func (s *CacheStore) Load(ctx context.Context, key string) (*revalidate.Entry, error) {
 	name := nameOf(key)
 	held, state, asked := s.local.get(name)
 	switch state {
 	case current:
 		return held, nil
-	case unsaved:
-		// The server may have what it was to replace.
-		if s.unlink(ctx, name) == nil {
-			s.local.forget(name)
-			held = nil
+	case unsaved, unknown:
+		if held != nil && s.engine.gate.inDoubt() {
+			return held, ErrOut
 		}
-		return held, nil
-	case unknown:
+	}
+	if state == unsaved { // the server may have what it was to replace
+		if err := s.unlink(ctx, name); err != nil {
+			return held, err
+		}
+		s.local.forget(name)
+		return nil, nil
 	}
 	value, err := s.engine.askOn(ctx, s.tracked, func(ctx context.Context, client rueidis.Client) rueidis.RedisResult {
 		return client.Do(ctx, client.B().Get().Key(s.entry(name)).Build())
@@ -126,10 +130,8 @@ func (s *CacheStore) Load(ctx context.Context, key string) (*revalidate.Entry, e
 	case rueidis.IsRedisNil(err):
 		s.local.forget(name)
 		return nil, nil
-	case err != nil && held != nil:
-		return held, nil
 	case err != nil:
-		return nil, err
+		return held, err
 	}
 	e := unpack(value, s.maxEntry)
 	if e != nil {

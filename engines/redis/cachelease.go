@@ -55,8 +55,11 @@ func (l *entryLease) Save(ctx context.Context, e *revalidate.Entry) error {
 	return l.store.saveFor(ctx, l.key, e, l.token)
 }
 
-// End implements [revalidate.Lease].
+// End implements [revalidate.Lease]. A server that has just failed is not asked: the lease ends by itself.
 func (l *entryLease) End(ctx context.Context) error {
+	if l.store.engine.gate.inDoubt() {
+		return ErrOut
+	}
 	return l.store.engine.run(ctx, l.store.end, []string{l.store.leaseOn(nameOf(l.key))}, []string{l.token}).Error()
 }
 

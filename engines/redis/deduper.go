@@ -100,8 +100,10 @@ func (d *Deduper) Release(ctx context.Context, key webhook.Key, c webhook.Claim)
 // settle releases claims that the server may have given without its answer coming through: a server that was stopped does what waits for it
 // when it goes on. Each would keep its event from all instances until its lease is over.
 func (d *Deduper) settle(ctx context.Context) {
+	up := true
 	for _, one := range d.doubts.take() {
-		if d.Release(ctx, one.key, webhook.Claim{Token: one.token}) != nil {
+		up = up && d.Release(ctx, one.key, webhook.Claim{Token: one.token}) == nil // who waited for one that failed waits for no other
+		if !up {
 			d.doubts.add(one)
 		}
 	}

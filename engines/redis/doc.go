@@ -16,7 +16,8 @@
 // # Outage
 //
 // Every call ends within Config.Timeout. While the server does not answer, calls fail at once with [ErrOut] and one call at a time tries it
-// again: the outage does not cost every request a timeout, nothing queues up, and the return is by itself. New does not need the server, so
+// again: the outage does not cost every request a timeout, nothing queues up, and the return is by itself. What a cache asks for beside an entry, leases and
+// saves, it does not ask of a server that has just failed. New does not need the server, so
 // that an instance which starts during an outage starts. What a request gets meanwhile is decided where the piece is used:
 // security.RateLimitConfig.Outage, webhook.Config.InsecureWithoutDedupe, [InvalidationsConfig].ServeOld, and
 // 503 for sessions, which are never assumed.

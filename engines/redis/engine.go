@@ -80,6 +80,9 @@ func (e *Engine) ask(ctx context.Context, question func(context.Context, rueidis
 
 // askOn is ask on a link.
 func (e *Engine) askOn(ctx context.Context, l *link, question func(context.Context, rueidis.Client) rueidis.RedisResult) rueidis.RedisResult {
+	if err := ctx.Err(); err != nil {
+		return rueidis.NewErrorResult(fmt.Errorf("redis: %w", err))
+	}
 	if e.pending.Add(1) > int64(e.config.MaxPending) {
 		e.pending.Add(-1)
 		return rueidis.NewErrorResult(ErrBusy)
@@ -93,8 +96,12 @@ func (e *Engine) askOn(ctx context.Context, l *link, question func(context.Conte
 		// The client still waits for the answer that the caller gave up, until it gives the connection up: the place stays taken.
 		time.AfterFunc(e.config.Timeout+pingGap, func() { e.pending.Add(-1) })
 	}()
-	if !e.gate.enter() {
+	ok, trial := e.gate.enter()
+	if !ok {
 		return rueidis.NewErrorResult(ErrOut)
+	}
+	if trial {
+		defer e.gate.leave()
 	}
 	within, cancel := context.WithTimeout(ctx, e.config.Timeout)
 	defer cancel()

@@ -326,10 +326,13 @@ func TestThePrimaryIsFoundThroughSentinel(t *testing.T) {
 func cluster(t *testing.T) []string {
 	t.Helper()
 	var addresses []string
-	for _, slots := range [][2]string{{"0", "5000"}, {"5001", "11000"}, {"11001", "16383"}} {
-		_, bus, _ := net.SplitHostPort(freeAddress(t))
-		s := start(t, "--cluster-enabled", "yes", "--cluster-port", bus)
-		if err := s.do("CLUSTER", "ADDSLOTSRANGE", slots[0], slots[1]).Error(); err != nil {
+	for _, slots := range [][2]int{{0, 5000}, {5001, 11000}, {11001, 16383}} {
+		s, bus := startNode(t)
+		add := []string{"CLUSTER", "ADDSLOTS"}
+		for slot := slots[0]; slot <= slots[1]; slot++ {
+			add = append(add, strconv.Itoa(slot))
+		}
+		if err := s.do(add...).Error(); err != nil {
 			t.Fatal(err)
 		}
 		host, port, _ := net.SplitHostPort(s.address)

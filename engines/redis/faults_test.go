@@ -40,7 +40,11 @@ func TestEachCallInEachOutage(t *testing.T) {
 	} {
 		t.Run(way, func(t *testing.T) {
 			t.Parallel()
-			s := start(t, "--enable-debug-command", "yes")
+			var args []string
+			if !olderThan7(t) { // where DEBUG has to be allowed
+				args = []string{"--enable-debug-command", "yes"}
+			}
+			s := start(t, args...)
 			w := newWire(t, s.address)
 			var out, back atomic.Int64
 			p := piecesOf(t, s.engine(func(c *redis.Config) {

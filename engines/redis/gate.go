@@ -22,21 +22,37 @@ type gate struct {
 	failures   atomic.Int64 // since the last answer
 	failedAt   atomic.Int64 // nanoseconds since start of the last failure
 	downUntil  atomic.Int64 // nanoseconds since start at which to try again; 0 while the server answers
+	trying     atomic.Bool  // a call tries
 }
 
-// enter reports whether a call may ask the server.
-func (g *gate) enter() bool {
-	down := g.downUntil.Load()
-	now := int64(time.Since(g.start))
-	return down == 0 || now >= down && g.downUntil.CompareAndSwap(down, now+int64(pause))
+// enter reports whether a call may ask the server. trial says that it is the one that tries a server which is out; leave must follow.
+func (g *gate) enter() (ok, trial bool) {
+	if g.downUntil.Load() == 0 {
+		return true, false
+	}
+	if !g.due() || !g.trying.CompareAndSwap(false, true) {
+		return false, false
+	}
+	if !g.due() { // the call that tried it has just failed
+		g.trying.Store(false)
+		return false, false
+	}
+	return true, true
 }
+
+// due reports whether it is time to try the server.
+func (g *gate) due() bool { return int64(time.Since(g.start)) >= g.downUntil.Load() }
+
+// leave ends a trial.
+func (g *gate) leave() { g.trying.Store(false) }
 
 // sound reports whether the last call was answered.
 func (g *gate) sound() bool { return g.failures.Load() == 0 && g.downUntil.Load() == 0 }
 
-// inDoubt reports whether a call failed a moment ago and none was answered since: no time for what can as well be left out.
+// inDoubt reports whether a call failed a moment ago, or tries a server that is out, and none was answered since: no time for what can as well be
+// left out.
 func (g *gate) inDoubt() bool {
-	return g.failures.Load() > 0 && time.Since(g.start)-time.Duration(g.failedAt.Load()) < pause
+	return g.failures.Load() > 0 && (g.trying.Load() || time.Since(g.start)-time.Duration(g.failedAt.Load()) < pause)
 }
 
 func (g *gate) failed(ctx context.Context, err error) {

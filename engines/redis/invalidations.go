@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
-	"errors"
 	"strconv"
 	"time"
 
@@ -50,7 +49,8 @@ type InvalidationsConfig struct {
 	// 1000; at most 100,000.
 	MaxLog int
 
-	// Lag is how soon an instance notices that it does not hear the server. Zero means 250 ms; from 50 ms to 1 min.
+	// Lag is the longest that an instance uses what it has without knowing that nothing of it was invalidated: it hears from the server in that
+	// time, or forgets what it has. An answer that takes more than a quarter of it may count as none. Zero means 250 ms; from 50 ms to 1 min.
 	Lag time.Duration
 
 	// ServeOld lets an instance that does not hear the server go on serving what it has, which others may have invalidated. False makes it
@@ -69,6 +69,10 @@ type Invalidations struct {
 	self           string
 	keys           []string
 	announce, head *rueidis.Lua
+
+	// What tests are told, or nil: that all from before a time is forgotten, and that a message was passed on.
+	forgot func(before time.Time)
+	passed func(revalidate.Invalidation)
 }
 
 // NewInvalidations returns Invalidations on e, or every mistake in c.
@@ -136,8 +140,9 @@ func messageOf(inv revalidate.Invalidation) (string, error) {
 	return string(text), err
 }
 
-// Announce tells the other instances of inv. After it returns nil, each that hears the server has it within milliseconds. On an error some may
-// have it and others not: invalidate again.
+// Announce tells the other instances of inv. After it returns nil, each that hears the server has it within milliseconds, and each that does not
+// has forgotten what it has within InvalidationsConfig.Lag, as far as its machine lets it run. On an error some may have it and others not: invalidate
+// again.
 func (v *Invalidations) Announce(ctx context.Context, inv revalidate.Invalidation) error {
 	text, err := messageOf(inv)
 	if err != nil {
@@ -150,24 +155,6 @@ func (v *Invalidations) Announce(ctx context.Context, inv revalidate.Invalidatio
 // out it tries again, and does what InvalidationsConfig.ServeOld says. Until it has read the log for the first time, which takes milliseconds,
 // c may serve from a shared store what was invalidated before: begin it before the program serves.
 func (v *Invalidations) Run(ctx context.Context, c *revalidate.Cache) error {
-	f := follower{v: v, cache: c}
-	for {
-		err := f.step(ctx)
-		switch {
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case errors.Is(err, ErrClosed):
-			return err
-		case err == nil:
-			continue
-		}
-		if !v.config.ServeOld {
-			c.Forget(time.Now())
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(v.config.Lag / 4):
-		}
-	}
+	f := follower{v: v, log: serverLog{v}, cache: c}
+	return f.follow(ctx)
 }

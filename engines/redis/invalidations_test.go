@@ -31,11 +31,14 @@ func newInstance(t *testing.T, e *redis.Engine, db *atomic.Int64, c redis.Invali
 	return newInstanceOn(t, e, cacheStoreOf(t, e, redis.CacheStoreConfig{}), db, c)
 }
 
-func newInstanceOn(t *testing.T, e *redis.Engine, store revalidate.Store, db *atomic.Int64, c redis.InvalidationsConfig) *instance {
+func newInstanceOn(t *testing.T, e *redis.Engine, store revalidate.Store, db *atomic.Int64, c redis.InvalidationsConfig, edit ...func(*redis.Invalidations)) *instance {
 	t.Helper()
 	news, err := e.NewInvalidations(c)
 	if err != nil {
 		t.Fatal(err)
+	}
+	for _, f := range edit {
+		f(news)
 	}
 	cache, err := revalidate.New(revalidate.Config{
 		Store: store, OnInvalidate: news.Announce, Logger: slog.New(slog.DiscardHandler),

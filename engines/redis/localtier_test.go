@@ -33,15 +33,18 @@ func (s *server) calls(command string) int {
 	return n
 }
 
-// tagOf returns the tag of the entry that a store has under "key", or "" where it has none.
+// tagOf returns the tag of the entry that a store has under "key", be it one that it could not ask for again, or "" where it has none.
 func tagOf(t *testing.T, s revalidate.Store) string {
 	t.Helper()
 	e, err := s.Load(t.Context(), "key")
-	if err != nil {
-		t.Fatal(err)
-	}
 	if e == nil {
+		if err != nil {
+			t.Fatal(err)
+		}
 		return ""
+	}
+	if err != nil && !errors.Is(err, redis.ErrOut) {
+		t.Fatal(err)
 	}
 	return strings.Join(e.Tags(), " ")
 }
@@ -215,7 +218,7 @@ func TestWhatCannotLeaveTheProcessIsKeptInTheLocalTier(t *testing.T) {
 // A user who may not be told of changes has no local tier that could be trusted, and everything else.
 func TestAServerThatDoesNotTellOfChanges(t *testing.T) {
 	s := start(t)
-	if err := s.do("ACL", "SETUSER", "app", "on", ">secret", "~*", "+@all", "-client|tracking").Error(); err != nil {
+	if err := s.do("ACL", "SETUSER", "app", "on", ">secret", "~*", "+@all", "-client").Error(); err != nil {
 		t.Fatal(err)
 	}
 	e := s.engine(func(c *redis.Config) {

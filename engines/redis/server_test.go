@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"regexp"
 	"strconv"
 	"sync"
 	"syscall"
@@ -47,6 +48,46 @@ func startOf(tb testing.TB, binary, required string, args ...string) *server {
 	s.run()
 	tb.Cleanup(s.kill)
 	return s
+}
+
+// startNode starts a node of a cluster, and returns it with the port of its bus: a free one, or, where it cannot be chosen, the node's and 10,000.
+func startNode(tb testing.TB) (s *server, bus string) {
+	tb.Helper()
+	if !olderThan7(tb) {
+		_, bus, _ = net.SplitHostPort(freeAddress(tb))
+		return start(tb, "--cluster-enabled", "yes", "--cluster-port", bus), bus
+	}
+	for range 1000 {
+		host, port, _ := net.SplitHostPort(freeAddress(tb))
+		n, _ := strconv.Atoi(port)
+		bus = strconv.Itoa(n + 10_000)
+		l, err := net.Listen("tcp", net.JoinHostPort(host, bus))
+		if err != nil {
+			continue
+		}
+		l.Close()
+		s = &server{t: tb, binary: "redis-server", address: net.JoinHostPort(host, port), args: []string{"--cluster-enabled", "yes"}}
+		s.run()
+		tb.Cleanup(s.kill)
+		return s, bus
+	}
+	tb.Fatal("no two free ports that are 10,000 apart")
+	return nil, ""
+}
+
+// olderThan7 reports whether the redis-server that is installed is of a version before 7, which lacks some of what tests, and not the engine, use.
+func olderThan7(tb testing.TB) bool {
+	tb.Helper()
+	text, err := exec.Command("redis-server", "--version").Output()
+	if err != nil {
+		return false // start skips the test, or fails it
+	}
+	found := regexp.MustCompile(`v=(\d+)\.`).FindSubmatch(text)
+	if found == nil {
+		tb.Fatalf("redis-server tells no version: %s", text)
+	}
+	major, _ := strconv.Atoi(string(found[1]))
+	return major < 7
 }
 
 func freeAddress(tb testing.TB) string {

@@ -1,0 +1,53 @@
+package redis_test
+
+import (
+	"errors"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gatehouse-go/gatehouse/engines/redis"
+)
+
+// A server that is out is tried by one call at a time, however long that takes to fail, and what can be left out is left out meanwhile.
+func TestOneCallAtATimeTriesAServerThatIsOut(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const timeout = 10 * time.Second
+		g := redis.NewGate()
+		hang := func() error { time.Sleep(timeout); return errors.New("no answer") }
+		var all sync.WaitGroup
+		for range 3 {
+			all.Go(func() { g.Ask(hang) })
+		}
+		all.Wait()
+		var now, most, asked atomic.Int64
+		began := time.Now()
+		for range 20 {
+			all.Go(func() {
+				for time.Since(began) < 10*timeout {
+					g.Ask(func() error {
+						asked.Add(1)
+						most.Store(max(most.Load(), now.Add(1)))
+						defer now.Add(-1)
+						return hang()
+					})
+					if now.Load() > 0 && !g.InDoubt() {
+						t.Error("no doubt while a call tries the server")
+					}
+					time.Sleep(7 * time.Millisecond)
+				}
+			})
+		}
+		all.Wait()
+		if most.Load() != 1 || asked.Load() < 9 || asked.Load() > 10 {
+			t.Errorf("%d calls at once, %d in all", most.Load(), asked.Load())
+		}
+		time.Sleep(time.Second)
+		if !g.Ask(func() error { return nil }) || g.InDoubt() || !g.Ask(func() error { return nil }) {
+			t.Error("the server answers, and is kept from calls")
+		}
+	})
+}
