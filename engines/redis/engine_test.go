@@ -401,9 +401,13 @@ func TestEachPieceWorksInACluster(t *testing.T) {
 		if err := store.Save(t.Context(), key, entryOf(t, i, "old")); err != nil {
 			t.Error(err)
 		}
-		eventually(t, "the local tier has the entry", func() bool {
-			e, err := store.Load(t.Context(), key)
-			return err == nil && e != nil && store.Usage().Entries == i+1
+		eventually(t, "the local tier has the entries", func() bool {
+			for j := range i + 1 { // a word of a change that comes late, or on two connections, takes one out that is good
+				if e, err := store.Load(t.Context(), strconv.Itoa(j)); err != nil || e == nil {
+					return false
+				}
+			}
+			return store.Usage().Entries == i+1
 		})
 		lease, err := other.Lease(t.Context(), key, revalidate.LeaseQuestion{Began: time.Now(), Life: time.Minute})
 		if err != nil || lease == nil || lease.Save(t.Context(), entryOf(t, i, "new")) != nil {
