@@ -17,6 +17,7 @@ import (
 	"github.com/gatehouse-go/gatehouse/webhook"
 	"github.com/gatehouse-go/gatehouse/webhook/inbox"
 	"github.com/gatehouse-go/gatehouse/webhook/inbox/inboxtest"
+	"github.com/gatehouse-go/gatehouse/webhook/inbox/sqlite"
 )
 
 // chosen has one step fail, once: the nth that it sees, or the first that begins with a text.
@@ -242,5 +243,33 @@ func exec(t *testing.T, db *sql.DB, statement string) {
 	t.Helper()
 	if _, err := db.ExecContext(t.Context(), statement); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// Open fails with any of its statements, and leaves a database over which it succeeds.
+func TestOpenFailsWithAnyOfItsStatements(t *testing.T) {
+	for driver := range drivers {
+		for n, failed := 1, true; failed; n++ {
+			c := &chosen{}
+			l := faultyAt(t, driver, filepath.Join(t.TempDir(), "x.db"), c.next)
+			c.fail(n, "")
+			box, err := sqlite.Open(l.faulty, inbox.Config{})
+			if failed = c.what() != ""; failed != errors.Is(err, errInjected) || failed != (box == nil) {
+				t.Errorf("%s, step %d: %v: %s", driver, n, err, c.what())
+			}
+			c.fail(0, "")
+			if failed {
+				box, err = sqlite.Open(l.faulty, inbox.Config{})
+			}
+			if err != nil {
+				t.Fatalf("%s, after step %d: %v", driver, n, err)
+			}
+			if fresh, err := box.Accept(t.Context(), inboxtest.Event("p", "t", "1")); err != nil || !fresh {
+				t.Errorf("%s, after step %d: fresh %v, %v", driver, n, fresh, err)
+			}
+			if err := box.Close(); err != nil {
+				t.Error(err)
+			}
+		}
 	}
 }
