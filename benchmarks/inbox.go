@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/gatehouse-go/gatehouse/webhook"
 	"github.com/gatehouse-go/gatehouse/webhook/inbox"
@@ -34,7 +35,7 @@ func inboxCases(b *bench) []measure.Case {
 	b.stops = append(b.stops, stopInbox, stopAlways, stopAsItComes)
 	cases := []measure.Case{{
 		Name:    "durable accept of a 1 KiB event, 64 producers, SQLite",
-		AtLeast: busy(b),
+		AtLeast: 50 * producers, // of which some pay for a checkpoint
 		// At least 0.9 times as many a second as a bare group commit, and 3 times as many as River.
 		Bars: []measure.Bar{{Quantity: measure.TimesLimit, AtMost: 1 / 0.9}, {Quantity: measure.TimesPeer, AtMost: 1. / 3}},
 		Contenders: []measure.Contender{
@@ -93,42 +94,29 @@ func inboxAccept(scratch string) func(int) {
 	})
 }
 
-// bareGroupCommit stores into one table with a unique key, as many rows in a commit as wait.
+// bareGroupCommit stores the same rows into one table with a unique key, as many in a commit as wait: the least that a ledger in SQLite costs. An event
+// is what its row says, so the rows are ours, and so are the settings of the database, checkpoints included, and the way a group forms. Left out is what a
+// ledger is for beside that: indexes to look into it, counters, the answer which event is a repeat, and the encoding of a request.
 func bareGroupCommit(scratch string) func(int) {
 	db := openSQLite(filepath.Join(scratch, "bare.db"))
 	conn, err := db.Conn(context.Background())
 	must(err)
 	exec := func(query string) { _, err := conn.ExecContext(context.Background(), query); must(err) }
-	exec("CREATE TABLE events (id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, body BLOB NOT NULL)")
-	insert, err := conn.PrepareContext(context.Background(), "INSERT INTO events (key, body) VALUES (?, ?) ON CONFLICT (key) DO NOTHING")
+	exec(`CREATE TABLE events (id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, provider TEXT NOT NULL, type TEXT NOT NULL, event_id TEXT NOT NULL,
+		status TEXT NOT NULL, accepted_at INTEGER NOT NULL, request BLOB NOT NULL, body BLOB NOT NULL)`)
+	insert, err := conn.PrepareContext(context.Background(), `INSERT INTO events (key, provider, type, event_id, status, accepted_at, request, body)
+		VALUES (?, 'bench', 'event', ?, 'pending', ?, ?, ?) ON CONFLICT (key) DO NOTHING`)
 	must(err)
-	type row struct {
-		key    webhook.Key
-		stored chan struct{}
-	}
-	waiting := make(chan row, producers)
-	body := payload()
-	go func() { // ends with the process
-		for first := range waiting {
-			group := []row{first}
-			for len(waiting) > 0 {
-				group = append(group, <-waiting)
-			}
-			exec("BEGIN IMMEDIATE")
-			for _, r := range group {
-				_, err := insert.ExecContext(context.Background(), r.key[:], body)
-				must(err)
-			}
-			exec("COMMIT")
-			for _, r := range group {
-				close(r.stored)
-			}
+	request, body := []byte(`{"id_signed":true,"received_at":"2026-01-01T00:00:00.000000000Z"}`), payload()
+	return inGroups(func(numbers []int64) {
+		exec("BEGIN IMMEDIATE")
+		for _, number := range numbers {
+			id := strconv.FormatInt(number, 10)
+			key := webhook.NewKey("bench", []byte(id))
+			_, err := insert.ExecContext(context.Background(), key[:], id, time.Now().UnixMilli(), request, body)
+			must(err)
 		}
-	}()
-	return fromProducers(func(number int64) {
-		r := row{webhook.NewKey("bench", []byte(strconv.FormatInt(number, 10))), make(chan struct{})}
-		waiting <- r
-		<-r.stored
+		exec("COMMIT")
 	})
 }
 

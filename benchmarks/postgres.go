@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"slices"
 	"strconv"
 	"sync"
@@ -195,8 +196,12 @@ func inGroups(store func(numbers []int64)) func(int) {
 	go func() { // ends with the process
 		for first := range waiting {
 			group := []one{first}
-			for len(waiting) > 0 {
-				group = append(group, <-waiting)
+			for came := 0; came < len(group); {
+				came = len(group)
+				runtime.Gosched() // whoever was just told that theirs is stored may have another
+				for len(waiting) > 0 {
+					group = append(group, <-waiting)
+				}
 			}
 			numbers := make([]int64, len(group))
 			for i, o := range group {
