@@ -2,35 +2,44 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
 	"time"
 )
 
-// mendClock makes due what was accepted at a time that is still to come: the clock was ahead then, and was put back. Without this such deliveries
-// would wait until it is there again. One that was begun keeps its wait. Slots tell cheaply whether there may be any; what is less than a
-// slot ahead waits that long at most.
-func (b *Inbox) mendClock(ctx context.Context) error {
-	var newest sql.NullInt64
-	if err := b.db.QueryRowContext(ctx, "SELECT max(slot) FROM inbox_slots").Scan(&newest); err != nil {
+const (
+	clockStep = 10 * time.Second // how exactly the time of the last change is noted: what a clock that was ahead has written is due so much too late at most
+	setBack   = time.Second      // what a clock goes back while it is adjusted is less
+)
+
+// seeTime notes when something changed, in the transaction that changes it.
+func seeTime(ctx context.Context, s *session) error {
+	now := millis(time.Now())
+	_, err := s.exec(ctx, "UPDATE inbox_clock SET seen = ? WHERE seen < ?", now, now-clockStep.Milliseconds())
+	return err
+}
+
+const timeSeen = "SELECT seen FROM inbox_clock"
+
+// followClock brings what is due later nearer when the clock was put back: what was accepted, failed or replayed by a clock that was ahead would wait until
+// the time has come again.
+func (b *Inbox) followClock(ctx context.Context) error {
+	var seen int64
+	if err := b.db.QueryRowContext(ctx, timeSeen).Scan(&seen); err != nil || seen-millis(time.Now()) < setBack.Milliseconds() {
 		return err
 	}
-	now := time.Now()
-	if newest.Int64 <= slotOf(now) {
-		return nil
-	}
-	for {
-		var n int64
-		err := b.do(ctx, func(ctx context.Context, s *session, _ tally) error {
-			result, err := s.exec(ctx, `UPDATE inbox_deliveries SET due_at = ?1 WHERE id IN
-				(SELECT id FROM inbox_deliveries WHERE status = 'pending' AND tries = 0 AND due_at > ?1 AND accepted_at > ?1 LIMIT ?2)`, millis(now), retainStep)
-			if err != nil {
-				return err
-			}
-			n, err = result.RowsAffected()
-			return err
-		})
-		if err != nil || n == 0 {
+	return b.do(ctx, func(ctx context.Context, s *session, _ tally) error {
+		err := s.queryRow(ctx, []any{&seen}, timeSeen) // again: another process may have done it
+		now := millis(time.Now())
+		behind := seen - now
+		if err != nil || behind < setBack.Milliseconds() {
 			return err
 		}
-	}
+		if _, err := s.exec(ctx, "UPDATE inbox_deliveries SET due_at = due_at - ? WHERE status = 'pending' AND due_at > ?", behind, now); err != nil {
+			return err
+		}
+		if _, err := s.exec(ctx, "UPDATE inbox_clock SET seen = ?", now); err != nil {
+			return err
+		}
+		b.config.Logger.WarnContext(ctx, "inbox: the clock went back", "by", time.Duration(behind)*time.Millisecond)
+		return nil
+	})
 }

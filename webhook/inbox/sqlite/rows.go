@@ -27,6 +27,11 @@ func (t tally) write(ctx context.Context, s *session) error {
 			return err
 		}
 	}
+	if len(t.Counts) > 0 {
+		if err := seeTime(ctx, s); err != nil {
+			return err
+		}
+	}
 	if err := t.slots.write(ctx, s); err != nil {
 		return err
 	}

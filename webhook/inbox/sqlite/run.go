@@ -43,7 +43,7 @@ func ignoreEnd(ctx context.Context, err error) error {
 
 // look learns from the tables which lanes have pending deliveries, and which are paused.
 func (b *Inbox) look(ctx context.Context) error {
-	if err := b.mendClock(ctx); err != nil {
+	if err := b.followClock(ctx); err != nil {
 		return err
 	}
 	pending, err := lanesOf(ctx, b.db, "SELECT provider, type FROM inbox_counters WHERE status = 'pending' AND n > 0")

@@ -8,7 +8,7 @@ import (
 )
 
 // schemaVersion is the version of the tables that this code reads and writes.
-const schemaVersion = 3
+const schemaVersion = 4
 
 // migrations[i] takes the tables from version i to i+1.
 //
@@ -83,6 +83,9 @@ CREATE TABLE inbox_slots (
 	last  INTEGER NOT NULL
 );
 INSERT INTO inbox_slots SELECT accepted_at / 600000, min(id), max(id) FROM inbox_deliveries GROUP BY 1;
+`, `
+CREATE TABLE inbox_clock (seen INTEGER NOT NULL);
+INSERT INTO inbox_clock SELECT coalesce(max(slot), 0) * 600000 FROM inbox_slots;
 `}
 
 // migrate brings the tables to schemaVersion, in one transaction, and refuses a ledger that newer code has written.

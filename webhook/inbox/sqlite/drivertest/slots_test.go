@@ -4,14 +4,12 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
 	"testing"
 	"time"
 
-	"github.com/gatehouse-go/gatehouse/internal/testwait"
 	"github.com/gatehouse-go/gatehouse/webhook/inbox"
 	"github.com/gatehouse-go/gatehouse/webhook/inbox/inboxtest"
 	"github.com/google/go-cmp/cmp"
@@ -95,47 +93,6 @@ func jumpClock(t *testing.T, db *sql.DB, jump int) {
 	}
 }
 
-// What was accepted while the clock was an hour ahead is handled at once when it is right again.
-func TestAClockThatIsPutBackHoldsNothingUp(t *testing.T) {
-	l := newLedger(t, "sqlite", drivers["sqlite"](filepath.Join(t.TempDir(), "x.db")))
-	box := l.Open(t, inbox.Config{})
-	defer box.Close()
-	const n = 250 // more than a step
-	for i := range n {
-		if _, err := box.Accept(t.Context(), inboxtest.Event("p", fmt.Sprint("t", i%3), fmt.Sprint(i))); err != nil {
-			t.Fatal(err)
-		}
-	}
-	ahead := time.Hour.Milliseconds()
-	if _, err := l.db.ExecContext(t.Context(), "UPDATE inbox_deliveries SET accepted_at = accepted_at + ?1, due_at = due_at + ?1", ahead); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := l.db.ExecContext(t.Context(), "UPDATE inbox_slots SET slot = slot + ?", ahead/slot.Milliseconds()); err != nil {
-		t.Fatal(err)
-	}
-	if err := box.Handle("p", "*", func(context.Context, *sql.Tx, *inbox.Delivery) error { return nil }); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := box.Accept(t.Context(), inboxtest.Event("p", "t0", "after")); err != nil { // by the right clock
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- box.Run(ctx) }()
-	defer cancel()
-	testwait.Until(t, "the end of all deliveries", func() bool {
-		stats, err := box.Stats(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		return stats.Total(inbox.Done) == n+1
-	})
-	cancel()
-	if err := testwait.For(t, "the end of Run", done); err != nil {
-		t.Error(err)
-	}
-}
-
 // A ledger of the version before knows the times of what it has.
 func TestALedgerThatHadNoSlotsGetsThem(t *testing.T) {
 	l := newLedger(t, "sqlite", drivers["sqlite"](filepath.Join(t.TempDir(), "x.db")))
@@ -149,7 +106,7 @@ func TestALedgerThatHadNoSlotsGetsThem(t *testing.T) {
 	if err := box.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := l.db.ExecContext(t.Context(), "DROP TABLE inbox_slots; UPDATE inbox_schema SET version = 2"); err != nil {
+	if _, err := l.db.ExecContext(t.Context(), "DROP TABLE inbox_slots; DROP TABLE inbox_clock; UPDATE inbox_schema SET version = 2"); err != nil {
 		t.Fatal(err)
 	}
 	box = l.Open(t, inbox.Config{})
@@ -206,31 +163,5 @@ func TestLooksAtTablesThatAreMissing(t *testing.T) {
 		if err := box.Close(); err != nil {
 			t.Error(err)
 		}
-	}
-}
-
-// A clock that was put back and cannot be mended is an error of the look, which comes again.
-func TestAClockThatCannotBeMended(t *testing.T) {
-	c := &chosen{}
-	l := faultyAt(t, "sqlite", filepath.Join(t.TempDir(), "x.db"), c.next)
-	box := l.Open(t, inbox.Config{})
-	defer box.Close()
-	if _, err := box.Accept(t.Context(), inboxtest.Event("p", "t", "1")); err != nil {
-		t.Fatal(err)
-	}
-	exec(t, l.db, "UPDATE inbox_deliveries SET accepted_at = accepted_at + 3600000, due_at = due_at + 3600000")
-	exec(t, l.db, "UPDATE inbox_slots SET slot = slot + 6")
-	for _, step := range []string{"SELECT max(slot)", "UPDATE inbox_deliveries SET due_at"} {
-		c.fail(0, step)
-		if err := box.Pause(t.Context(), "p", "other", why); !errors.Is(err, errInjected) || c.what() == "" {
-			t.Errorf("%s fails: %v", step, err)
-		}
-	}
-	if err := box.Pause(t.Context(), "p", "other", why); err != nil {
-		t.Error(err)
-	}
-	d, _, err := box.Get(t.Context(), 1)
-	if err != nil || d.DueAt.After(time.Now()) {
-		t.Errorf("due at %v, %v", d.DueAt, err)
 	}
 }
