@@ -185,6 +185,9 @@ func TestRetentionThatFailsTriesAgain(t *testing.T) {
 			if err := testwait.For(t, "the end of Run", ended); err != nil {
 				t.Error(err)
 			}
+			if err := box.Health(t.Context()); err != nil { // comes after what the writer had begun
+				t.Error(err)
+			}
 			inboxtest.Honest(t, box)
 			stop, ended = run(t, box)
 			testwait.Until(t, "it is removed", func() bool {
@@ -193,6 +196,9 @@ func TestRetentionThatFailsTriesAgain(t *testing.T) {
 			})
 			stop()
 			if err := testwait.For(t, "the end of Run", ended); err != nil {
+				t.Error(err)
+			}
+			if err := box.Health(t.Context()); err != nil { // comes after what the writer had begun
 				t.Error(err)
 			}
 			inboxtest.Honest(t, box)
