@@ -14,5 +14,7 @@
 // SQLite has one writer at a time. Storing goes before handling when both wait, but an event waits while a handler's
 // transaction runs: keep handlers short, or use [Inbox.HandleStaged]. Any database/sql driver of SQLite 3.35 or newer will do.
 //
+// The log of the database (its WAL) is written back beside the commits, unless a connection comes with a PRAGMA wal_autocheckpoint of its own.
+//
 // Back the ledger up like any SQLite database: VACUUM INTO 'copy.db', or the driver's online backup, while it runs.
 package sqlite

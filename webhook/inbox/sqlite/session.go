@@ -14,6 +14,8 @@ type session struct {
 	conn   *sql.Conn
 	stmts  map[string]*sql.Stmt
 	inFile bool // the database outlives the connection
+
+	leavesLog bool // see leaveCheckpoints
 }
 
 // newSession takes a connection, makes it wait for other writers, and refuses it when it does not sync its commits.
@@ -22,11 +24,14 @@ func newSession(ctx context.Context, db *sql.DB) (*session, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sqlite inbox: %w", err)
 	}
-	inFile, err := settle(ctx, conn)
+	s := &session{conn: conn, stmts: map[string]*sql.Stmt{}}
+	if s.inFile, err = settle(ctx, conn); err == nil {
+		s.leavesLog, err = leaveCheckpoints(ctx, conn)
+	}
 	if err != nil {
 		return nil, errors.Join(err, conn.Close())
 	}
-	return &session{conn, map[string]*sql.Stmt{}, inFile}, nil
+	return s, nil
 }
 
 // settle reports whether the database is in a file, and not in memory.

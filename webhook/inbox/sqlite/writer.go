@@ -20,13 +20,37 @@ type op struct {
 // write is the writer's goroutine: it commits group after group until the queue is closed and empty. Its context must never end: drivers would start a
 // goroutine for each statement to wait for that.
 func (b *Inbox) write(ctx context.Context) {
+	beside, end := context.WithCancel(ctx)
+	defer end()
+	due := make(chan struct{}, 1)
+	b.stopped.Go(func() { b.checkpoint(beside, due) })
+	size := int64(0) // since the last checkpoint
 	for {
 		group := b.queue.Take()
 		if len(group) == 0 {
 			return
 		}
+		size += sizeOf(group)
 		b.commitGroup(ctx, group)
+		if size < checkpointAfter || b.writer == nil || !b.writer.leavesLog {
+			continue
+		}
+		select {
+		case due <- struct{}{}:
+			size = 0
+		default: // one is under way, and one waits
+		}
 	}
+}
+
+// sizeOf is about what ops write.
+func sizeOf(ops []*op) (bytes int64) {
+	for _, o := range ops {
+		if o.event != nil {
+			bytes += o.event.Size
+		}
+	}
+	return bytes
 }
 
 // commitGroup writes a group in one transaction and tells each op how it went. When that fails, it tries each alone: one op that cannot
