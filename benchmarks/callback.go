@@ -190,7 +190,7 @@ func sessionCase() measure.Case {
 	key := made(randomBytes(32))
 	config := callback.SessionsConfig[person]{Keys: made(callback.NewKeyring(key))}
 	stored := config
-	stored.Store, stored.Subject = made(callback.NewMemoryStore(100)), func(p person) string { return p.Subject }
+	stored.Store, stored.Subject = made(callback.NewMemorySessions(callback.MemorySessionsConfig{MaxSessions: 100})), func(p person) string { return p.Subject }
 	return measure.Case{
 		Name: fmt.Sprintf("find the user of a request, a session of %d bytes", sealedSize),
 		Bars: []measure.Bar{{Quantity: measure.TimesPeer, AtMost: 0.5}},

@@ -71,7 +71,7 @@ func TestSealedSessionsCannotBeRevoked(t *testing.T) {
 	}
 }
 
-// broken is a store that is down, but for what its MemoryStore is asked first.
+// broken is a store that is down, but for what its MemorySessions is asked first.
 type broken struct{ callback.SessionStore }
 
 var errDown = errors.New("dial tcp 10.0.0.7:6379: refused")
@@ -91,7 +91,7 @@ func (broken) ListLinked(context.Context, string) ([]callback.SessionRecord, err
 }
 
 // halfBroken reads and writes, but extends and deletes nothing.
-type halfBroken struct{ *callback.MemoryStore }
+type halfBroken struct{ *callback.MemorySessions }
 
 func (halfBroken) Extend(context.Context, string, time.Time) error { return errDown }
 

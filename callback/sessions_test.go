@@ -31,9 +31,9 @@ func sessions(tb testing.TB, c callback.SessionsConfig[user]) *callback.Sessions
 	return s
 }
 
-func memory(tb testing.TB, size int) *callback.MemoryStore {
+func memory(tb testing.TB, size int) *callback.MemorySessions {
 	tb.Helper()
-	m, err := callback.NewMemoryStore(size)
+	m, err := callback.NewMemorySessions(callback.MemorySessionsConfig{MaxSessions: size})
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -275,8 +275,8 @@ func TestNewSessionsReportsEveryMistake(t *testing.T) {
 	if n := strings.Count(fmt.Sprint(err), "\n") + 1; n != 6 {
 		t.Errorf("%d mistakes: %v", n, err)
 	}
-	if _, err := callback.NewMemoryStore(0); err == nil {
-		t.Error("a store of nothing was accepted")
+	if _, err := callback.NewMemorySessions(callback.MemorySessionsConfig{MaxSessions: -1}); err == nil {
+		t.Error("a negative bound was accepted")
 	}
 }
 
@@ -285,7 +285,7 @@ func ExampleNewSessions() {
 	if err != nil {
 		panic(err)
 	}
-	store, err := callback.NewMemoryStore(100_000)
+	store, err := callback.NewMemorySessions(callback.MemorySessionsConfig{MaxSessions: 100_000})
 	if err != nil {
 		panic(err)
 	}

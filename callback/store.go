@@ -51,9 +51,16 @@ type SessionStore interface {
 	ListLinked(ctx context.Context, link string) ([]SessionRecord, error)
 }
 
-// MemoryStore is a [SessionStore] in this process: sessions end when it does, and other processes do not see them. Make one with
-// [NewMemoryStore].
-type MemoryStore struct {
+// MemorySessionsConfig bounds a [MemorySessions]. Its zero value is ready.
+type MemorySessionsConfig struct {
+	// MaxSessions is how many sessions are kept at most. When another one begins beyond that, the session that would expire first ends.
+	// Zero means 65536.
+	MaxSessions int
+}
+
+// MemorySessions is a [SessionStore] in this process: sessions end when it does, and other processes do not see them. Make one with
+// [NewMemorySessions].
+type MemorySessions struct {
 	max int
 
 	mu    sync.Mutex
@@ -73,19 +80,22 @@ func (r *memoryRecord) place() *int       { return &r.index }
 // userMax is how many sessions may have the same first link, which names the user: more would let one user crowd out the others.
 const userMax = 100
 
-// NewMemoryStore returns a store of at most size sessions, at least 1, and 100 of one user. When another one begins beyond that, the
-// session that would expire first ends, of all or of that user.
-func NewMemoryStore(size int) (*MemoryStore, error) {
-	c := invalid.Config{Package: "callback"}
-	if size < 1 {
-		c.Field("NewMemoryStore size", size, "must be at least 1")
-		return nil, c.Err()
+// NewMemorySessions returns an empty store. A negative bound is an error. Of one user it keeps 100 sessions at most, and ends the one that
+// would expire first when another begins.
+func NewMemorySessions(c MemorySessionsConfig) (*MemorySessions, error) {
+	if c.MaxSessions == 0 {
+		c.MaxSessions = 1 << 16
 	}
-	return &MemoryStore{max: size, byID: map[string]*memoryRecord{}, links: map[string]map[string]*memoryRecord{}}, nil
+	if c.MaxSessions < 0 {
+		bad := invalid.Config{Package: "callback"}
+		bad.Field("MemorySessionsConfig.MaxSessions", c.MaxSessions, "must not be negative")
+		return nil, bad.Err()
+	}
+	return &MemorySessions{max: c.MaxSessions, byID: map[string]*memoryRecord{}, links: map[string]map[string]*memoryRecord{}}, nil
 }
 
 // Put implements [SessionStore].
-func (m *MemoryStore) Put(_ context.Context, rec SessionRecord) error {
+func (m *MemorySessions) Put(_ context.Context, rec SessionRecord) error {
 	rec.Links = slices.Clone(rec.Links)
 	rec.Data = slices.Clone(rec.Data)
 	m.mu.Lock()
@@ -120,7 +130,7 @@ func firstToExpire(records map[string]*memoryRecord) (first *memoryRecord) {
 }
 
 // Get implements [SessionStore].
-func (m *MemoryStore) Get(_ context.Context, id string) (SessionRecord, bool, error) {
+func (m *MemorySessions) Get(_ context.Context, id string) (SessionRecord, bool, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.expire()
@@ -132,7 +142,7 @@ func (m *MemoryStore) Get(_ context.Context, id string) (SessionRecord, bool, er
 }
 
 // Extend implements [SessionStore].
-func (m *MemoryStore) Extend(_ context.Context, id string, expires time.Time) error {
+func (m *MemorySessions) Extend(_ context.Context, id string, expires time.Time) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.expire()
@@ -151,7 +161,7 @@ func (m *MemoryStore) Extend(_ context.Context, id string, expires time.Time) er
 }
 
 // SetData implements [SessionStore].
-func (m *MemoryStore) SetData(_ context.Context, id string, data []byte) error {
+func (m *MemorySessions) SetData(_ context.Context, id string, data []byte) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.expire()
@@ -162,7 +172,7 @@ func (m *MemoryStore) SetData(_ context.Context, id string, data []byte) error {
 }
 
 // Delete implements [SessionStore].
-func (m *MemoryStore) Delete(_ context.Context, id string) error {
+func (m *MemorySessions) Delete(_ context.Context, id string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.remove(m.byID[id])
@@ -170,7 +180,7 @@ func (m *MemoryStore) Delete(_ context.Context, id string) error {
 }
 
 // DeleteLinked implements [SessionStore].
-func (m *MemoryStore) DeleteLinked(_ context.Context, link string) (int, error) {
+func (m *MemorySessions) DeleteLinked(_ context.Context, link string) (int, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.expire()
@@ -182,7 +192,7 @@ func (m *MemoryStore) DeleteLinked(_ context.Context, link string) (int, error) 
 }
 
 // ListLinked implements [SessionStore].
-func (m *MemoryStore) ListLinked(_ context.Context, link string) ([]SessionRecord, error) {
+func (m *MemorySessions) ListLinked(_ context.Context, link string) ([]SessionRecord, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.expire()
@@ -202,14 +212,14 @@ func (r *memoryRecord) copy() SessionRecord {
 }
 
 // expire drops what has expired; the queue has it in front.
-func (m *MemoryStore) expire() {
+func (m *MemorySessions) expire() {
 	now := time.Now()
 	for r, ok := m.queue.expired(now); ok; r, ok = m.queue.expired(now) {
 		m.remove(r)
 	}
 }
 
-func (m *MemoryStore) remove(r *memoryRecord) {
+func (m *MemorySessions) remove(r *memoryRecord) {
 	if r == nil {
 		return
 	}

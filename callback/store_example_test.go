@@ -10,8 +10,8 @@ import (
 )
 
 // With a store, all sessions of a person can be ended at once, as after a change of password.
-func ExampleNewMemoryStore() {
-	store, err := callback.NewMemoryStore(10_000)
+func ExampleNewMemorySessions() {
+	store, err := callback.NewMemorySessions(callback.MemorySessionsConfig{MaxSessions: 10_000})
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -33,7 +33,7 @@ func put(t *testing.T, m callback.SessionStore, records ...callback.SessionRecor
 	}
 }
 
-func TestMemoryStoreForgets(t *testing.T) {
+func TestMemorySessionsForgets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := memory(t, 10)
 		put(t, m, record("a", time.Minute, "x"), record("b", 2*time.Minute, "x"))
@@ -47,7 +47,7 @@ func TestMemoryStoreForgets(t *testing.T) {
 	})
 }
 
-func TestMemoryStoreExtends(t *testing.T) {
+func TestMemorySessionsExtends(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := memory(t, 10)
 		put(t, m, record("a", time.Minute), record("b", time.Minute))
@@ -75,7 +75,7 @@ func TestMemoryStoreExtends(t *testing.T) {
 	})
 }
 
-func TestMemoryStoreIsBounded(t *testing.T) {
+func TestMemorySessionsIsBounded(t *testing.T) {
 	m := memory(t, 3)
 	put(t, m, record("a", 3*time.Hour), record("b", time.Hour, "x"), record("c", 2*time.Hour), record("d", 4*time.Hour))
 	if has(t, m, "b") || !has(t, m, "a") || !has(t, m, "c") || !has(t, m, "d") {
@@ -101,7 +101,7 @@ func TestOneUserCannotCrowdOutOthers(t *testing.T) {
 	}
 }
 
-func TestMemoryStoreSharesNoMemory(t *testing.T) {
+func TestMemorySessionsSharesNoMemory(t *testing.T) {
 	m := memory(t, 3)
 	r := record("a", time.Hour, "x")
 	put(t, m, r)
@@ -116,7 +116,7 @@ func TestMemoryStoreSharesNoMemory(t *testing.T) {
 	}
 }
 
-func TestMemoryStoreIsSafeForConcurrentUse(t *testing.T) {
+func TestMemorySessionsIsSafeForConcurrentUse(t *testing.T) {
 	m := memory(t, 20)
 	var wg sync.WaitGroup
 	for g := range 4 {

@@ -13,7 +13,7 @@ import (
 func fuzzed(f *testing.F) (*oidc.Login[account], *callbacktest.Provider) {
 	f.Helper()
 	op := callbacktest.NewProvider(f, callbacktest.ProviderConfig{})
-	store, err := callback.NewMemoryStore(10)
+	store, err := callback.NewMemorySessions(callback.MemorySessionsConfig{MaxSessions: 10})
 	if err != nil {
 		f.Fatal(err)
 	}

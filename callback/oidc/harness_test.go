@@ -39,7 +39,7 @@ type app struct {
 	t     *testing.T
 	op    *callbacktest.Provider
 	login *oidc.Login[account]
-	store *callback.MemoryStore
+	store *callback.MemorySessions
 	log   *strings.Builder
 }
 
@@ -88,7 +88,7 @@ func startAt(t *testing.T, op *callbacktest.Provider, change func(*oidc.Config[a
 	mux := http.NewServeMux()
 	a := &app{t: t, op: op, log: new(strings.Builder), Browser: testbrowser.Serve(t, mux)}
 	var err error
-	if a.store, err = callback.NewMemoryStore(100); err != nil {
+	if a.store, err = callback.NewMemorySessions(callback.MemorySessionsConfig{MaxSessions: 100}); err != nil {
 		t.Fatal(err)
 	}
 	c := config(t, a.URL, op, a.store, a.log)

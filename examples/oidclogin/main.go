@@ -87,7 +87,7 @@ func newApp(ctx context.Context, o options) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	store, err := callback.NewMemoryStore(10_000)
+	store, err := callback.NewMemorySessions(callback.MemorySessionsConfig{MaxSessions: 10_000})
 	if err != nil {
 		return nil, err
 	}

@@ -115,7 +115,7 @@ func application(t *testing.T, mux *http.ServeMux, base, issuer string, p target
 	if err != nil {
 		t.Fatal(err)
 	}
-	store, err := callback.NewMemoryStore(100)
+	store, err := callback.NewMemorySessions(callback.MemorySessionsConfig{MaxSessions: 100})
 	if err != nil {
 		t.Fatal(err)
 	}
