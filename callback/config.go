@@ -117,7 +117,7 @@ func New[U any](c Config[U]) (*Handler[U], error) {
 	}
 	if c.Sessions == nil {
 		var err2 error
-		c.Sessions, err2 = NewSessions(SessionsConfig[U]{Keys: c.Keys, Login: c.Retry, ReturnToParam: c.ReturnToParam, InsecureHTTP: c.InsecureHTTP, Page: c.Page, Logger: c.Logger})
+		c.Sessions, err2 = NewSessions(SessionsConfig[U]{Keys: c.Keys, LoginPath: c.Retry, ReturnToParam: c.ReturnToParam, InsecureHTTP: c.InsecureHTTP, Page: c.Page, Logger: c.Logger})
 		err = errors.Join(err, err2)
 	}
 	if err != nil {

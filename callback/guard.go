@@ -27,7 +27,7 @@ func SessionFrom[U any](ctx context.Context) (U, bool) {
 // Require passes only requests with a session to next, which finds the user with [SessionFrom]. The session is renewed when it is
 // limited by Idle.
 //
-// A browser that asks for a page is sent to Login with 303 and the page to return to; a fetch, a form, and everything without Login
+// A browser that asks for a page is sent to LoginPath with 303 and the page to return to; a fetch, a form, and everything without LoginPath
 // is answered 401. Place it behind whatever bounds and filters requests, and before what needs the user.
 func (s *Sessions[U]) Require(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -92,10 +92,10 @@ func (s *Sessions[U]) renew(w http.ResponseWriter, r *http.Request, n session[U]
 	return nil
 }
 
-// loginFor returns the URL at which the person signs in to come back to r's page, or "" without Login.
+// loginFor returns the URL at which the person signs in to come back to r's page, or "" without LoginPath.
 func (s *Sessions[U]) loginFor(r *http.Request) string {
-	if s.config.Login == "" || (r.Method != http.MethodGet && r.Method != http.MethodHead) {
-		return s.config.Login
+	if s.config.LoginPath == "" || (r.Method != http.MethodGet && r.Method != http.MethodHead) {
+		return s.config.LoginPath
 	}
 	page := r.URL.EscapedPath()
 	if r.URL.RawQuery != "" {
@@ -103,9 +103,9 @@ func (s *Sessions[U]) loginFor(r *http.Request) string {
 	}
 	var local ReturnTo
 	if _, err := local.Resolve(page); err != nil { // it would be refused as a return target later
-		return s.config.Login
+		return s.config.LoginPath
 	}
-	return withParam(s.config.Login, s.config.ReturnToParam, page)
+	return withParam(s.config.LoginPath, s.config.ReturnToParam, page)
 }
 
 // withParam returns path with one more parameter.

@@ -106,7 +106,7 @@ func TestRequireSendsPagesToTheLogin(t *testing.T) {
 		{"a form", "POST", "/a", html, "/login", 401, ""},
 		{"a page without a login", "GET", "/a", html, "", 401, ""},
 	} {
-		s := sessions(t, callback.SessionsConfig[user]{Login: tt.login})
+		s := sessions(t, callback.SessionsConfig[user]{LoginPath: tt.login})
 		r := httptest.NewRequest(tt.method, tt.target, nil)
 		r.Header.Set("Accept", tt.accept)
 		w := httptest.NewRecorder()

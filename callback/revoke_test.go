@@ -105,7 +105,7 @@ func TestStoreThatIsDownLetsNobodyIn(t *testing.T) {
 	signIn(t, sessions(t, callback.SessionsConfig[user]{Store: good}), j, "Ana")
 	var log strings.Builder
 	s, err := callback.NewSessions(callback.SessionsConfig[user]{
-		Keys: keyring(t, secret(1)), Store: broken{}, Subject: func(u user) string { return u.Name }, Login: "/login", Logger: logTo(&log),
+		Keys: keyring(t, secret(1)), Store: broken{}, Subject: func(u user) string { return u.Name }, LoginPath: "/login", Logger: logTo(&log),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -37,11 +37,11 @@ type SessionsConfig[U any] struct {
 	// Lifetime ends it; else at least a minute, at most Lifetime.
 	Idle time.Duration
 
-	// Login is the path where a person signs in, and Require sends one who is not. It gets the page to return to as parameter
+	// LoginPath is the path where a person signs in, and Require sends one who is not. It gets the page to return to as parameter
 	// ReturnToParam. Empty means that Require answers 401.
-	Login string
+	LoginPath string
 
-	// ReturnToParam is the parameter of Login. Empty means "return_to".
+	// ReturnToParam is the parameter of LoginPath. Empty means "return_to".
 	ReturnToParam string
 
 	// Name is the name of the cookie, without prefix. Empty means "session".
@@ -88,7 +88,7 @@ func NewSessions[U any](c SessionsConfig[U]) (*Sessions[U], error) {
 	if c.Idle != 0 && (c.Idle < time.Minute || c.Idle > c.Lifetime) {
 		bad.Field("SessionsConfig.Idle", c.Idle, "must be at least 1m and at most Lifetime")
 	}
-	checkLocal(&bad, "SessionsConfig.Login", c.Login)
+	checkLocal(&bad, "SessionsConfig.LoginPath", c.LoginPath)
 	if c.ReturnToParam == "" {
 		c.ReturnToParam = "return_to"
 	}

@@ -271,7 +271,7 @@ func (l later) MarshalJSON() ([]byte, error) {
 }
 
 func TestNewSessionsReportsEveryMistake(t *testing.T) {
-	_, err := callback.NewSessions(callback.SessionsConfig[user]{Store: memory(t, 1), Lifetime: time.Millisecond, Idle: time.Second, Login: "login", Name: "a b"})
+	_, err := callback.NewSessions(callback.SessionsConfig[user]{Store: memory(t, 1), Lifetime: time.Millisecond, Idle: time.Second, LoginPath: "login", Name: "a b"})
 	if n := strings.Count(fmt.Sprint(err), "\n") + 1; n != 6 {
 		t.Errorf("%d mistakes: %v", n, err)
 	}
@@ -291,7 +291,7 @@ func ExampleNewSessions() {
 	}
 	sessions, err := callback.NewSessions(callback.SessionsConfig[user]{
 		Keys: keys, Store: store, Subject: func(u user) string { return u.Name },
-		Lifetime: 12 * time.Hour, Idle: 30 * time.Minute, Login: "/login",
+		Lifetime: 12 * time.Hour, Idle: 30 * time.Minute, LoginPath: "/login",
 	})
 	if err != nil {
 		panic(err)

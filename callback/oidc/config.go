@@ -178,7 +178,7 @@ func New[U any](ctx context.Context, c Config[U]) (*Login[U], error) {
 		l.flows, err2 = callback.NewFlows(callback.FlowsConfig{Keys: c.Keys, Name: "login", Lifetime: c.Lifetime, Marks: c.Marks, InsecureHTTP: c.InsecureHTTP})
 		if c.Sessions == nil {
 			c.Sessions, err3 = callback.NewSessions(callback.SessionsConfig[U]{
-				Keys: c.Keys, Login: c.LoginPath, ReturnToParam: c.ReturnToParam, InsecureHTTP: c.InsecureHTTP, Page: c.Page, Logger: c.Logger,
+				Keys: c.Keys, LoginPath: c.LoginPath, ReturnToParam: c.ReturnToParam, InsecureHTTP: c.InsecureHTTP, Page: c.Page, Logger: c.Logger,
 			})
 		}
 		err = errors.Join(err, err2, err3)

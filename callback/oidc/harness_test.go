@@ -57,7 +57,7 @@ func config(tb testing.TB, base string, op *callbacktest.Provider, store callbac
 	tb.Helper()
 	logger := slog.New(slog.NewTextHandler(log, nil))
 	sessions, err := callback.NewSessions(callback.SessionsConfig[account]{
-		Keys: keyring(tb), Store: store, Subject: func(a account) string { return a.Subject }, Login: "/login", Logger: logger,
+		Keys: keyring(tb), Store: store, Subject: func(a account) string { return a.Subject }, LoginPath: "/login", Logger: logger,
 	})
 	if err != nil {
 		tb.Fatal(err)

@@ -93,7 +93,7 @@ func newApp(ctx context.Context, o options) (http.Handler, error) {
 	}
 	sessions, err := callback.NewSessions(callback.SessionsConfig[account]{
 		Keys: keys, Store: store, Subject: func(a account) string { return a.Subject },
-		Lifetime: 12 * time.Hour, Idle: time.Hour, Login: "/login", InsecureHTTP: insecureCookies,
+		Lifetime: 12 * time.Hour, Idle: time.Hour, LoginPath: "/login", InsecureHTTP: insecureCookies,
 	})
 	if err != nil {
 		return nil, err

@@ -119,7 +119,7 @@ func application(t *testing.T, mux *http.ServeMux, base, issuer string, p target
 	if err != nil {
 		t.Fatal(err)
 	}
-	sessions, err := callback.NewSessions(callback.SessionsConfig[account]{Keys: keys, Store: store, Subject: func(a account) string { return a.Subject }, Login: "/login"})
+	sessions, err := callback.NewSessions(callback.SessionsConfig[account]{Keys: keys, Store: store, Subject: func(a account) string { return a.Subject }, LoginPath: "/login"})
 	if err != nil {
 		t.Fatal(err)
 	}
