@@ -579,3 +579,55 @@ func TestACloseEndsTheWaitForAnotherInstance(t *testing.T) {
 		all.Wait()
 	})
 }
+
+// A response that varies by more than before has variants of its own in all instances, and is run once for each too.
+func TestAResponseThatVariesByMoreIsRunOnceInAllInstances(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := &leasetest.Store{Memory: newMemory(t, 1<<20)}
+		var calls atomic.Int64
+		vary := "Accept-Language"
+		instances := ways(fleet(t, 4, store, false), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			calls.Add(1)
+			time.Sleep(time.Second)
+			w.Header().Set("Cache-Control", "max-age=60")
+			w.Header().Set("Vary", vary)
+			_, _ = io.WriteString(w, r.Header.Get("Accept-Language")+r.Header.Get("Accept"))
+		}))
+		a := ask{header: head("Accept-Language", "de", "Accept", "text/html")}
+		together(t, instances, 2, a, is("detext/html"))
+		time.Sleep(30 * time.Second) // the entry that leads to the variants is good still
+		vary = "Accept-Language, Accept"
+		a.header.Set("Accept-Language", "en")
+		for range 2 {
+			if took := together(t, instances, 2, a, is("entext/html")); took > 1 || calls.Load() != 2 {
+				t.Errorf("%d calls in %d s", calls.Load(), took)
+			}
+		}
+		a.header.Set("Accept", "text/plain")
+		if together(t, instances, 2, a, is("entext/plain")); calls.Load() != 3 || store.Held() != 0 {
+			t.Errorf("%d calls, %d leases are left", calls.Load(), store.Held())
+		}
+	})
+}
+
+// What tells the others that a page is not shared is no entry that an inspector shows.
+func TestTheInspectorShowsNoWordBetweenInstances(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		cache := fleet(t, 1, &leasetest.Store{Memory: newMemory(t, 1<<20)}, false)[0]
+		var calls atomic.Int64
+		together(t, ways([]*revalidate.Cache{cache}, counting(&calls, "Cache-Control", "private")), 1, ask{}, is("call 1"))
+		synctest.Wait()
+		if n := cache.Metrics().Store.Entries; n != 1 {
+			t.Fatalf("%d entries in the store, want the word alone", n)
+		}
+		inspector, err := revalidate.NewInspector(revalidate.InspectorConfig{Cache: cache, Access: func(*http.Request) error { return nil }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if shown := inspector.Inspect(t.Context()).Entries; len(shown) != 0 {
+			t.Errorf("shown: %+v", shown)
+		}
+	})
+}
