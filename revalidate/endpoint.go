@@ -18,6 +18,7 @@ import (
 
 	"github.com/gatehouse-go/gatehouse/internal/clientip"
 	"github.com/gatehouse-go/gatehouse/internal/invalid"
+	"github.com/gatehouse-go/gatehouse/internal/logsample"
 	"github.com/gatehouse-go/gatehouse/internal/problem"
 	"github.com/gatehouse-go/gatehouse/internal/refusal"
 	"github.com/gatehouse-go/gatehouse/internal/reqbody"
@@ -70,7 +71,7 @@ type EndpointConfig struct {
 	// MaxFailures is how many wrong tokens one address (one /64 in IPv6) may send within FailureWindow before its tokens are answered 429
 	// and Retry-After, right or wrong, so that tokens cannot be guessed. An address whose token was good within 30 days is not shut
 	// out: its good tokens still count. Behind a proxy put security.ClientIP or security.Default in front, or all clients have the
-	// proxy's address. Signatures cannot be guessed and are not counted. Zero means 10.
+	// proxy's address. Signatures cannot be guessed and are not counted. Zero means 100.
 	MaxFailures int
 	// FailureWindow is how long a wrong token counts. Zero means one minute.
 	FailureWindow time.Duration
@@ -85,8 +86,8 @@ type EndpointConfig struct {
 	// OnError answers what is refused. Nil means the article's {"success":false} for a GET, and problem+json (RFC 9457)
 	// for the rest. The header is still open; Allow is set on a 405.
 	OnError func(w http.ResponseWriter, r *http.Request, err error)
-	// Logger gets each invalidation, and the cause of each refusal: of clients whose token or signature was not good, one line a minute for
-	// each address and status and ten a second in all, which say as unlogged how many were left out before. Nil means slog.Default().
+	// Logger gets each invalidation, and the cause of each refusal. A flood from clients whose token or signature was not good is logged in
+	// samples, of which a line says as unlogged how many were left out before. Nil means slog.Default().
 	Logger *slog.Logger
 }
 
@@ -113,7 +114,7 @@ type Endpoint struct {
 	body    reqbody.Limits
 	onError func(http.ResponseWriter, *http.Request, error)
 	log     *slog.Logger
-	refused *refusalLog
+	refused refusalLog
 	methods string // value of Allow
 }
 
@@ -160,7 +161,7 @@ func NewEndpoint(c EndpointConfig) (*Endpoint, error) {
 	if e.log == nil {
 		e.log = slog.Default()
 	}
-	e.refused = newRefusalLog(e.log)
+	e.refused = refusalLog{e.log, logsample.New()}
 	if !c.InsecureUnlimited {
 		e.guesses = newGuesses(or(c.MaxFailures, defaultMaxFailures), or(c.FailureWindow, defaultFailureWindow))
 	}

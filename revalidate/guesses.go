@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	defaultMaxFailures   = 10
+	defaultMaxFailures   = 100
 	defaultFailureWindow = time.Minute
 
 	// maxGuessers bounds the addresses that are remembered, of those that failed and of those that are familiar.

@@ -242,7 +242,7 @@ func TestAFloodOfRefusalsIsNoFloodOfLogLines(t *testing.T) {
 		}
 		time.Sleep(time.Second)
 		serve(h, from("203.0.113.7:1"))
-		if lines := strings.Count(log.String(), "request refused"); lines != 101 || !strings.Contains(log.String(), "unlogged=4900") {
+		if lines := strings.Count(log.String(), "request refused"); lines != 1001 || !strings.Contains(log.String(), "unlogged=4000") {
 			t.Errorf("%d lines, the last of them %s", lines, log.String()[strings.LastIndex(log.String(), "time="):])
 		}
 		c.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelError}))

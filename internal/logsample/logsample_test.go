@@ -10,21 +10,21 @@ import (
 	"github.com/gatehouse-go/gatehouse/internal/logsample"
 )
 
-func TestAFloodIsAHundredLinesAndTenASecond(t *testing.T) {
+func TestAFloodIsAThousandLinesAndTenASecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := logsample.New()
 		in := 0
-		for range 1000 {
+		for range 5000 {
 			if left, ok := s.Take(); ok && left == 0 {
 				in++
 			}
 		}
-		if in != 100 {
-			t.Errorf("%d of 1000 lines are let in", in)
+		if in != 1000 {
+			t.Errorf("%d of 5000 lines are let in", in)
 		}
 		s.Leave()
 		time.Sleep(time.Second)
-		if left, ok := s.Take(); !ok || left != 901 {
+		if left, ok := s.Take(); !ok || left != 4001 {
 			t.Errorf("a second later: %d left out, let in %v", left, ok)
 		}
 		for in = 1; ; in++ {
@@ -43,17 +43,17 @@ func TestALineSaysHowManyWereLeftOut(t *testing.T) {
 		var out strings.Builder
 		logger := slog.New(slog.NewTextHandler(&out, nil))
 		lines := logsample.NewRefusals()
-		for range 1000 {
+		for range 5000 {
 			lines.Log(t.Context(), logger, "refused", 403, "forged")
 		}
-		if got := out.String(); strings.Count(got, `level=WARN msg=refused cause=forged`) != 100 || strings.Contains(got, "unlogged") {
+		if got := out.String(); strings.Count(got, `level=WARN msg=refused cause=forged`) != 1000 || strings.Contains(got, "unlogged") {
 			t.Errorf("a flood:\n%s", got)
 		}
 		out.Reset()
 		time.Sleep(time.Second)
 		lines.Log(t.Context(), logger, "refused", 403, "forged")
 		lines.Log(t.Context(), logger, "failed", 503, "down")
-		if got := out.String(); !strings.Contains(got, "cause=forged unlogged=900") || !strings.Contains(got, "level=ERROR msg=failed cause=down\n") {
+		if got := out.String(); !strings.Contains(got, "cause=forged unlogged=4000") || !strings.Contains(got, "level=ERROR msg=failed cause=down\n") {
 			t.Errorf("a second later:\n%s", got)
 		}
 	})
@@ -62,7 +62,7 @@ func TestALineSaysHowManyWereLeftOut(t *testing.T) {
 func TestRefusalsHideNoFaults(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		lines := logsample.NewRefusals()
-		for range 1000 {
+		for range 5000 {
 			lines.Take(401)
 		}
 		if left, ok := lines.Take(500); !ok || left != 0 {
