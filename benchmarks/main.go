@@ -1,8 +1,8 @@
 // Command benchmarks measures gatehouse beside other libraries, and beside the least that each job can cost, in one process run.
 //
-//	go run ./benchmarks [-part webhook] [-quick] [-out benchmarks/results] [-nextjs DIR]
+//	go run ./benchmarks [-part webhook] [-quick] [-out docs/figures] [-nextjs DIR]
 //
-// It prints a table, writes JSON and SVG charts, and exits with status 1 when a bar is missed. The chain part starts servers, and
+// It prints a table, writes JSON, a page and SVG charts, and exits with status 1 when a bar is missed. The chain part starts servers, and
 // measures a Next.js application as well where -nextjs names its folder, built ("npm install && npx next build").
 package main
 
@@ -67,7 +67,7 @@ func main() {
 	only := flag.String("part", "", "measure one part: "+partNames())
 	quick := flag.Bool("quick", false, "fewer and shorter rounds")
 	nextjs := flag.String("nextjs", "", "`folder` of a Next.js application that is built, to measure in the chain part")
-	out := flag.String("out", "", "folder for results.json and charts; none are written without it")
+	out := flag.String("out", "", "folder for results.json, a page and charts; none are written without it")
 	flag.Parse()
 
 	options := measure.Options{Rounds: 11, Slice: 100 * time.Millisecond}
@@ -82,6 +82,22 @@ func main() {
 	if missed {
 		os.Exit(1)
 	}
+}
+
+// command returns how this run was started, without what belongs to the machine.
+func command() string {
+	said := "go run ./benchmarks"
+	flag.Visit(func(f *flag.Flag) {
+		switch f.Name {
+		case "quick":
+			said += " -quick"
+		case "part":
+			said += " -part " + f.Value.String()
+		case "nextjs":
+			said += " -nextjs DIR"
+		}
+	})
+	return said
 }
 
 func partNames() string {
@@ -99,7 +115,7 @@ func run(only, out string, b *bench, options measure.Options) (missed bool, err 
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(b.scratch)) }()
 	defer b.stop()
-	r := report.New()
+	r := report.New(command())
 	fmt.Printf("%s, %d CPUs, %s, %s, %s\n", r.Machine.CPU, r.Machine.CPUs, r.Machine.OS, r.Machine.Go, r.At.Format(time.DateOnly))
 	for _, p := range parts {
 		if only != "" && only != p.name {
@@ -159,7 +175,8 @@ func measureRedis(r *report.Report, required bool, options measure.Options) erro
 		return err
 	}
 	fmt.Println()
-	for _, line := range b.facts() {
+	r.Facts[redisPart] = b.facts()
+	for _, line := range r.Facts[redisPart] {
 		fmt.Println("redis:", line)
 	}
 	return nil

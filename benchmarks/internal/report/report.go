@@ -19,9 +19,11 @@ import (
 
 // A Report is everything one run measured.
 type Report struct {
-	At      time.Time `json:"at"`
-	Machine Machine   `json:"machine"`
-	Cases   []Case    `json:"cases"`
+	At      time.Time           `json:"at"`
+	Command string              `json:"command"` // that made it
+	Machine Machine             `json:"machine"`
+	Cases   []Case              `json:"cases"`
+	Facts   map[string][]string `json:"facts,omitempty"` // of a part, that are no times
 }
 
 // Machine says where it was measured.
@@ -40,9 +42,9 @@ type Case struct {
 	Verdicts []measure.Verdict `json:"verdicts,omitempty"`
 }
 
-// New returns an empty Report of now and here.
-func New() *Report {
-	return &Report{At: time.Now().UTC().Truncate(time.Second), Machine: Machine{CPU: cpu(), CPUs: runtime.GOMAXPROCS(0), OS: runtime.GOOS + "/" + runtime.GOARCH, Go: runtime.Version()}}
+// New returns an empty Report of now and here, by a command.
+func New(command string) *Report {
+	return &Report{At: time.Now().UTC().Truncate(time.Second), Command: command, Facts: map[string][]string{}, Machine: Machine{CPU: cpu(), CPUs: runtime.GOMAXPROCS(0), OS: runtime.GOOS + "/" + runtime.GOARCH, Go: runtime.Version()}}
 }
 
 // cpu returns the processor's name where the system tells it.
@@ -140,20 +142,31 @@ func nanoseconds(ns float64) string {
 	return fmt.Sprintf("%.0f ns", ns)
 }
 
-// Write puts results.json and one chart a part into dir, which is made.
+// Write puts what Files returns into dir, which is made.
 func (r *Report) Write(dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // results are for everyone to read
 		return err
 	}
-	text, err := json.MarshalIndent(r, "", "  ")
-	if err != nil {
-		return err
-	}
-	errs := []error{os.WriteFile(filepath.Join(dir, "results.json"), append(text, '\n'), 0o644)} //nolint:gosec // as above
-	for part, cases := range r.byPart() {
-		errs = append(errs, os.WriteFile(filepath.Join(dir, part+".svg"), chart(part, r, cases), 0o644)) //nolint:gosec // as above
+	files, err := r.Files()
+	errs := []error{err}
+	for name, text := range files {
+		errs = append(errs, os.WriteFile(filepath.Join(dir, name), text, 0o644)) //nolint:gosec // as above
 	}
 	return errors.Join(errs...)
+}
+
+// Files returns what tells of r, by name: results.json, README.md, and a chart a part.
+func (r *Report) Files() (map[string][]byte, error) {
+	text, err := json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		return nil, err
+	}
+	page, err := r.page()
+	files := map[string][]byte{"results.json": append(text, '\n'), "README.md": page}
+	for part, cases := range r.byPart() {
+		files[part+".svg"] = chart(part, r, cases)
+	}
+	return files, err
 }
 
 func (r *Report) byPart() map[string][]Case {

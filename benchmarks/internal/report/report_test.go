@@ -61,7 +61,7 @@ func TestPrint(t *testing.T) {
 
 func TestWrite(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "a", "b")
-	r := report.New()
+	r := report.New("go run it")
 	r.Cases = append(r.Cases, sample())
 	r.Cases[0].Results = append(r.Cases[0].Results, measure.Result{Name: "held", Kind: measure.Ours, Held: 12})
 	if err := r.Write(dir); err != nil {
@@ -92,6 +92,52 @@ func TestWrite(t *testing.T) {
 	}
 	if bars != 5 { // the background and four contenders
 		t.Errorf("%d rectangles", bars)
+	}
+}
+
+func TestPage(t *testing.T) {
+	r := report.New("go run it")
+	r.Cases = append(r.Cases, sample(), report.Case{Part: "alone", Name: "memory", Results: []measure.Result{{Name: "large", Kind: measure.Ours, Held: 3 << 20}}})
+	r.Facts["alone"] = []string{"a fact"}
+	files, err := r.Files()
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := string(files["README.md"])
+	for _, want := range []string{
+		r.Summary(), "| demo | 1 | 136 x, 136 x, 136 x (1 jobs) | 1 of 2 |", "| alone | 1 | nobody else does it | 0 of 0 |", "by `go run it`", "1 were missed",
+		"| a & b | 25.0 us, 2 allocs | other: 3.40 ms, 9 allocs | bare <loop>: 100 ns, 0 allocs | 2 of at most 2 allocations<br>**missed: 250 of at most 1.4 x limit** |",
+		"| memory | 3.0 MiB |  |  |  |", "\n- a fact", "(demo.svg)",
+	} {
+		if !strings.Contains(page, want) {
+			t.Errorf("no %q in:\n%s", want, page)
+		}
+	}
+}
+
+// What the repository shows is what was measured, and nothing else: the page and the charts are those of results.json, and README has their summary.
+func TestTheCommittedFiguresAreTheMeasuredOnes(t *testing.T) {
+	const dir = "../../../docs/figures"
+	text, err := os.ReadFile(filepath.Join(dir, "results.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var r report.Report
+	if err := json.Unmarshal(text, &r); err != nil {
+		t.Fatal(err)
+	}
+	files, err := r.Files()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range files {
+		if got, err := os.ReadFile(filepath.Join(dir, name)); err != nil || string(got) != string(want) {
+			t.Errorf("%s is not what results.json says: %v", name, err)
+		}
+	}
+	readme, err := os.ReadFile("../../../README.md")
+	if err != nil || !strings.Contains(string(readme), r.Summary()) || !strings.Contains(string(readme), r.Where()) {
+		t.Errorf("README.md has not where, and what, was measured: %v\n%s\n\n%s", err, r.Where(), r.Summary())
 	}
 }
 
