@@ -159,7 +159,7 @@ func rateLimitCase(name string, keys int, bar float64) measure.Case {
 		Bars: []measure.Bar{{Quantity: measure.Nanoseconds, AtMost: bar}, {Quantity: measure.Allocs, AtMost: 3}},
 		Contenders: []measure.Contender{
 			{Name: "gatehouse RateLimit", Kind: measure.Ours, Do: serving(ours.Wrap(nothing), "Ratelimit", requests...)},
-			{Name: "x/time/rate in a map behind a mutex, no fields", Kind: measure.Peer, Do: serving(mutexMap(nothing), "", requests...)},
+			{Name: "x/time/rate in a map behind a mutex, no fields", Kind: measure.Aside, Do: serving(mutexMap(nothing), "", requests...)},
 			{Name: "throttled", Kind: measure.Peer, Do: serving(throttle.RateLimit(nothing), "X-Ratelimit-Remaining", requests...)},
 			{Name: "sethvargo/go-limiter", Kind: measure.Peer, Do: serving(sethvargo.Handle(nothing), "X-Ratelimit-Remaining", requests...)},
 			{Name: "go-chi/httprate", Kind: measure.Peer, Do: serving(httprate.LimitBy(most, time.Second, httprate.KeyByIP)(nothing), "X-Ratelimit-Remaining", requests...)}, //nolint:staticcheck // what its users have
