@@ -53,7 +53,7 @@ func talk(t *testing.T, addr, start string, pause time.Duration, parts ...string
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(50 * time.Second))
 	if _, err := io.WriteString(conn, start); err != nil {
 		t.Fatal(err)
 	}
@@ -99,11 +99,11 @@ func TestSlowBodiesGet408(t *testing.T) {
 }
 
 func TestBodiesThatTrickleGet408(t *testing.T) {
-	d := mustDeadlines(t, security.DeadlinesConfig{Body: 5 * time.Second, MinRate: 1000, Grace: 100 * time.Millisecond})
+	d := mustDeadlines(t, security.DeadlinesConfig{Body: time.Minute, MinRate: 1000, Grace: 100 * time.Millisecond})
 	addr := listen(t, d.Wrap(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { _, _ = io.ReadAll(r.Body) })))
 	start := time.Now()
 	resp, _ := talk(t, addr, "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n", 20*time.Millisecond, strings.Split(strings.Repeat("1\r\nx\r\n,", 200), ",")...)
-	if took := time.Since(start); resp.StatusCode != 408 || took > 3*time.Second {
+	if took := time.Since(start); resp.StatusCode != 408 || took > 30*time.Second { // and not the minute
 		t.Errorf("%d after %v", resp.StatusCode, took)
 	}
 }
