@@ -68,7 +68,7 @@ func TestEachCallInEachOutage(t *testing.T) {
 				if err := call(t.Context()); !errors.Is(err, redis.ErrOut) {
 					t.Errorf("%s during the outage: %v", name, err)
 				}
-				if took := time.Since(began); took > timeout+2*time.Second { // the machine may be busy
+				if took := time.Since(began); took > timeout+10*time.Second { // the machine may be busy
 					t.Errorf("%s took %v", name, took)
 				}
 			}

@@ -8,7 +8,7 @@ import (
 )
 
 // Patience is how long a wait takes at the most: far longer than anything a test waits for needs on two slow cores that others keep busy.
-const Patience = time.Minute
+const Patience = 2 * time.Minute
 
 const pause = 2 * time.Millisecond // between two looks
 
