@@ -73,7 +73,7 @@ func TestWhatDoesNotComeIsSaid(t *testing.T) {
 			"the end":       func(is *failing) { testwait.End(is, "the end", func() { <-never }) },
 		} {
 			is := run(f)
-			if !strings.HasPrefix(is.said, what+" did not come ") || !strings.HasSuffix(is.said, " within 1m0s") || is.fatal == (what == "the end") {
+			if !strings.HasPrefix(is.said, what+" did not come ") || !strings.HasSuffix(is.said, " within "+testwait.Patience.String()) || is.fatal == (what == "the end") {
 				t.Errorf("%s: fatal %v, %q", what, is.fatal, is.said)
 			}
 		}

@@ -56,9 +56,10 @@ func drawnValue(r measure.Result) float64 {
 // chart draws the cases of one part.
 func chart(part string, r *Report, cases []Case) []byte {
 	data := chartData{
-		Title:    "gatehouse " + part + ": time a job, logarithmic",
-		Subtitle: fmt.Sprintf("%s, %d CPUs, %s, %s", r.Machine.CPU, r.Machine.CPUs, r.Machine.Go, r.At.Format("2006-01-02")),
-		Width:    chartWidth,
+		Title: "gatehouse " + part + ": time a job, logarithmic",
+		Subtitle: fmt.Sprintf("%s, %d CPUs, %s, %s; green: gatehouse, blue: other libraries, grey: the least, ochre: another way to a similar end",
+			r.Machine.CPU, r.Machine.CPUs, r.Machine.Go, r.At.Format("2006-01-02")),
+		Width: chartWidth,
 	}
 	y := 60
 	for _, c := range cases {
