@@ -181,13 +181,21 @@ func (w *capture) finish(failed func() bool) {
 	x := w.x
 	w.h.cache.exchanges.remove(x)
 	x.mu.Lock()
-	x.trailer = w.trailer()
+	w.conclude()
 	x.done, x.closed = true, true
 	bad := failed()
 	x.changed.Broadcast()
 	x.mu.Unlock()
 	if x.after != nil {
 		x.after(bad)
+	}
+}
+
+// conclude says, with the exchange locked, that the handler has written all of the body and its trailer. Those who read may read the trailer from
+// now on, so that it is set once.
+func (w *capture) conclude() {
+	if !w.x.whole {
+		w.x.trailer, w.x.whole = w.trailer(), true
 	}
 }
 
@@ -254,7 +262,7 @@ func (w *capture) end(ctx context.Context, panicked any) {
 		w.store(ctx, newResponse(w.h.responses.hidden, status, header, fit(body), p, now), tags, stamp, func(*Entry) {
 			x.mu.Lock()
 			defer x.mu.Unlock()
-			x.whole = true
+			w.conclude()
 			x.changed.Broadcast()
 		})
 	}

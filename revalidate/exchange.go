@@ -43,12 +43,12 @@ type exchange struct {
 	policy   policy
 	vary     []string // names, once the header is there
 	tags     string   // known with the header, to be sent
-	trailer  http.Header
+	trailer  http.Header // known once whole
 	body     []byte // from base on; what was written once is never written again
 	base     int64
 	flushes  int
 	down     bool // the store failed: it is asked nothing more before there is an answer
-	whole    bool // the body is, though it may not be stored yet
+	whole    bool // the body and the trailer are there, though they may not be stored yet
 	done     bool
 	panicked any
 	found    bool   // entry is what another process made
@@ -226,7 +226,7 @@ func (x *exchange) next(ctx context.Context, r *reader) (chunk []byte, flush, en
 	defer x.mu.Unlock()
 	for {
 		have := x.base + int64(len(x.body))
-		end = x.done || x.whole
+		end = x.whole
 		if have > r.at || r.flushes < x.flushes || end {
 			chunk = x.body[r.at-x.base : len(x.body) : len(x.body)]
 			flush = r.flushes < x.flushes

@@ -216,6 +216,31 @@ func TestAStoreThatIsDownIsAMiss(t *testing.T) {
 	}
 }
 
+// A lateRefusal is a store that is down, and says so of a Save only when the answer has been read.
+type lateRefusal struct {
+	wire
+	read chan struct{}
+}
+
+func (s *lateRefusal) Save(context.Context, string, *revalidate.Entry) error {
+	<-s.read
+	return s.fail
+}
+
+func TestTheTrailerDoesNotWaitForAStoreThatIsDown(t *testing.T) {
+	s := &lateRefusal{wire: wire{fail: errors.New("store is down")}, read: make(chan struct{})}
+	cache := newCache(t, revalidate.Config{Store: s, Logger: silent()})
+	res := ask{}.do(cache.Wrap(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=60")
+		_, _ = io.WriteString(w, "body")
+		w.Header().Set(http.TrailerPrefix+"Late", "yes")
+	})))
+	close(s.read)
+	if got := text(t, res); got != "body" || res.Trailer.Get("Late") != "yes" {
+		t.Errorf("%q, trailer %v", got, res.Trailer)
+	}
+}
+
 func TestASecondProcessReadsWhatTheFirstStored(t *testing.T) {
 	ctx := context.Background()
 	far := &wire{}
