@@ -41,10 +41,10 @@ type exchange struct {
 	status   int
 	header   http.Header
 	policy   policy
-	vary     []string // names, once the header is there
-	tags     string   // known with the header, to be sent
+	vary     []string    // names, once the header is there
+	tags     string      // known with the header, to be sent
 	trailer  http.Header // known once whole
-	body     []byte // from base on; what was written once is never written again
+	body     []byte      // from base on; what was written once is never written again
 	base     int64
 	flushes  int
 	down     bool // the store failed: it is asked nothing more before there is an answer
