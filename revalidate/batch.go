@@ -179,7 +179,7 @@ func (b *batch[T]) fill(ctx context.Context) error {
 // turns tells the keys whose turn it is to be fetched here from those that others fetch; what others have made is found by the way.
 func (b *batch[T]) turns(ctx context.Context, members []member) (mine, waiting []member) {
 	if _, ok := b.cache.store.(Leaser); !ok || !b.up {
-		return members, nil
+		return b.missing(ctx, members), nil
 	}
 	turns := make([]turn, len(members))
 	var down atomic.Bool
@@ -197,18 +197,8 @@ func (b *batch[T]) turns(ctx context.Context, members []member) (mine, waiting [
 		m := members[i]
 		m.fl.lease, m.fl.unshared = t.lease, t.lease != nil
 		b.up = b.up && !t.down
-		d := (*data[T])(nil)
-		if t.found != nil {
-			d, _ = decode[T](t.found)
-		}
 		switch {
-		case d != nil && d.err == nil:
-			b.found[m.key] = d.value
-			inherit(ctx, t.found)
-			m.fl.saved = true
-			m.fl.tell(t.found, nil)
-			b.cache.flights.land(m.key, m.fl)
-			m.fl.end()
+		case t.found != nil && b.take(ctx, m, t.found):
 		case t.wait && ctx.Err() == nil:
 			waiting = append(waiting, m)
 		default:
@@ -216,9 +206,38 @@ func (b *batch[T]) turns(ctx context.Context, members []member) (mine, waiting [
 		}
 	}
 	if !b.up { // nobody knows what others do
-		mine, waiting = append(mine, waiting...), nil
+		mine, waiting = b.missing(ctx, append(mine, waiting...)), nil
 	}
 	return mine, waiting
+}
+
+// take ends the flight of a key for which another has made e; false means that e is of no use to the batch.
+func (b *batch[T]) take(ctx context.Context, m member, e *Entry) bool {
+	d, ok := decode[T](e)
+	if !ok || d.err != nil {
+		return false
+	}
+	b.found[m.key] = d.value
+	inherit(ctx, e)
+	m.fl.saved = true
+	m.fl.tell(e, nil)
+	b.cache.flights.land(m.key, m.fl)
+	m.fl.end()
+	return true
+}
+
+// missing returns those of members which nobody has stored in this process since they were looked for, and takes the others.
+func (b *batch[T]) missing(ctx context.Context, members []member) (left []member) {
+	for _, m := range members {
+		if m.fl.lease == nil { // else it was looked for with the lease
+			if e := b.cache.peek(ctx, m.key); usableAs[T](b.cache, e) && b.take(ctx, m, e) {
+				b.cache.counters.shared.Add(1)
+				continue
+			}
+		}
+		left = append(left, m)
+	}
+	return left
 }
 
 // fetchFor fetches members in one call, and stores what was found.

@@ -250,7 +250,8 @@ func (c *Cache) loadFrom(ctx context.Context, load func(context.Context, string)
 	return e, err == nil
 }
 
-// peek returns the entry under key that a store has at hand which has just failed, or nil.
+// peek returns the entry under key that the store has at hand, for which it need not ask anybody, or nil: for one whose store has just failed, and for
+// one who has asked it a moment ago.
 func (c *Cache) peek(ctx context.Context, key string) *Entry {
 	ctx, cancel := context.WithCancel(ctx)
 	cancel()

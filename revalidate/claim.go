@@ -54,17 +54,28 @@ func (l *hold) watch(ctx context.Context, c *Cache) (end func()) {
 // exchange has its answer.
 func (w *capture) claim(ctx context.Context) bool {
 	x := w.x
-	if x.down || x.forced || x.old != nil && x.old.value.(*response).policy.noCache { //nolint:forcetypeassert // always a response
+	c := w.h.cache
+	if x.forced || x.old != nil && x.old.value.(*response).policy.noCache { //nolint:forcetypeassert // always a response
 		return true
 	}
-	t := w.h.cache.lease(ctx, or(x.variant, x.key), x.stamp, func() (*Entry, string, bool) { return w.look(ctx) })
+	var t turn
+	if !x.down {
+		t = c.lease(ctx, or(x.variant, x.key), x.stamp, func() (*Entry, string, bool) { return w.look(ctx, c.loadShared) })
+	}
+	if t.lease == nil && t.found == nil && t.failed == 0 {
+		// No lease was had with which it would have been looked for, and another exchange may have ended since it was missed, before this one began.
+		t.found, _, _ = w.look(ctx, func(ctx context.Context, key string) (*Entry, bool) { return c.peek(ctx, key), true })
+		if t.found != nil {
+			c.counters.shared.Add(1)
+		}
+	}
 	switch {
 	case t.found != nil:
 		w.stand(t.found, true, "")
 	case t.failed != 0 && w.prior != nil && standIn(w.prior, t.failed, w.h.responses.disconnected, time.Now().UnixNano()):
 		w.stand(w.prior, true, "fwd=stale; fwd-status="+strconv.Itoa(t.failed)+"; collapsed")
 	case ctx.Err() != nil: // everybody has left, or the cache is closed and whoever waits asks for himself
-		w.h.cache.endLease(ctx, t.lease)
+		c.endLease(ctx, t.lease)
 		w.stand(nil, false, "")
 	default:
 		w.lease.lease, w.lease.name, w.lease.had = t.lease, t.name, t.lease != nil
@@ -77,10 +88,10 @@ func (w *capture) claim(ctx context.Context) bool {
 	return false
 }
 
-// look looks for what another process has stored since the exchange began.
-func (w *capture) look(ctx context.Context) (*Entry, string, bool) {
+// look looks for what another has stored since the exchange began, or a moment before, loaded by load.
+func (w *capture) look(ctx context.Context, load func(context.Context, string) (*Entry, bool)) (*Entry, string, bool) {
 	x := w.x
-	s := w.h.find(ctx, x.key, w.r, w.h.cache.loadShared)
+	s := w.h.find(ctx, x.key, w.r, load)
 	name := or(s.variant, x.key)
 	now := time.Now().UnixNano()
 	e, v := s.entry, s.response

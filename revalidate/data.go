@@ -214,6 +214,14 @@ func fill[T any](ctx context.Context, c *Cache, key string, p plan, fl *flight, 
 		}
 		fl.lease, fl.down, fl.unshared = t.lease, t.down, true // until it is stored
 	}
+	if fl.lease == nil { // else it was looked for with the lease
+		// A flight may have landed since the key was missed, before this one was the first.
+		if e := c.peek(ctx, key); usableAs[T](c, e) {
+			c.counters.shared.Add(1)
+			fl.tell(e, nil)
+			return
+		}
+	}
 	c.counters.fills.Add(1)
 	value, err := fetch(context.WithValue(ctx, collectorKey{}, col))
 	c.finish(ctx, key, p, fl, col, &data[T]{value: value, err: err}, err)
@@ -223,14 +231,20 @@ func fill[T any](ctx context.Context, c *Cache, key string, p plan, fl *flight, 
 func seeData[T any](ctx context.Context, c *Cache, key string) look {
 	return func() (*Entry, string, bool) {
 		e, up := c.loadShared(ctx, key)
-		if e == nil || c.usable(e, time.Now().UnixNano()) != valid {
-			return nil, key, up
-		}
-		if _, ok := decode[T](e); !ok {
+		if !usableAs[T](c, e) {
 			return nil, key, up
 		}
 		return e, key, up
 	}
+}
+
+// usableAs reports whether e, which may be nil, holds a value of the wanted type that need not be fetched.
+func usableAs[T any](c *Cache, e *Entry) bool {
+	if e == nil || c.usable(e, time.Now().UnixNano()) != valid {
+		return false
+	}
+	_, ok := decode[T](e)
+	return ok
 }
 
 // abandon gives back the lease of a flight that stored nothing, and tells those who wait that they need not wait for one another, unless the

@@ -51,7 +51,7 @@ type exchange struct {
 	whole    bool // the body and the trailer are there, though they may not be stored yet
 	done     bool
 	panicked any
-	found    bool   // entry is what another process made
+	found    bool   // entry is what another made
 	entry    *Entry // what was stored, or the entry that stands in
 	forAll   bool   // entry is for whoever waits, and not for the leader alone
 	note     string // why entry stands in

@@ -356,7 +356,7 @@ func (h *wrapped) follow(ctx context.Context, w http.ResponseWriter, r *http.Req
 	case ph == standing:
 		v, now := e.value.(*response), time.Now().UnixNano() //nolint:forcetypeassert // always a response
 		if found && !h.satisfies(e, v, asks, now) {
-			return "", true // it was made by another process, for somebody who asked for less
+			return "", true // it was made by another, for somebody who asked for less
 		}
 		inherit(ctx, e)
 		h.answer(w, r, e, v, strconv.FormatInt(v.age(now), 10), h.status(or(note, why+"; collapsed")))
