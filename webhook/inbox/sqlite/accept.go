@@ -2,8 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
-	"errors"
 	"math/bits"
 	"strings"
 	"time"
@@ -17,34 +15,37 @@ import (
 // statement alone, SQLite would write down each page before it changes it.
 const insertInto = "INSERT OR ROLLBACK INTO inbox_deliveries (key, provider, type, event_id, accepted_at, due_at, meta, body, order_key, status) VALUES "
 
-// insertOrdered stores an event with an order key, unless its key is there. It waits while another of that order key is under way.
+// insertOrdered stores an event with an order key. It waits while another of that order key is under way.
 const insertOrdered = insertInto + `(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9,
 	CASE WHEN EXISTS (SELECT 1 FROM inbox_deliveries WHERE order_key = ?9 AND order_key <> '' AND status IN ('pending', 'waiting', 'running'))
 	THEN 'waiting' ELSE 'pending' END)
-	ON CONFLICT (key) DO NOTHING RETURNING id, status`
+	RETURNING id, status`
 
 // longestInsert is how many events one statement stores at most. Most of what a short statement costs is paid once for all its rows.
 const longestInsert = 32
 
-// inserts has the statement that stores so many events without an order key, unless their keys are there. Few statements are enough for any number: the
-// numbers are powers of two.
-var inserts = func() map[int]string {
+// inserts has the statement that stores so many events without an order key.
+var inserts = powers(longestInsert, func(n int) string {
+	return insertInto + strings.Repeat(", (?, ?, ?, ?, ?, ?, ?, ?, '', 'pending')", n)[2:]
+})
+
+// powers returns a statement for each power of two up to the longest: few are enough for any number.
+func powers(longest int, statement func(n int) string) map[int]string {
 	of := map[int]string{}
-	for n := 1; n <= longestInsert; n *= 2 {
-		rows := strings.Repeat(", (?, ?, ?, ?, ?, ?, ?, ?, '', 'pending')", n)
-		of[n] = insertInto + rows[2:] + " ON CONFLICT (key) DO NOTHING"
+	for n := 1; n <= longest; n *= 2 {
+		of[n] = statement(n)
 	}
 	return of
-}()
-
-// newest finds what an insert has stored: its ids are larger than all that were there.
-const newest = "SELECT id, key FROM inbox_deliveries ORDER BY id DESC LIMIT ?"
+}
 
 // An arrival is an event that waits to be stored.
 type arrival struct {
 	engine.Arrival
-	at    time.Time
-	fresh bool // the writer's until the op is done
+	at time.Time
+
+	// The writer's until the op is done.
+	there int64 // the delivery that it is, where that was stored before this transaction
+	fresh bool
 }
 
 // bind adds to args what the statements bind for one event, but for the order key.
@@ -82,8 +83,37 @@ func (b *Inbox) accept(ctx context.Context, e webhook.Event, now time.Time) (fre
 	return a.fresh, nil
 }
 
-// store stores events in the order in which they came, and counts those that are there already as repeats.
-func store(ctx context.Context, s *session, t tally, events []*arrival) error {
+// store stores those of events that are new, in the order in which they came, and counts the others as repeats.
+func (b *Inbox) store(ctx context.Context, s *session, t tally, events []*arrival) error {
+	if len(events) == 0 {
+		return nil
+	}
+	if err := b.keys.find(ctx, s, t, events); err != nil {
+		return err
+	}
+	fresh := make([]*arrival, 0, len(events))
+	var repeats []*arrival
+	for _, a := range events {
+		if _, again := t.keys.stored[a.Key]; again || a.there != 0 {
+			repeats = append(repeats, a)
+			continue
+		}
+		t.keys.stored[a.Key] = 0 // until it has an id
+		fresh = append(fresh, a)
+	}
+	if err := storeFresh(ctx, s, t, fresh); err != nil {
+		return err
+	}
+	for _, a := range repeats {
+		if err := b.repeated(ctx, s, t, a); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// storeFresh stores events whose keys are not there.
+func storeFresh(ctx context.Context, s *session, t tally, events []*arrival) error {
 	for len(events) > 0 {
 		n := together(events)
 		if n > 0 {
@@ -123,49 +153,14 @@ func storePlain(ctx context.Context, s *session, t tally, events []*arrival) err
 	if err != nil {
 		return err
 	}
-	n, err := result.RowsAffected()
-	last, lastErr := result.LastInsertId()
-	if err := errors.Join(err, lastErr); err != nil {
-		return err
-	}
-	if n == int64(len(events)) { // they have ids in a row
-		for i, a := range events {
-			t.accepted(a, last-n+1+int64(i), inbox.Pending)
-		}
-		return nil
-	}
-	stored, err := newestOf(ctx, s, n)
+	last, err := result.LastInsertId()
 	if err != nil {
 		return err
 	}
-	for _, a := range events {
-		id, fresh := stored[a.Key]
-		if !fresh {
-			if err := repeated(ctx, s, t, a); err != nil {
-				return err
-			}
-			continue
-		}
-		delete(stored, a.Key) // another of the same key is a repeat
-		t.accepted(a, id, inbox.Pending)
+	for i, a := range events { // which have ids in a row
+		t.accepted(a, last-int64(len(events)-1-i), inbox.Pending)
 	}
 	return nil
-}
-
-// newestOf returns the ids of the last n deliveries, by their keys.
-func newestOf(ctx context.Context, s *session, n int64) (map[webhook.Key]int64, error) {
-	rows, err := s.query(ctx, newest, n)
-	if err != nil {
-		return nil, err
-	}
-	ids := make(map[webhook.Key]int64, n)
-	return ids, scanEach(rows, func(rows *sql.Rows) error {
-		var id int64
-		var key webhook.Key
-		err := rows.Scan(&id, (*storedKey)(&key))
-		ids[key] = id
-		return err
-	})
 }
 
 // storeOrdered stores an event with an order key.
@@ -173,9 +168,6 @@ func storeOrdered(ctx context.Context, s *session, t tally, a *arrival) error {
 	var id int64
 	var status inbox.Status
 	err := s.queryRow(ctx, []any{&id, &status}, insertOrdered, append(a.bind(nil), a.OrderKey)...)
-	if errors.Is(err, sql.ErrNoRows) {
-		return repeated(ctx, s, t, a)
-	}
 	if err == nil {
 		t.accepted(a, id, status)
 	}
@@ -188,13 +180,31 @@ func (t tally) accepted(a *arrival, id int64, status inbox.Status) {
 	t.Add(a.Lane(), status, 1)
 	t.Minute.Accepted++
 	t.slots.add(slotOf(a.at), id)
+	t.keys.store(a.Key, id)
 }
 
-// repeated counts an event that was there.
-func repeated(ctx context.Context, s *session, t tally, a *arrival) error {
+// repeated counts an event that is there. Where its delivery has been removed by somebody else than the ledger, the event is new.
+func (b *Inbox) repeated(ctx context.Context, s *session, t tally, a *arrival) error {
+	id, now := t.keys.stored[a.Key]
+	if !now {
+		id = a.there
+	}
+	result, err := s.exec(ctx, "UPDATE inbox_deliveries SET duplicates = duplicates + 1 WHERE id = ? AND key = ?", id, a.Key[:])
+	if err != nil {
+		return err
+	}
+	n, err := result.RowsAffected()
+	if err != nil {
+		return err
+	}
+	if n == 0 {
+		if err := b.keys.drop(ctx, s, t, a.Key); err != nil {
+			return err
+		}
+		return storeFresh(ctx, s, t, []*arrival{a})
+	}
 	a.fresh = false
 	t.Add(a.Lane(), engine.Duplicated, 1)
 	t.Minute.Duplicates++
-	_, err := s.exec(ctx, "UPDATE inbox_deliveries SET duplicates = duplicates + 1 WHERE key = ?", a.Key[:])
-	return err
+	return nil
 }

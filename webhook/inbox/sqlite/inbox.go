@@ -23,6 +23,7 @@ type Inbox struct {
 	work   engine.Work[*sql.Tx]
 
 	writer   *session // used by the writer's goroutine alone, and nil while it has none
+	keys     keys
 	handling *session // used by whoever has the turn to write, and nil while there is none
 
 	running atomic.Bool // Run is under way
@@ -55,7 +56,10 @@ func Open(db *sql.DB, c inbox.Config) (*Inbox, error) {
 	b.work = engine.Work[*sql.Tx]{Config: c, Routes: &b.routes, Effect: b.effect, Fail: b.fail}
 	b.writer, err = newSession(ctx, db)
 	if err == nil {
-		if err = migrate(ctx, b.writer.conn); err != nil {
+		if err = migrate(ctx, b.writer.conn); err == nil {
+			err = b.keys.catchUp(ctx, b.writer, newTally())
+		}
+		if err != nil {
 			err = errors.Join(err, b.writer.close())
 		}
 	}

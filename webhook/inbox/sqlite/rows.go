@@ -8,13 +8,16 @@ import (
 	"github.com/gatehouse-go/gatehouse/webhook/inbox/engine"
 )
 
-// tally collects changes of the counters, to be written once a transaction, with the times of what was stored.
+// tally collects changes of the counters, to be written once a transaction, with the times and the keys of what was stored.
 type tally struct {
 	*engine.Tally
 	slots slots
+	keys  *keyTally
 }
 
-func newTally() tally { return tally{engine.NewTally(), slots{}} }
+func newTally() tally {
+	return tally{engine.NewTally(), slots{}, newKeyTally()}
+}
 
 // write adds the changes to the counters.
 func (t tally) write(ctx context.Context, s *session) error {

@@ -8,7 +8,17 @@ import (
 )
 
 // schemaVersion is the version of the tables that this code reads and writes.
-const schemaVersion = 4
+const schemaVersion = 5
+
+const deliveryIndexes = `
+CREATE INDEX inbox_deliveries_due    ON inbox_deliveries (provider, type, due_at, id) WHERE status = 'pending';
+CREATE INDEX inbox_deliveries_order  ON inbox_deliveries (order_key, id) WHERE order_key <> '' AND status IN ('pending', 'waiting', 'running');
+CREATE INDEX inbox_deliveries_status ON inbox_deliveries (status, id) WHERE status <> 'done';
+CREATE INDEX inbox_deliveries_type   ON inbox_deliveries (provider, type, id);
+CREATE INDEX inbox_deliveries_event  ON inbox_deliveries (event_id, id) WHERE event_id <> '';
+CREATE INDEX inbox_deliveries_bodies ON inbox_deliveries (ended_at) WHERE ended_at > 0 AND meta IS NOT NULL;
+CREATE INDEX inbox_deliveries_ended  ON inbox_deliveries (ended_at) WHERE ended_at > 0;
+`
 
 // migrations[i] takes the tables from version i to i+1.
 //
@@ -33,13 +43,7 @@ CREATE TABLE inbox_deliveries (
 	meta        BLOB,
 	body        BLOB
 );
-CREATE INDEX inbox_deliveries_due    ON inbox_deliveries (provider, type, due_at, id) WHERE status = 'pending';
-CREATE INDEX inbox_deliveries_order  ON inbox_deliveries (order_key, id) WHERE order_key <> '' AND status IN ('pending', 'waiting', 'running');
-CREATE INDEX inbox_deliveries_status ON inbox_deliveries (status, id) WHERE status <> 'done';
-CREATE INDEX inbox_deliveries_type   ON inbox_deliveries (provider, type, id);
-CREATE INDEX inbox_deliveries_event  ON inbox_deliveries (event_id, id) WHERE event_id <> '';
-CREATE INDEX inbox_deliveries_bodies ON inbox_deliveries (ended_at) WHERE ended_at > 0 AND meta IS NOT NULL;
-CREATE INDEX inbox_deliveries_ended  ON inbox_deliveries (ended_at) WHERE ended_at > 0;
+` + deliveryIndexes + `
 CREATE TABLE inbox_attempts (
 	delivery_id INTEGER NOT NULL,
 	seq         INTEGER NOT NULL,
@@ -86,7 +90,38 @@ INSERT INTO inbox_slots SELECT accepted_at / 600000, min(id), max(id) FROM inbox
 `, `
 CREATE TABLE inbox_clock (seen INTEGER NOT NULL);
 INSERT INTO inbox_clock SELECT coalesce(max(slot), 0) * 600000 FROM inbox_slots;
-`}
+`, `
+CREATE TABLE inbox_keys (
+	key BLOB    PRIMARY KEY,
+	id  INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE inbox_keyed (id INTEGER NOT NULL);
+INSERT INTO inbox_keys SELECT key, id FROM inbox_deliveries ORDER BY key;
+INSERT INTO inbox_keyed SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'inbox_deliveries';
+CREATE TABLE inbox_unkeyed (
+	id          INTEGER PRIMARY KEY AUTOINCREMENT,
+	key         BLOB    NOT NULL,
+	provider    TEXT    NOT NULL,
+	type        TEXT    NOT NULL,
+	event_id    TEXT    NOT NULL,
+	order_key   TEXT    NOT NULL,
+	status      TEXT    NOT NULL,
+	attempts    INTEGER NOT NULL DEFAULT 0,
+	tries       INTEGER NOT NULL DEFAULT 0,
+	duplicates  INTEGER NOT NULL DEFAULT 0,
+	accepted_at INTEGER NOT NULL,
+	due_at      INTEGER NOT NULL,
+	ended_at    INTEGER NOT NULL DEFAULT 0,
+	error       TEXT    NOT NULL DEFAULT '',
+	meta        BLOB,
+	body        BLOB
+);
+INSERT INTO inbox_unkeyed SELECT * FROM inbox_deliveries;
+DROP TABLE inbox_deliveries;
+DELETE FROM sqlite_sequence WHERE name = 'inbox_unkeyed';
+INSERT INTO sqlite_sequence SELECT 'inbox_unkeyed', id FROM inbox_keyed WHERE id > 0;
+ALTER TABLE inbox_unkeyed RENAME TO inbox_deliveries;
+` + deliveryIndexes}
 
 // migrate brings the tables to schemaVersion, in one transaction, and refuses a ledger that newer code has written.
 func migrate(ctx context.Context, conn *sql.Conn) (err error) {

@@ -69,7 +69,7 @@ func (b *Inbox) commitGroup(ctx context.Context, group []*op) {
 	}
 	b.turns.take(true)
 	defer b.turns.give()
-	err := b.commit(ctx, live)
+	err := b.commit(ctx, live, true)
 	if err == nil || len(live) == 1 {
 		for _, o := range live {
 			o.done <- err
@@ -77,12 +77,12 @@ func (b *Inbox) commitGroup(ctx context.Context, group []*op) {
 		return
 	}
 	for _, o := range live {
-		o.done <- b.commit(ctx, []*op{o})
+		o.done <- b.commit(ctx, []*op{o}, false)
 	}
 }
 
-// commit runs ops in one transaction on the writer's connection. A connection on which anything failed is given up.
-func (b *Inbox) commit(ctx context.Context, ops []*op) (err error) {
+// commit runs ops in one transaction on the writer's connection. A connection on which anything failed is given up. It may put keys into their index too.
+func (b *Inbox) commit(ctx context.Context, ops []*op, index bool) (err error) {
 	if b.writer == nil {
 		if b.writer, err = newSession(ctx, b.db); err != nil {
 			return err
@@ -99,24 +99,32 @@ func (b *Inbox) commit(ctx context.Context, ops []*op) (err error) {
 		return err
 	}
 	changes := newTally()
-	if err := perform(ctx, b.writer, changes, ops); err != nil {
+	if err := b.perform(ctx, b.writer, changes, ops); err != nil {
 		return err
+	}
+	if stored := len(changes.keys.stored); index && stored > 0 {
+		if err := b.keys.index(ctx, b.writer, changes, indexedForOne*stored, false); err != nil {
+			return err
+		}
 	}
 	if err := changes.write(ctx, b.writer); err != nil {
 		return err
 	}
-	_, err = b.writer.exec(ctx, "COMMIT")
-	return err
+	if _, err := b.writer.exec(ctx, "COMMIT"); err != nil {
+		return err
+	}
+	b.keys.committed(changes.keys)
+	return nil
 }
 
 // perform does what ops ask, in their order; events that are neighbours are stored together.
-func perform(ctx context.Context, s *session, t tally, ops []*op) error {
+func (b *Inbox) perform(ctx context.Context, s *session, t tally, ops []*op) error {
 	for len(ops) > 0 {
 		var events []*arrival
 		for len(events) < len(ops) && ops[len(events)].event != nil {
 			events = append(events, ops[len(events)].event)
 		}
-		if err := store(ctx, s, t, events); err != nil {
+		if err := b.store(ctx, s, t, events); err != nil {
 			return err
 		}
 		if ops = ops[len(events):]; len(ops) == 0 {

@@ -165,6 +165,7 @@ func TestRowsThatAreNotOurs(t *testing.T) {
 func TestRetentionThatFailsTriesAgain(t *testing.T) {
 	for _, step := range []string{
 		"UPDATE inbox_deliveries SET meta = NULL", "DELETE FROM inbox_deliveries", "row of DELETE FROM inbox_deliveries", "DELETE FROM inbox_attempts", "DELETE FROM inbox_minutes",
+		"DELETE FROM inbox_keys", "INSERT OR REPLACE INTO inbox_keys", "UPDATE inbox_keyed",
 	} {
 		t.Run(step, func(t *testing.T) {
 			c := &chosen{}

@@ -29,7 +29,7 @@ func TestOpenRefuses(t *testing.T) {
 		{name: "commits that are not synced", options: "?_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)", want: "PRAGMA synchronous = 1 must be FULL"},
 		{name: "two connections", options: "?_pragma=journal_mode(WAL)", conns: 2, want: "sqlite inbox: db.SetMaxOpenConns = 2 must be 0 or at least 3"},
 		{name: "a configuration with mistakes", options: "?_pragma=journal_mode(WAL)", conns: 1, config: inbox.Config{Workers: -1}, want: "inbox: Workers = -1 must not be negative\nsqlite inbox: db.SetMaxOpenConns = 1"},
-		{name: "a ledger of a newer version", options: "?_pragma=journal_mode(WAL)", prepare: "CREATE TABLE inbox_schema (version INTEGER NOT NULL); INSERT INTO inbox_schema VALUES (99)", want: "version 99, and this code knows 4"},
+		{name: "a ledger of a newer version", options: "?_pragma=journal_mode(WAL)", prepare: "CREATE TABLE inbox_schema (version INTEGER NOT NULL); INSERT INTO inbox_schema VALUES (99)", want: "version 99, and this code knows 5"},
 		{name: "a table of that name that is not ours", options: "?_pragma=journal_mode(WAL)", prepare: "CREATE TABLE inbox_schema (other TEXT)", want: "no such column"},
 		{name: "tables of those names that are not ours", options: "?_pragma=journal_mode(WAL)", prepare: "CREATE TABLE inbox_deliveries (other TEXT)", want: "to version 1"},
 		{name: "a folder that is not there", options: "/absent/x?_pragma=journal_mode(WAL)", want: "unable to open"},

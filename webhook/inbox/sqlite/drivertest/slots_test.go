@@ -106,6 +106,7 @@ func TestALedgerThatHadNoSlotsGetsThem(t *testing.T) {
 	if err := box.Close(); err != nil {
 		t.Fatal(err)
 	}
+	older(t, l.db)
 	if _, err := l.db.ExecContext(t.Context(), "DROP TABLE inbox_slots; DROP TABLE inbox_clock; UPDATE inbox_schema SET version = 2"); err != nil {
 		t.Fatal(err)
 	}
