@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
+	"maps"
 	"slices"
 	"strings"
 
@@ -36,7 +37,7 @@ const (
 
 // looks has the statement that finds so many keys. Where fewer are sought, one is sought again.
 var looks = powers(64, func(n int) string {
-	return "SELECT key, id FROM inbox_keys WHERE key IN (" + strings.Repeat(", ?", n)[2:] + ")"
+	return "WITH sought (key) AS (VALUES " + strings.Repeat(", (?)", n)[2:] + ") SELECT k.key, k.id FROM sought CROSS JOIN inbox_keys AS k ON k.key = sought.key"
 })
 
 var indexKeys = "INSERT OR REPLACE INTO inbox_keys (key, id) VALUES " + strings.Repeat(", (?, ?)", keysAtOnce)[2:]
@@ -89,9 +90,7 @@ func (k *keys) forget(upto int64) {
 
 // add notes deliveries that are committed.
 func (k *keys) add(stored map[webhook.Key]int64, last int64) {
-	for key, id := range stored {
-		k.fresh[key] = id
-	}
+	maps.Copy(k.fresh, stored)
 	k.last = last
 }
 
