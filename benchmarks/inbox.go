@@ -94,9 +94,10 @@ func inboxAccept(scratch string) func(int) {
 	})
 }
 
-// bareGroupCommit stores the same rows into one table with a unique key, as many in a commit as wait: the least that a ledger in SQLite costs. An event
-// is what its row says, so the rows are ours, and so are the settings of the database, checkpoints included, and the way a group forms. Left out is what a
-// ledger is for beside that: indexes to look into it, counters, the answer which event is a repeat, and the encoding of a request.
+// bareGroupCommit stores the same rows into one table with a unique key, as many in a commit as wait: what a plain table in SQLite costs. An event is what
+// its row says, so the rows are ours, and so are the settings of the database, checkpoints included, and the way a group forms. Left out is what a ledger is
+// for beside that: indexes to look into it, counters, the answer which event is a repeat, and the encoding of a request. Ours has its keys' index apart from
+// the rows, and writes into it in long runs.
 func bareGroupCommit(scratch string) func(int) {
 	db := openSQLite(filepath.Join(scratch, "bare.db"))
 	conn, err := db.Conn(context.Background())

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"math"
 	"math/rand/v2"
 	"time"
@@ -12,15 +13,19 @@ import (
 )
 
 // bePresent holds a lock in a session, by which others know that this run lives, and hears there of events that other processes stored. When
-// the session ends it opens another, until ctx ends.
+// the session ends it opens another, until ctx ends. The log is told once of a loss, and of its end: a server that takes no writes, such as a standby, may
+// be one for days.
 func (r *runner) bePresent(ctx context.Context) {
-	for {
-		err := r.session(ctx)
-		r.owner.Store(0)
+	for again := false; ; again = true {
+		err := r.session(ctx, again)
+		level := slog.LevelWarn
+		if had := r.owner.Swap(0) != 0; again && !had {
+			level = slog.LevelDebug
+		}
 		if ctx.Err() != nil {
 			return
 		}
-		r.config.Logger.WarnContext(ctx, "inbox has lost its session", "error", err)
+		r.config.Logger.LogAttrs(ctx, level, "inbox has no session", slog.Any("error", err))
 		if !engine.Sleep(ctx, engine.Poll/4) {
 			return
 		}
@@ -28,7 +33,7 @@ func (r *runner) bePresent(ctx context.Context) {
 }
 
 // session is one session of bePresent. It returns when it is over.
-func (r *runner) session(ctx context.Context) error {
+func (r *runner) session(ctx context.Context, again bool) error {
 	conn, err := r.pool.Acquire(ctx)
 	if err != nil {
 		return err
@@ -54,6 +59,9 @@ func (r *runner) session(ctx context.Context) error {
 		return err
 	}
 	r.owner.Store(r.number)
+	if again {
+		r.config.Logger.LogAttrs(ctx, slog.LevelInfo, "inbox has a session again")
+	}
 	r.hear()
 	for {
 		// The wait ends now and then to see whether the session is still there.

@@ -1,11 +1,13 @@
 package postgres_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/gatehouse-go/gatehouse/internal/testpostgres"
@@ -19,9 +21,9 @@ import (
 )
 
 // crediting opens an inbox that credits each delivery, and runs it until the test ends.
-func (l *ledger) crediting(t *testing.T) *postgres.Inbox {
+func (l *ledger) crediting(t *testing.T, log slog.Handler) *postgres.Inbox {
 	t.Helper()
-	box := l.open(t, inbox.Config{Logger: slog.New(slog.DiscardHandler)})
+	box := l.open(t, inbox.Config{Logger: slog.New(log)})
 	t.Cleanup(func() { inboxtest.Close(t, box) })
 	if err := box.Handle("", "*", func(ctx context.Context, tx pgx.Tx, d *inbox.Delivery) error {
 		return l.Credit(ctx, tx, d.IdempotencyKey())
@@ -67,7 +69,7 @@ func takes(t *testing.T, l *ledger, box *postgres.Inbox, ids ...string) {
 func TestAServerThatIsToldToTakeNoWrites(t *testing.T) {
 	s := testpostgres.Of(t)
 	l, without := newLedgerOn(t, s), newLedgerOn(t, s)
-	box := l.crediting(t)
+	box := l.crediting(t, slog.DiscardHandler)
 	l.exec(t, "ALTER SYSTEM SET default_transaction_read_only = on")
 	l.exec(t, "SELECT pg_reload_conf()")
 	var ids []string
@@ -98,7 +100,8 @@ func TestAStandbyTakesEventsWhenItIsPromoted(t *testing.T) {
 	}
 	t.Cleanup(standby.Stop)
 	l := ledgerAt(t, standby, before.schema)
-	box := l.crediting(t)
+	log := &lockedBuffer{}
+	box := l.crediting(t, slog.NewTextHandler(log, nil))
 	_, refused := box.Accept(t.Context(), inboxtest.Event("p", "t", "1"))
 	refuses(t, box, refused)
 	if page, err := box.List(t.Context(), inbox.Filter{}); err != nil || len(page.Deliveries) != 0 {
@@ -106,4 +109,26 @@ func TestAStandbyTakesEventsWhenItIsPromoted(t *testing.T) {
 	}
 	l.exec(t, "SELECT pg_promote()")
 	takes(t, l, box, "1")
+	testwait.Until(t, "the session", func() bool { return strings.Contains(log.String(), "inbox has a session again") })
+	if n := strings.Count(log.String(), "inbox has no session"); n != 1 {
+		t.Errorf("the log is told %d times that there is no session:\n%s", n, log)
+	}
+}
+
+// lockedBuffer is a buffer for many goroutines.
+type lockedBuffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
 }
