@@ -194,9 +194,10 @@ func (s *CacheStore) unlink(ctx context.Context, name entryName) error {
 // use. Keys of others are not touched.
 func (s *CacheStore) Clear(ctx context.Context) error {
 	defer s.local.clear()
+	passage := s.engine.gate.now()
 	client, err := s.engine.link.connect(ctx)
 	if err != nil {
-		return s.engine.failed(ctx, &s.engine.link, err)
+		return s.engine.failed(ctx, &s.engine.link, passage, err)
 	}
 	for _, node := range client.Nodes() {
 		for _, base := range []string{s.entries, s.leases} {

@@ -96,13 +96,11 @@ func (e *Engine) askOn(ctx context.Context, l *link, question func(context.Conte
 		// The client still waits for the answer that the caller gave up, until it gives the connection up: the place stays taken.
 		time.AfterFunc(e.config.Timeout+pingGap, func() { e.pending.Add(-1) })
 	}()
-	ok, trial := e.gate.enter()
+	passage, ok := e.gate.enter()
 	if !ok {
 		return rueidis.NewErrorResult(ErrOut)
 	}
-	if trial {
-		defer e.gate.leave()
-	}
+	defer e.gate.leave(passage)
 	within, cancel := context.WithTimeout(ctx, e.config.Timeout)
 	defer cancel()
 	client, err := l.connect(within)
@@ -110,7 +108,7 @@ func (e *Engine) askOn(ctx context.Context, l *link, question func(context.Conte
 		return rueidis.NewErrorResult(fmt.Errorf("redis: the server does not tell of changes: %w", err)) // it is there, for the other pieces
 	}
 	if err != nil {
-		return rueidis.NewErrorResult(e.failed(ctx, l, err))
+		return rueidis.NewErrorResult(e.failed(ctx, l, passage, err))
 	}
 	result := question(within, client)
 	if result.NonRedisError() != nil && within.Err() == nil {
@@ -121,9 +119,9 @@ func (e *Engine) askOn(ctx context.Context, l *link, question func(context.Conte
 	switch err := result.NonRedisError(); {
 	case err != nil:
 		abandoned = within.Err() != nil
-		return rueidis.NewErrorResult(e.failed(ctx, l, err))
+		return rueidis.NewErrorResult(e.failed(ctx, l, passage, err))
 	case result.Error() == nil || rueidis.IsRedisNil(result.Error()):
-		e.gate.answered(ctx)
+		e.gate.answered(ctx, passage)
 	default:
 		return rueidis.NewErrorResult(fmt.Errorf("redis: %w", result.Error())) // an answer, but no sign of health: LOADING, OOM, NOPERM
 	}
@@ -131,7 +129,7 @@ func (e *Engine) askOn(ctx context.Context, l *link, question func(context.Conte
 }
 
 // failed notes that a question was not answered, unless that was the caller's wish, and returns the error to tell.
-func (e *Engine) failed(ctx context.Context, l *link, err error) error {
+func (e *Engine) failed(ctx context.Context, l *link, p passage, err error) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("redis: %w", ctx.Err())
 	}
@@ -139,6 +137,6 @@ func (e *Engine) failed(ctx context.Context, l *link, err error) error {
 		return ErrClosed
 	}
 	err = fmt.Errorf("%w: %w", ErrOut, err)
-	e.gate.failed(ctx, err)
+	e.gate.failed(ctx, p, err)
 	return err
 }

@@ -30,24 +30,22 @@ func MessageOf(inv revalidate.Invalidation) (string, error) { return messageOf(i
 // Gate is gate.
 type Gate struct{ gate }
 
-// NewGate returns a gate of a server that answers.
-func NewGate() *Gate {
-	return &Gate{gate{start: time.Now(), logger: slog.New(slog.DiscardHandler)}}
+// NewGate returns a gate of a server that answers, which tells told of its outages.
+func NewGate(told func(error)) *Gate {
+	return &Gate{gate{start: time.Now(), onDegraded: told, logger: slog.New(slog.DiscardHandler)}}
 }
 
 // Ask is what a call does at the gate: ask tells whether the server answered, and is not called where the gate keeps the call away.
 func (g *Gate) Ask(ask func() error) (asked bool) {
-	ok, trial := g.enter()
+	p, ok := g.enter()
 	if !ok {
 		return false
 	}
-	if trial {
-		defer g.leave()
-	}
+	defer g.leave(p)
 	if err := ask(); err != nil {
-		g.failed(context.Background(), err)
+		g.failed(context.Background(), p, err)
 	} else {
-		g.answered(context.Background())
+		g.answered(context.Background(), p)
 	}
 	return true
 }

@@ -2,6 +2,7 @@ package redis_test
 
 import (
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -16,7 +17,7 @@ func TestOneCallAtATimeTriesAServerThatIsOut(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const timeout = 10 * time.Second
-		g := redis.NewGate()
+		g := redis.NewGate(nil)
 		hang := func() error { time.Sleep(timeout); return errors.New("no answer") }
 		var all sync.WaitGroup
 		for range 3 {
@@ -48,6 +49,43 @@ func TestOneCallAtATimeTriesAServerThatIsOut(t *testing.T) {
 		time.Sleep(time.Second)
 		if !g.Ask(func() error { return nil }) || g.InDoubt() || !g.Ask(func() error { return nil }) {
 			t.Error("the server answers, and is kept from calls")
+		}
+	})
+}
+
+// A call that was asked before the server went out, or before it came back, says nothing of what came after: its answer is no end of the outage, and
+// its failure no further one.
+func TestCallsFromBeforeAnOutageOrItsEndAreNoNews(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var told []bool // of an outage, or its end
+		g := redis.NewGate(func(err error) { told = append(told, err != nil) })
+		failure := errors.New("no answer")
+		var all sync.WaitGroup
+		defer all.Wait()
+		for range 5 {
+			all.Go(func() { g.Ask(func() error { time.Sleep(100 * time.Millisecond); return nil }) })
+			all.Go(func() { g.Ask(func() error { time.Sleep(10 * time.Second); return failure }) })
+		}
+		synctest.Wait()
+		for range 3 {
+			g.Ask(func() error { return failure })
+		}
+		time.Sleep(200 * time.Millisecond)
+		if g.Ask(func() error { return failure }) || !g.InDoubt() || !slices.Equal(told, []bool{true}) {
+			t.Errorf("an answer from before the outage ends it: in doubt %v, told %v", g.InDoubt(), told)
+		}
+		time.Sleep(time.Second)
+		if !g.Ask(func() error { return failure }) || g.Ask(func() error { return nil }) {
+			t.Error("a server that did not answer is not left alone")
+		}
+		time.Sleep(time.Second)
+		if !g.Ask(func() error { return nil }) || g.InDoubt() || !slices.Equal(told, []bool{true, false}) {
+			t.Errorf("the server answers: in doubt %v, told %v", g.InDoubt(), told)
+		}
+		all.Wait()
+		if g.InDoubt() || !slices.Equal(told, []bool{true, false}) {
+			t.Errorf("failures from before the end of the outage begin another: in doubt %v, told %v", g.InDoubt(), told)
 		}
 	})
 }
