@@ -212,19 +212,25 @@ func TestNoEventIsLostInAnOutage(t *testing.T) {
 		t.Run(way, func(t *testing.T) {
 			t.Parallel()
 			s := start(t)
-			handled := map[string]int{}
+			handled, unconfirmed := map[string]int{}, map[string]int{}
 			h, err := webhook.New(webhook.Config{
 				Scheme:  provider.GitHub{Secrets: []webhook.Secret{webhook.NewSecret("a secret of the test's")}},
-				Dedupe:  s.engine(func(c *redis.Config) { c.Timeout = 200 * time.Millisecond }).NewDeduper(),
+				Dedupe:  s.engine(func(c *redis.Config) { c.Timeout = time.Second }).NewDeduper(),
 				OnEvent: func(_ context.Context, e webhook.Event) error { handled[string(e.Body)]++; return nil },
 				Logger:  slog.New(slog.DiscardHandler),
 			})
 			if err != nil {
 				t.Fatal(err)
 			}
-			if status := deliver(t, h, "before"); status >= 300 {
-				t.Errorf("before the outage: %d", status)
+			accepted := func(body string) bool {
+				before := handled[body]
+				ok := deliver(t, h, body) < 300
+				if !ok && handled[body] > before { // a machine that is busy may take longer over an answer of the server than the engine waits
+					unconfirmed[body]++
+				}
+				return ok
 			}
+			eventually(t, "an event is accepted before the outage", func() bool { return accepted("before") })
 			w.out(s)
 			for i := range 20 {
 				began := time.Now()
@@ -240,12 +246,12 @@ func TestNoEventIsLostInAnOutage(t *testing.T) {
 			}
 			w.back(s)
 			for i := range 20 {
-				eventually(t, "the event is accepted", func() bool { return deliver(t, h, strconv.Itoa(i)) < 300 })
-				deliver(t, h, strconv.Itoa(i))
+				eventually(t, "the event is accepted", func() bool { return accepted(strconv.Itoa(i)) })
+				accepted(strconv.Itoa(i))
 			}
 			for i := range 20 {
-				if n := handled[strconv.Itoa(i)]; n != 1 {
-					t.Errorf("event %d was handled %d times", i, n)
+				if n, more := handled[strconv.Itoa(i)], unconfirmed[strconv.Itoa(i)]; n != 1+more {
+					t.Errorf("event %d was handled %d times, of which %d could not be confirmed", i, n, more)
 				}
 			}
 		})
