@@ -112,7 +112,7 @@ func TestAClusterWhoseServersAreKilledLosesAndDoublesNothing(t *testing.T) {
 	})
 	t.Cleanup(func() { inboxtest.Close(t, box) })
 	provider := inboxtest.NewProvider(t, box)
-	underLoad(t, l, box, func(load *inboxtest.Load) {
+	underLoad(t, l, box, 16, func(load *inboxtest.Load) {
 		start := func(s *natsServer) {
 			if err := s.start(); err != nil {
 				t.Fatal(err)

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/gatehouse-go/gatehouse/webhook"
 	"github.com/gatehouse-go/gatehouse/webhook/inbox"
 	"github.com/gatehouse-go/gatehouse/webhook/inbox/engine"
 	"github.com/nats-io/nats.go/jetstream"
@@ -92,6 +93,7 @@ func (b *Inbox) load(ctx context.Context) (*following, error) {
 func (b *Inbox) watch(ctx context.Context) {
 	moved := time.Now()
 	var last uint64
+	missed := false // messages were missing at the last look
 	for engine.Sleep(ctx, watchEvery) {
 		f := b.index.Load()
 		position := f.at()
@@ -99,14 +101,15 @@ func (b *Inbox) watch(ctx context.Context) {
 			last, moved = position, time.Now()
 		}
 		info, err := b.info(ctx)
+		before := missed
+		missed = errors.Is(err, jetstream.ErrStreamNotFound) || err == nil && info.State.LastSeq < position
 		switch {
-		case errors.Is(err, jetstream.ErrStreamNotFound), err == nil && info.State.LastSeq < position:
+		case missed && !before: // a server that leads a cluster since a moment ago may not have read all that it has
+		case missed:
 			// The stream is not what it was: a server came back without its disk.
 			b.config.Inbox.Logger.ErrorContext(ctx, "inbox: the stream has lost messages", "stream", b.config.Stream, "known", position)
 			if next, err := b.load(ctx); err == nil {
-				f.consume.Stop()
-				b.stored.Store(next.at())
-				b.index.Store(next)
+				b.replace(f, next)
 			}
 		case err == nil && info.State.LastSeq > position && time.Since(moved) > stuckAfter && position > 0:
 			if next, err := b.follow(ctx, f.ledger); err == nil {
@@ -115,6 +118,39 @@ func (b *Inbox) watch(ctx context.Context) {
 			}
 			moved = time.Now()
 		}
+	}
+}
+
+// replace puts an index that was read anew in the place of another. What workers have in hand stays theirs.
+func (b *Inbox) replace(f, next *following) {
+	f.consume.Stop()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	next.mu.Lock()
+	defer next.mu.Unlock()
+	next.held = map[webhook.Key]bool{}
+	b.inHand.Range(func(_, value any) bool {
+		c := value.(*claim) //nolint:forcetypeassert // it has claims alone
+		next.held[c.key] = true
+		if r := next.rows[c.key]; r != nil {
+			r.inHand = true
+		}
+		return true
+	})
+	b.stored.Store(next.position)
+	b.index.Store(next)
+	close(f.left)
+}
+
+// lock returns the index, locked.
+func (b *Inbox) lock() *ledger {
+	for {
+		l := b.index.Load().ledger
+		l.mu.Lock()
+		if b.index.Load().ledger == l {
+			return l
+		}
+		l.mu.Unlock()
 	}
 }
 

@@ -15,8 +15,7 @@ import (
 
 // claim is a delivery that a worker has, or that somebody decides about.
 type claim struct {
-	l       *ledger
-	of      *row // in l
+	l       *ledger // from which it was taken
 	key     webhook.Key
 	row     engine.Row
 	last    uint64 // message of its state
@@ -68,7 +67,6 @@ func (b *Inbox) event(ctx context.Context, key webhook.Key) (e webhook.Event, pu
 func (b *Inbox) handle(ctx context.Context, d engine.Row) {
 	c := b.claimOf(d)
 	defer b.letGo(ctx, c)
-	defer b.inHand.Delete(d.ID)
 	for {
 		e, _, err := b.event(ctx, c.key)
 		switch {
@@ -102,15 +100,35 @@ func (b *Inbox) claimOf(d engine.Row) *claim {
 
 // letGo takes a delivery out of this process's hand when the index knows what became of it.
 func (b *Inbox) letGo(ctx context.Context, c *claim) {
-	select {
-	case <-c.l.reached(c.last):
-	case <-ctx.Done():
+	for l, last := c.l, c.last; ; {
+		select {
+		case <-l.reached(last):
+		case <-ctx.Done():
+		case <-l.left:
+		}
+		now := b.lock()
+		if now == l || ctx.Err() != nil {
+			b.release(now, c)
+			now.mu.Unlock()
+			return
+		}
+		now.mu.Unlock()
+		// Of what was said before the index was read anew, its stream may have lost something.
+		l, last = now, min(c.last, b.stored.Load())
 	}
-	c.l.mu.Lock()
-	defer c.l.mu.Unlock()
-	c.of.inHand = false
-	if c.of.status == inbox.Pending && !c.of.gone {
-		c.l.enqueue(c.of)
+}
+
+// release takes a delivery out of this process's hand, with the index locked.
+func (b *Inbox) release(l *ledger, c *claim) {
+	b.inHand.CompareAndDelete(c.row.ID, c)
+	delete(l.held, c.key)
+	r := l.rows[c.key]
+	if r == nil || !r.inHand {
+		return
+	}
+	r.inHand = false
+	if r.status == inbox.Pending && r.lane != nil {
+		l.enqueue(r)
 	}
 }
 

@@ -72,15 +72,15 @@ func (o *inOrder) judge(t *testing.T) {
 	}
 }
 
-// underLoad stores and handles while disturb does its worst, and the providers send again: what was acknowledged has its effect once, and in order.
-func underLoad(t *testing.T, l *ledger, box *nats.Inbox, disturb func(load *inboxtest.Load)) {
+// underLoad has n providers, and stores and handles while disturb does its worst, and the providers send again: what was acknowledged has its effect once, and in order.
+func underLoad(t *testing.T, l *ledger, box *nats.Inbox, n int, disturb func(load *inboxtest.Load)) {
 	t.Helper()
 	order := &inOrder{}
 	if err := box.Handle("p", "*", order.crediting(l)); err != nil {
 		t.Fatal(err)
 	}
 	stop := inboxtest.Start(t, box)
-	load := inboxtest.StartLoad(t, 16, box)
+	load := inboxtest.StartLoad(t, n, box)
 	defer load.Stop()
 	disturb(load)
 	acknowledged := load.Stop()
@@ -107,7 +107,7 @@ func TestServerKilledFiveTimesUnderLoadLosesAndDoublesNothing(t *testing.T) {
 	l := newLedger(t, s)
 	box := l.open(t, lasting())
 	t.Cleanup(func() { inboxtest.Close(t, box) })
-	underLoad(t, l, box, func(load *inboxtest.Load) {
+	underLoad(t, l, box, 16, func(load *inboxtest.Load) {
 		for range 5 {
 			load.GoesOn(some)
 			s.kill()

@@ -18,9 +18,11 @@ import (
 // read by many. A message that is applied twice changes nothing.
 type ledger struct {
 	wake func(engine.Lane) // of what may be due now
+	left chan struct{}     // closed when another index has taken its place; with the lock
 
 	mu       sync.RWMutex
-	position uint64 // of the last message that was applied
+	held     map[webhook.Key]bool // what workers have had in hand since before this index, which may not have it yet
+	position uint64               // of the last message that was applied
 	waiters  []waiter
 	rows     map[webhook.Key]*row
 	ids      []*row // by number; some may be gone
@@ -91,7 +93,7 @@ func (r *row) open() bool { return r.said == inbox.Pending || r.said == inbox.Ru
 
 func newLedger(wake func(engine.Lane)) *ledger {
 	return &ledger{
-		wake: wake, rows: map[webhook.Key]*row{}, lanes: map[engine.Lane]*lane{}, orders: map[string][]*row{},
+		wake: wake, left: make(chan struct{}), rows: map[webhook.Key]*row{}, lanes: map[engine.Lane]*lane{}, orders: map[string][]*row{},
 		paused: map[engine.Lane]inbox.PausedType{}, minutes: map[int64]map[string]inbox.Minute{}, gone: map[string]*goneMark{},
 	}
 }
@@ -178,7 +180,7 @@ func (l *ledger) reached(seq uint64) <-chan struct{} {
 func (l *ledger) applyDelivery(key webhook.Key, what string, seq uint64, at time.Time, record string) {
 	r := l.rows[key]
 	if r == nil {
-		r = &row{key: key, said: inbox.Pending}
+		r = &row{key: key, said: inbox.Pending, inHand: l.held[key]}
 		l.rows[key] = r
 	}
 	switch what {

@@ -80,7 +80,6 @@ func (b *Inbox) claimShares(ctx context.Context, shares []engine.Share) (claimed
 		switch {
 		case errs[i] == nil:
 			claimed = append(claimed, c.row)
-			b.inHand.Store(c.row.ID, c)
 		case errors.Is(errs[i], errConflict), errors.Is(errs[i], errUnreadable): // an operator came between, or it is dead now
 			b.letGo(ctx, c)
 		default:
@@ -96,10 +95,9 @@ func (b *Inbox) claimShares(ctx context.Context, shares []engine.Share) (claimed
 
 // pop takes what is due in the shares out of the lanes, and returns when each has its next.
 func (b *Inbox) pop(shares []engine.Share) (claims []*claim, due map[engine.Lane]time.Time) {
-	l := b.index.Load().ledger
-	due = map[engine.Lane]time.Time{}
-	l.mu.Lock()
+	l := b.lock()
 	defer l.mu.Unlock()
+	due = map[engine.Lane]time.Time{}
 	now := time.Now()
 	for _, share := range shares {
 		lane := l.lanes[share.Lane]
@@ -118,7 +116,9 @@ func (b *Inbox) pop(shares []engine.Share) (claims []*claim, due map[engine.Lane
 			r.Status, r.Since = inbox.Running, first.since()
 			r.Attempts++
 			r.Tries++
-			claims = append(claims, &claim{l: l, of: first.row, key: first.key, row: r, last: first.stateSeq})
+			c := &claim{l: l, key: first.key, row: r, last: first.stateSeq}
+			b.inHand.Store(r.ID, c)
+			claims = append(claims, c)
 		}
 	}
 	return claims, due
@@ -189,7 +189,7 @@ func (l *ledger) abandoned() (left []*claim) {
 		}
 		running--
 		if !r.inHand {
-			left = append(left, &claim{l: l, of: r, key: r.key, row: r.engineRow(), last: r.stateSeq})
+			left = append(left, &claim{l: l, key: r.key, row: r.engineRow(), last: r.stateSeq})
 		}
 	}
 	return left
