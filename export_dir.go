@@ -82,16 +82,16 @@ func (d *exportDir) write(name string, body []byte) error {
 // publish adds the manifest and puts the folder in the target's place. The earlier export is kept until that is done.
 func (d *exportDir) publish(r ExportReport) error {
 	manifest, err := json.MarshalIndent(r.Pages, "", "  ")
+	if err == nil {
+		err = d.write(exportManifest, append(manifest, '\n'))
+	}
+	if err == nil {
+		err = d.root.Chmod(".", 0o755) // MkdirTemp's 0700 is for secrets; a site has none
+	}
+	if err == nil {
+		err = replaceable(d.target) // somebody may have filled it meanwhile
+	}
 	if err != nil {
-		return err
-	}
-	if err := d.write(exportManifest, append(manifest, '\n')); err != nil {
-		return err
-	}
-	if err := os.Chmod(d.staging, 0o755); err != nil { //nolint:gosec // MkdirTemp's 0700 is for secrets; a site has none
-		return err
-	}
-	if err := replaceable(d.target); err != nil { // somebody may have filled it meanwhile
 		return err
 	}
 	old := d.staging + ".old"

@@ -104,15 +104,15 @@ func (e *exporter) fetch(ctx context.Context, path *url.URL) (*exportAnswer, err
 		e.config.Handler.ServeHTTP(answer, r)
 		returned <- nil
 	}()
+	var err error
 	select {
 	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	case err := <-returned:
-		if cause := context.Cause(ctx); cause != nil {
-			return nil, cause // both were ready; the page may be a fragment
-		}
-		return answer, errors.Join(err, request.verdict(), answer.judge())
+	case err = <-returned:
 	}
+	if cause := context.Cause(ctx); cause != nil {
+		return nil, cause // also where both are ready: the page may be a fragment
+	}
+	return answer, errors.Join(err, request.verdict(), answer.judge())
 }
 
 // judge reports why a complete answer cannot be a file, and settles its content type.

@@ -318,12 +318,61 @@ func TestExportKeepsWhatItDidNotWrite(t *testing.T) {
 			t.Errorf("the folder is there: %v", err)
 		}
 	})
+	t.Run("a folder when the working directory is gone", func(t *testing.T) {
+		gone := t.TempDir()
+		t.Chdir(gone)
+		if err := os.Remove(gone); err != nil {
+			t.Skip(err) // of a system that keeps it
+		}
+		page.Dir = "out"
+		if _, err := gatehouse.Export(t.Context(), page); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("got %v", err)
+		}
+	})
 	t.Run("an empty folder is taken", func(t *testing.T) {
 		page.Dir = t.TempDir()
 		if _, err := gatehouse.Export(t.Context(), page); err != nil {
 			t.Error(err)
 		}
 	})
+}
+
+// Whoever meddles with the folder in the making, an earlier export is whole until another takes its place.
+func TestExportKeepsAnEarlierExportWhenItFails(t *testing.T) {
+	for _, row := range []struct {
+		name   string
+		meddle func(staging string) error
+	}{
+		{"the folder in the making is moved away", func(staging string) error { return os.Rename(staging, staging+".away") }},
+		{"something is where the earlier export would wait", func(staging string) error {
+			return errors.Join(os.Mkdir(staging+".old", 0o700), os.WriteFile(staging+".old/mine", nil, 0o600))
+		}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "out")
+			if _, err := gatehouse.Export(t.Context(), gatehouse.ExportConfig{Handler: static(t, html, "earlier"), Paths: []string{"/"}, Dir: dir}); err != nil {
+				t.Fatal(err)
+			}
+			h := answers(t, func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", html)
+				staging, err := filepath.Glob(filepath.Join(filepath.Dir(dir), ".out.export-*"))
+				if err != nil || len(staging) != 1 {
+					t.Errorf("%v, %v", staging, err)
+					return
+				}
+				if err := row.meddle(staging[0]); err != nil {
+					t.Error(err)
+				}
+			})
+			report, err := gatehouse.Export(t.Context(), gatehouse.ExportConfig{Handler: h, Paths: []string{"/"}, Dir: dir})
+			if err == nil || len(report.Pages) != 0 {
+				t.Errorf("got %v, %v", report, err)
+			}
+			if diff := cmp.Diff(map[string]string{"index.html": "earlier"}, tree(t, dir)); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
 }
 
 func TestExportConfigReportsEveryMistake(t *testing.T) {
