@@ -11,11 +11,11 @@ const other = "_OTHER"
 // names lets through a bounded number of different names, since each makes a metric of its own and senders choose them.
 type names struct {
 	mu   sync.RWMutex
-	seen map[string]bool
+	seen map[string]string // each name by itself
 	room int
 }
 
-func newNames(room int) *names { return &names{seen: map[string]bool{}, room: room} }
+func newNames(room int) *names { return &names{seen: map[string]string{}, room: room} }
 
 // bounded returns name, or other where there is no room for it.
 func (n *names) bounded(name string) string {
@@ -26,20 +26,25 @@ func (n *names) bounded(name string) string {
 		return other
 	}
 	n.mu.RLock()
-	known, room := n.seen[name], len(n.seen) < n.room
+	kept, known := n.seen[name]
+	full := len(n.seen) >= n.room
 	n.mu.RUnlock()
-	switch {
-	case known:
-		return name
-	case !room:
+	if !known && !full {
+		kept, known = n.add(name)
+	}
+	if !known {
 		return other
 	}
+	return kept // and not the caller's, which may be part of a payload
+}
+
+// add makes name known where there still is room.
+func (n *names) add(name string) (kept string, known bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if !n.seen[name] && len(n.seen) >= n.room {
-		return other
+	if kept, known = n.seen[name]; !known && len(n.seen) < n.room {
+		kept, known = strings.Clone(name), true
+		n.seen[kept] = kept
 	}
-	name = strings.Clone(name) // the caller's may be part of a payload
-	n.seen[name] = true
-	return name
+	return kept, known
 }

@@ -10,9 +10,11 @@ import (
 	"net/http/httptest"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/gatehouse-go/gatehouse/internal/testwait"
 	"github.com/gatehouse-go/gatehouse/revalidate"
 	"github.com/gatehouse-go/gatehouse/security"
 	"github.com/gatehouse-go/gatehouse/webhook"
@@ -375,19 +377,108 @@ func TestNewRefuses(t *testing.T) {
 	telemetry.Webhook(webhook.Outcome{Provider: "stripe"})
 }
 
-// refusing is a provider of metrics that makes no instruments.
-type refusing struct{ noop.MeterProvider }
+// refusing is a provider of metrics that refuses what is named so.
+type refusing struct {
+	noop.MeterProvider
 
-func (refusing) Meter(string, ...api.MeterOption) api.Meter { return refusingMeter{} }
+	what string
+}
 
-type refusingMeter struct{ noop.Meter }
+func (r refusing) Meter(string, ...api.MeterOption) api.Meter { return refusingMeter{what: r.what} }
 
-func (refusingMeter) Int64ObservableGauge(string, ...api.Int64ObservableGaugeOption) (api.Int64ObservableGauge, error) {
-	return nil, errors.New("no instruments here")
+type refusingMeter struct {
+	noop.Meter
+
+	what string
+}
+
+var errRefused = errors.New("no instruments here")
+
+func (m refusingMeter) refuses(what string) error {
+	if strings.HasPrefix(what, m.what) {
+		return errRefused
+	}
+	return nil
+}
+
+func (m refusingMeter) Int64ObservableGauge(name string, _ ...api.Int64ObservableGaugeOption) (api.Int64ObservableGauge, error) {
+	return noop.Int64ObservableGauge{}, m.refuses(name)
+}
+
+func (m refusingMeter) Int64ObservableCounter(name string, _ ...api.Int64ObservableCounterOption) (api.Int64ObservableCounter, error) {
+	return noop.Int64ObservableCounter{}, m.refuses(name)
+}
+
+func (m refusingMeter) Float64ObservableGauge(name string, _ ...api.Float64ObservableGaugeOption) (api.Float64ObservableGauge, error) {
+	return noop.Float64ObservableGauge{}, m.refuses(name)
+}
+
+func (m refusingMeter) Int64Counter(name string, _ ...api.Int64CounterOption) (api.Int64Counter, error) {
+	return noop.Int64Counter{}, m.refuses(name)
+}
+
+func (m refusingMeter) Int64Histogram(name string, _ ...api.Int64HistogramOption) (api.Int64Histogram, error) {
+	return noop.Int64Histogram{}, m.refuses(name)
+}
+
+// RegisterCallback refuses as many instruments as the name says.
+func (m refusingMeter) RegisterCallback(_ api.Callback, instruments ...api.Observable) (api.Registration, error) {
+	return noop.Registration{}, m.refuses(fmt.Sprint("callback for ", len(instruments)))
 }
 
 func TestAProviderThatRefusesIsAnError(t *testing.T) {
-	if _, err := otel.New(otel.Config{Meters: refusing{}}); err == nil || !strings.Contains(err.Error(), "no instruments here") {
-		t.Error(err)
+	for _, row := range []struct {
+		what  string
+		fails string // of New, WatchCache and WatchInbox
+	}{
+		{"gatehouse.dependency.degraded", "New"},
+		{"gatehouse.inbox.events", "New"},
+		{"gatehouse.webhook.body.size", "New"},
+		{"callback for 11", "WatchCache"},
+		{"callback for 1", "New"},
+		{"callback for 3", "WatchInbox"},
+		{"gatehouse.inbox.deliveries", "WatchInbox"},
+		{"gatehouse.inbox.oldest_pending", "WatchInbox"},
+		{"gatehouse.inbox.queue", "WatchInbox"},
+		{"gatehouse.cache.reads", "WatchCache"},
+		{"gatehouse.cache.fills", "WatchCache"},
+		{"gatehouse.cache.entries", "WatchCache"},
+	} {
+		telemetry, err := otel.New(otel.Config{Meters: refusing{what: row.what}})
+		errs := map[string]error{"New": err}
+		if err == nil {
+			errs["WatchCache"] = telemetry.WatchCache("pages", func() revalidate.Metrics { return revalidate.Metrics{} })
+			errs["WatchInbox"] = telemetry.WatchInbox(func(context.Context) (inbox.Stats, error) { return inbox.Stats{}, nil })
+			if err := telemetry.Close(); err != nil {
+				t.Errorf("%s: Close: %v", row.what, err)
+			}
+		}
+		for what, err := range errs {
+			if (what == row.fails) != errors.Is(err, errRefused) {
+				t.Errorf("%s is refused: %s returns %v", row.what, what, err)
+			}
+		}
+	}
+}
+
+// At once, too, no more names are let through than there is room for, and those that are stay.
+func TestTypesAreBoundedAtOnce(t *testing.T) {
+	r := record(t, otel.Config{MaxTypes: 3})
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			for i := range 100 {
+				r.Inbox(inbox.Observation{Kind: inbox.ObserveAccepted, Provider: "x", Type: strconv.Itoa(i)})
+			}
+		})
+	}
+	testwait.All(t, "the end of all", &all)
+	series := r.series(t)
+	events := 0.0
+	for _, n := range series {
+		events += n
+	}
+	if len(series) != 4 || events != 800 {
+		t.Errorf("%v", series)
 	}
 }
