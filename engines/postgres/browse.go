@@ -19,45 +19,35 @@ func (b *Inbox) List(ctx context.Context, f inbox.Filter) (inbox.Page, error) {
 
 // Get implements [inbox.Browser].
 func (b *Inbox) Get(ctx context.Context, id int64) (inbox.Delivery, []inbox.Attempt, error) {
-	rows, err := b.pool.Query(ctx, "SELECT "+wholeDelivery+" FROM inbox_deliveries d WHERE d.id = $1", id)
-	if err != nil {
-		return inbox.Delivery{}, nil, err
-	}
-	found, err := pgx.CollectRows(rows, scanWhole)
+	found, err := collect(ctx, b.pool, scanWhole, "SELECT "+wholeDelivery+" FROM inbox_deliveries d WHERE d.id = $1", id)
 	if err != nil {
 		return inbox.Delivery{}, nil, err
 	}
 	if len(found) == 0 {
 		return inbox.Delivery{}, nil, inbox.ErrNotFound
 	}
-	if rows, err = b.pool.Query(ctx, "SELECT number, at, took, result, error, stack, by FROM inbox_attempts WHERE delivery_id = $1 ORDER BY seq", id); err != nil {
-		return inbox.Delivery{}, nil, err
-	}
-	history, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (a inbox.Attempt, err error) {
-		var took int64
-		var result string
-		err = row.Scan(&a.Number, &a.At, &took, &result, &a.Error, &a.Stack, &a.By)
-		a.Took, a.Result = time.Duration(took)*time.Microsecond, inbox.Result(result)
-		a.Error, a.Stack, a.By = original(a.Error), original(a.Stack), original(a.By)
-		return a, err
-	})
+	history, err := collect(ctx, b.pool, scanAttempt, "SELECT number, at, took, result, error, stack, by FROM inbox_attempts WHERE delivery_id = $1 ORDER BY seq", id)
 	return *found[0].Delivery, history, err
+}
+
+func scanAttempt(row pgx.CollectableRow) (a inbox.Attempt, err error) {
+	var took int64
+	var result string
+	err = row.Scan(&a.Number, &a.At, &took, &result, &a.Error, &a.Stack, &a.By)
+	a.Took, a.Result = time.Duration(took)*time.Microsecond, inbox.Result(result)
+	a.Error, a.Stack, a.By = original(a.Error), original(a.Stack), original(a.By)
+	return a, err
 }
 
 // Stats implements [inbox.Browser].
 func (b *Inbox) Stats(ctx context.Context) (inbox.Stats, error) {
-	rows, err := b.pool.Query(ctx, "SELECT provider, type, status, n FROM "+counters)
+	counted, err := collect(ctx, b.pool, scanCounted, "SELECT provider, type, status, n FROM "+counters)
 	if err != nil {
 		return inbox.Stats{}, err
 	}
 	counts := map[engine.Count]int64{}
-	var provider, typ, status string
-	var n int64
-	if _, err := pgx.ForEachRow(rows, []any{&provider, &typ, &status, &n}, func() error {
-		counts[engine.Count{Lane: engine.Lane{Provider: original(provider), Type: original(typ)}, Status: inbox.Status(status)}] = n
-		return nil
-	}); err != nil {
-		return inbox.Stats{}, err
+	for _, c := range counted {
+		counts[c.Count] = c.n
 	}
 	stats, err := engine.Stats(counts, func(pending []engine.Lane) (map[engine.Lane]time.Time, error) { return b.firstDue(ctx, pending) })
 	if err != nil {
@@ -68,32 +58,40 @@ func (b *Inbox) Stats(ctx context.Context) (inbox.Stats, error) {
 	return stats, err
 }
 
+// counted is a counter.
+type counted struct {
+	engine.Count
+	n int64
+}
+
+func scanCounted(row pgx.CollectableRow) (c counted, err error) {
+	err = row.Scan(&c.Provider, &c.Type, &c.Status, &c.n)
+	c.Provider, c.Type = original(c.Provider), original(c.Type)
+	return c, err
+}
+
 func (b *Inbox) paused(ctx context.Context) ([]inbox.PausedType, error) {
-	rows, err := b.pool.Query(ctx, "SELECT provider, type, since, by, why FROM inbox_paused ORDER BY provider, type")
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (p inbox.PausedType, err error) {
-		err = row.Scan(&p.Provider, &p.Type, &p.Since, &p.Reason.By, &p.Reason.Why)
-		p.Provider, p.Type = original(p.Provider), original(p.Type)
-		p.Reason = inbox.Reason{By: original(p.Reason.By), Why: original(p.Reason.Why)}
-		return p, err
-	})
+	return collect(ctx, b.pool, scanPaused, "SELECT provider, type, since, by, why FROM inbox_paused ORDER BY provider, type")
+}
+
+func scanPaused(row pgx.CollectableRow) (p inbox.PausedType, err error) {
+	err = row.Scan(&p.Provider, &p.Type, &p.Since, &p.Reason.By, &p.Reason.Why)
+	p.Provider, p.Type = original(p.Provider), original(p.Type)
+	p.Reason = inbox.Reason{By: original(p.Reason.By), Why: original(p.Reason.Why)}
+	return p, err
 }
 
 // Activity implements [inbox.Browser].
 func (b *Inbox) Activity(ctx context.Context, from time.Time) ([]inbox.Minute, error) {
-	rows, err := b.pool.Query(ctx, `SELECT minute, sum(accepted)::bigint, sum(duplicates)::bigint, sum(done)::bigint, sum(failed)::bigint, sum(dead)::bigint FROM
+	return collect(ctx, b.pool, scanMinute, `SELECT minute, sum(accepted)::bigint, sum(duplicates)::bigint, sum(done)::bigint, sum(failed)::bigint, sum(dead)::bigint FROM
 		(SELECT * FROM inbox_minutes UNION ALL SELECT * FROM inbox_minute_changes) AS every WHERE minute >= $1 GROUP BY minute ORDER BY minute`, from.Unix()/60)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (m inbox.Minute, err error) {
-		var minute int64
-		err = row.Scan(&minute, &m.Accepted, &m.Duplicates, &m.Done, &m.Failed, &m.Dead)
-		m.Start = time.Unix(minute*60, 0)
-		return m, err
-	})
+}
+
+func scanMinute(row pgx.CollectableRow) (m inbox.Minute, err error) {
+	var minute int64
+	err = row.Scan(&minute, &m.Accepted, &m.Duplicates, &m.Done, &m.Failed, &m.Dead)
+	m.Start = time.Unix(minute*60, 0)
+	return m, err
 }
 
 // Export implements [inbox.Browser].

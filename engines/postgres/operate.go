@@ -54,21 +54,14 @@ func (b *Inbox) decideStep(ctx context.Context, ids []int64, why inbox.Reason, k
 
 // lockRows locks deliveries, and their order keys first, as every transaction does.
 func lockRows(ctx context.Context, tx pgx.Tx, ids []int64) (map[int64]engine.Row, error) {
-	rows, err := tx.Query(ctx, "SELECT DISTINCT order_key FROM inbox_deliveries WHERE id = ANY ($1) AND order_key <> ''", ids)
-	if err != nil {
-		return nil, err
-	}
-	orderKeys, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	orderKeys, err := collect(ctx, tx, pgx.RowTo[string], "SELECT DISTINCT order_key FROM inbox_deliveries WHERE id = ANY ($1) AND order_key <> ''", ids)
 	if err != nil {
 		return nil, err
 	}
 	if err := lockOrders(ctx, tx, orderKeys...); err != nil {
 		return nil, err
 	}
-	if rows, err = tx.Query(ctx, "SELECT "+briefDelivery+" FROM inbox_deliveries d WHERE id = ANY ($1) ORDER BY id FOR NO KEY UPDATE", ids); err != nil {
-		return nil, err
-	}
-	locked, err := pgx.CollectRows(rows, scanBrief)
+	locked, err := collect(ctx, tx, scanBrief, "SELECT "+briefDelivery+" FROM inbox_deliveries d WHERE id = ANY ($1) ORDER BY id FOR NO KEY UPDATE", ids)
 	found := make(map[int64]engine.Row, len(locked))
 	for _, d := range locked {
 		found[d.ID] = d

@@ -16,18 +16,15 @@ import (
 // the session ends it opens another, until ctx ends. The log is told once of a loss, and of its end: a server that takes no writes, such as a standby, may
 // be one for days.
 func (r *runner) bePresent(ctx context.Context) {
-	for again := false; ; again = true {
+	for again := false; ctx.Err() == nil; again = true {
 		err := r.session(ctx, again)
 		level := slog.LevelWarn
 		if had := r.owner.Swap(0) != 0; again && !had {
 			level = slog.LevelDebug
 		}
-		if ctx.Err() != nil {
-			return
-		}
-		r.config.Logger.LogAttrs(ctx, level, "inbox has no session", slog.Any("error", err))
-		if !engine.Sleep(ctx, engine.Poll/4) {
-			return
+		if ctx.Err() == nil {
+			r.config.Logger.LogAttrs(ctx, level, "inbox has no session", slog.Any("error", err))
+			engine.Sleep(ctx, engine.Poll/4)
 		}
 	}
 }
@@ -68,17 +65,13 @@ func (r *runner) session(ctx context.Context, again bool) error {
 		wait, cancel := context.WithTimeout(ctx, presenceCheck)
 		_, err := conn.Conn().WaitForNotification(wait)
 		cancel()
-		switch {
-		case err == nil:
+		if err == nil {
 			r.hear()
-		case ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded):
+		} else if errors.Is(err, context.DeadlineExceeded) {
+			err = conn.Ping(ctx)
+		}
+		if err != nil {
 			return err
-		case conn.Conn().IsClosed():
-			return err
-		default:
-			if err := conn.Ping(ctx); err != nil {
-				return err
-			}
 		}
 	}
 }
@@ -103,22 +96,18 @@ func (r *runner) takeUp(ctx context.Context) error {
 	r.lastTakeUp = time.Now()
 	inHand := r.dispatcher.InHand() // before the look: what ends during it is not taken for lost
 	mine := r.owner.Load()
-	rows, err := r.pool.Query(ctx, "SELECT "+briefDelivery+`, d.owner, d.owner <> $2 AND NOT EXISTS
-		(SELECT FROM pg_locks l JOIN pg_database db ON db.oid = l.database WHERE db.datname = current_database() AND l.locktype = 'advisory'
-		AND l.classid::bigint = $1 AND l.objid::bigint = d.owner AND l.objsubid = 2 AND l.granted) FROM inbox_deliveries d WHERE status = 'running' ORDER BY id`,
-		int64(lockOwner), mine)
-	if err != nil {
-		return err
-	}
 	type running struct {
 		engine.Row
 		owner  int32
 		absent bool
 	}
-	all, err := pgx.CollectRows(rows, func(rows pgx.CollectableRow) (d running, err error) {
+	all, err := collect(ctx, r.pool, func(rows pgx.CollectableRow) (d running, err error) {
 		d.Row, err = scan(rows, &d.owner, &d.absent)
 		return d, err
-	})
+	}, "SELECT "+briefDelivery+`, d.owner, d.owner <> $2 AND NOT EXISTS
+		(SELECT FROM pg_locks l JOIN pg_database db ON db.oid = l.database WHERE db.datname = current_database() AND l.locktype = 'advisory'
+		AND l.classid::bigint = $1 AND l.objid::bigint = d.owner AND l.objsubid = 2 AND l.granted) FROM inbox_deliveries d WHERE status = 'running' ORDER BY id`,
+		int64(lockOwner), mine)
 	if err != nil {
 		return err
 	}

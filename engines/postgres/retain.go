@@ -34,20 +34,15 @@ func (b *Inbox) purge(ctx context.Context) (more bool, err error) {
 }
 
 func purgeKeys(ctx context.Context, tx pgx.Tx, t *engine.Tally, keep time.Duration) (int, error) {
-	rows, err := tx.Query(ctx, `WITH old AS MATERIALIZED (SELECT id FROM inbox_deliveries WHERE ended_at < now() - $1::bigint * interval '1 microsecond' LIMIT $2
+	ids, err := collect(ctx, tx, func(row pgx.CollectableRow) (id int64, err error) {
+		var provider, typ, status string
+		err = row.Scan(&id, &provider, &typ, &status)
+		t.Add(engine.Lane{Provider: original(provider), Type: original(typ)}, inbox.Status(status), -1)
+		return id, err
+	}, `WITH old AS MATERIALIZED (SELECT id FROM inbox_deliveries WHERE ended_at < now() - $1::bigint * interval '1 microsecond' LIMIT $2
 			FOR UPDATE SKIP LOCKED)
 		DELETE FROM inbox_deliveries d USING old WHERE d.id = old.id RETURNING d.id, d.provider, d.type, d.status`, keep.Microseconds(), retainStep)
 	if err != nil {
-		return 0, err
-	}
-	var ids []int64
-	var id int64
-	var provider, typ, status string
-	if _, err := pgx.ForEachRow(rows, []any{&id, &provider, &typ, &status}, func() error {
-		ids = append(ids, id)
-		t.Add(engine.Lane{Provider: original(provider), Type: original(typ)}, inbox.Status(status), -1)
-		return nil
-	}); err != nil {
 		return 0, err
 	}
 	_, err = tx.Exec(ctx, "DELETE FROM inbox_attempts WHERE delivery_id = ANY ($1)", ids)

@@ -10,6 +10,12 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
+// collect asks a query and reads its rows.
+func collect[T any](ctx context.Context, db querier, scan pgx.RowToFunc[T], query string, args ...any) ([]T, error) {
+	rows, _ := db.Query(ctx, query, args...) // the error is the rows' too
+	return pgx.CollectRows(rows, scan)
+}
+
 // queueTally adds changes of the counters to a batch.
 func queueTally(batch *pgx.Batch, t *engine.Tally) {
 	var providers, types, statuses []string
@@ -65,11 +71,7 @@ func queueAttempt(batch *pgx.Batch, a inbox.Attempt, ids ...int64) {
 
 // promote makes the first of each order key pending, when it waits, and returns their lanes. The caller holds the keys' locks.
 func promote(ctx context.Context, tx pgx.Tx, orderKeys ...string) ([]engine.Lane, error) {
-	rows, err := tx.Query(ctx, promoteHeads, orderKeys)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, scanLane)
+	return collect(ctx, tx, scanLane, promoteHeads, orderKeys)
 }
 
 // promoteHeads makes the first of each order key pending, when it waits, and counts it.

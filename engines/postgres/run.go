@@ -56,11 +56,11 @@ const counters = `(SELECT provider, type, status, sum(n)::bigint AS n FROM
 
 // look learns from the tables which lanes have pending deliveries, and which are paused.
 func (b *Inbox) look(ctx context.Context) error {
-	pending, err := lanesOf(ctx, b.pool, "SELECT provider, type FROM "+counters+" WHERE status = 'pending' AND n > 0")
+	pending, err := collect(ctx, b.pool, scanLane, "SELECT provider, type FROM "+counters+" WHERE status = 'pending' AND n > 0")
 	if err != nil {
 		return err
 	}
-	paused, err := lanesOf(ctx, b.pool, "SELECT provider, type FROM inbox_paused")
+	paused, err := collect(ctx, b.pool, scanLane, "SELECT provider, type FROM inbox_paused")
 	if err != nil {
 		return err
 	}
@@ -70,14 +70,6 @@ func (b *Inbox) look(ctx context.Context) error {
 	}
 	b.lanes.Refresh(due, paused)
 	return nil
-}
-
-func lanesOf(ctx context.Context, db querier, query string) ([]engine.Lane, error) {
-	rows, err := db.Query(ctx, query)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, scanLane)
 }
 
 // firstDueOf is when the first pending delivery of each lane is due, in microseconds from now.
