@@ -149,6 +149,11 @@ func TestARowThatCannotBeRead(t *testing.T) {
 	if _, _, err := box.Get(t.Context(), page.Deliveries[0].ID); err == nil || errors.Is(err, inbox.ErrNotFound) {
 		t.Errorf("Get: %v", err)
 	}
+	l.exec(t, "ALTER TABLE inbox_deliveries ALTER error DROP NOT NULL")
+	l.exec(t, "UPDATE inbox_deliveries SET error = NULL")
+	if page, err := box.List(t.Context(), inbox.Filter{}); err == nil {
+		t.Errorf("List: %+v", page)
+	}
 }
 
 // A server with another encoding could not keep text as it is.

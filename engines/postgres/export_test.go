@@ -6,3 +6,9 @@ var (
 	Original = original
 	ByIndex  = byIndex
 )
+
+// Locks that tests take.
+const (
+	LockSchema = lockSchema
+	LockOwner  = lockOwner
+)
