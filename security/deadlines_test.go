@@ -20,6 +20,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/gatehouse-go/gatehouse/internal/testwait"
 	"github.com/gatehouse-go/gatehouse/security"
 )
 
@@ -53,7 +54,7 @@ func talk(t *testing.T, addr, start string, pause time.Duration, parts ...string
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	_ = conn.SetDeadline(time.Now().Add(50 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(2 * testwait.Patience))
 	if _, err := io.WriteString(conn, start); err != nil {
 		t.Fatal(err)
 	}
@@ -163,13 +164,14 @@ func TestReverseProxyTellsASlowBodyFromABadUpstream(t *testing.T) {
 }
 
 func TestABodyReadInTimeLeavesNoDeadline(t *testing.T) {
-	d := mustDeadlines(t, security.DeadlinesConfig{Body: time.Second, Grace: time.Second, Write: time.Second})
+	t.Parallel()
+	d := mustDeadlines(t, security.DeadlinesConfig{Body: 3 * time.Second, Grace: 3 * time.Second, Write: 3 * time.Second})
 	addr := listen(t, d.Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		select {
 		case <-r.Context().Done():
 			http.Error(w, "the context ended: "+context.Cause(r.Context()).Error(), 500)
-		case <-time.After(1500 * time.Millisecond):
+		case <-time.After(3500 * time.Millisecond): // when each of the times is over
 			_, _ = fmt.Fprint(w, string(body), " ", err)
 		}
 	})))
@@ -186,7 +188,7 @@ func TestABodyThatNobodyReadsHoldsNoConnection(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = conn.Close() }()
-	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(testwait.Patience))
 	_, _ = io.WriteString(conn, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nstart")
 	if all, err := io.ReadAll(conn); err != nil || !strings.HasPrefix(string(all), "HTTP/1.1 204") {
 		t.Errorf("%q, %v", all, err)

@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"github.com/gatehouse-go/gatehouse/internal/testwait"
 	"github.com/gatehouse-go/gatehouse/security"
 )
 
@@ -70,7 +71,7 @@ func send(t *testing.T, addr, text string) (*http.Response, string) {
 		t.Fatal(err)
 	}
 	defer func() { _ = conn.Close() }()
-	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(testwait.Patience))
 	if _, err := io.WriteString(conn, text); err != nil {
 		t.Fatal(err)
 	}

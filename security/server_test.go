@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gatehouse-go/gatehouse/internal/testwait"
 	"github.com/gatehouse-go/gatehouse/security"
 )
 
@@ -28,7 +29,7 @@ func TestServerIsHarderThanNetHTTP(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = conn.Close() }()
-	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(testwait.Patience))
 	_, _ = io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\nX-Slow: ")
 	if _, err := io.ReadAll(conn); err != nil {
 		t.Errorf("a header that never ends: %v", err)

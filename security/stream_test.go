@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gatehouse-go/gatehouse/internal/testwait"
 	"github.com/gatehouse-go/gatehouse/security"
 )
 
@@ -21,7 +22,7 @@ import (
 func streaming(t *testing.T, c security.DeadlinesConfig, h http.Handler, configure ...func(*httptest.Server)) *httptest.Server {
 	t.Helper()
 	srv := httptest.NewUnstartedServer(mustDeadlines(t, c).Wrap(h))
-	srv.Config.ReadTimeout, srv.Config.WriteTimeout = 500*time.Millisecond, 500*time.Millisecond
+	srv.Config.ReadTimeout, srv.Config.WriteTimeout = 2*time.Second, 2*time.Second
 	for _, f := range configure {
 		f(srv)
 	}
@@ -36,7 +37,7 @@ func streaming(t *testing.T, c security.DeadlinesConfig, h http.Handler, configu
 
 func TestStreamsOutliveAllDeadlines(t *testing.T) {
 	t.Parallel()
-	short := security.DeadlinesConfig{Body: 500 * time.Millisecond, Handler: 500 * time.Millisecond, Write: 500 * time.Millisecond, Grace: 500 * time.Millisecond}
+	short := security.DeadlinesConfig{Body: 2 * time.Second, Handler: 2 * time.Second, Write: 2 * time.Second, Grace: 2 * time.Second}
 	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		for i := range 10 {
 			_, _ = fmt.Fprintln(w, "event", i)
@@ -45,7 +46,7 @@ func TestStreamsOutliveAllDeadlines(t *testing.T) {
 			case <-r.Context().Done():
 				_, _ = fmt.Fprintln(w, "ended:", context.Cause(r.Context()))
 				return
-			case <-time.After(120 * time.Millisecond):
+			case <-time.After(450 * time.Millisecond): // 4.5 seconds for all of them
 			}
 		}
 	})
@@ -97,13 +98,8 @@ func TestAnswersThatNobodyTakesEnd(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		select {
-		case err := <-ended:
-			if err == nil {
-				t.Errorf("%s: 64 MiB were written to a client that reads nothing", name)
-			}
-		case <-time.After(10 * time.Second):
-			t.Errorf("%s: the handler still writes", name)
+		if err := testwait.For(t, name+": the end of the handler", ended); err == nil {
+			t.Errorf("%s: 64 MiB were written to a client that reads nothing", name)
 		}
 		_ = resp.Body.Close()
 	}
@@ -123,7 +119,7 @@ func TestAnswersMayTakeLongerThanOneWriteDeadline(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			srv := streaming(t, security.DeadlinesConfig{Write: time.Second}, handler)
+			srv := streaming(t, security.DeadlinesConfig{Write: 3 * time.Second}, handler)
 			conn, err := net.Dial("tcp", srv.Listener.Addr().String())
 			if err != nil {
 				t.Fatal(err)
@@ -136,7 +132,7 @@ func TestAnswersMayTakeLongerThanOneWriteDeadline(t *testing.T) {
 				if total += n; err != nil {
 					break
 				}
-				time.Sleep(50 * time.Millisecond) // 1.6 seconds for all of it
+				time.Sleep(150 * time.Millisecond) // 4.8 seconds for all of it
 			}
 			if total < 32<<20 {
 				t.Errorf("%d bytes", total)
@@ -146,8 +142,9 @@ func TestAnswersMayTakeLongerThanOneWriteDeadline(t *testing.T) {
 }
 
 func TestAKeptConnectionKeepsNoDeadline(t *testing.T) {
+	t.Parallel()
 	mux := http.NewServeMux()
-	d := mustDeadlines(t, security.DeadlinesConfig{Write: 50 * time.Millisecond})
+	d := mustDeadlines(t, security.DeadlinesConfig{Write: 2 * time.Second})
 	mux.Handle("/in", d.Wrap(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "in") })))
 	mux.HandleFunc("/out", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(make([]byte, 100_000)) })
 	srv := httptest.NewServer(mux)
@@ -160,7 +157,7 @@ func TestAKeptConnectionKeepsNoDeadline(t *testing.T) {
 		if _, err := io.Copy(io.Discard, resp.Body); err != nil {
 			t.Errorf("%s: %v", path, err)
 		}
-		time.Sleep(100 * time.Millisecond)
+		time.Sleep(2100 * time.Millisecond) // until the deadline of what was written is over
 	}
 }
 
