@@ -122,9 +122,11 @@ func TestARefusalIsNoSignOfHealth(t *testing.T) {
 	s := start(t)
 	store := s.engine(func(c *redis.Config) { c.Timeout = 200 * time.Millisecond }).NewRateStore(redis.RateStoreConfig{})
 	take := security.RateTake{Key: "a", Interval: time.Hour, Burst: 1, Cost: 1}
-	for range 2 {
-		takeOne(t, store, take)
-	}
+	eventually(t, "a refusal", func() bool {
+		states := make([]security.RateResult, 1)
+		err := store.Take(t.Context(), []security.RateTake{take}, states)
+		return err == nil && !states[0].Allowed
+	})
 	s.signal(syscall.SIGSTOP)
 	defer s.signal(syscall.SIGCONT)
 	fresh := take

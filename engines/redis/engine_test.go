@@ -48,7 +48,6 @@ func TestEngineTellsOfAnOutageOnce(t *testing.T) {
 	var log bytes.Buffer
 	var told []error
 	e := s.engine(func(c *redis.Config) {
-		c.Timeout = 200 * time.Millisecond
 		c.Logger = slog.New(slog.NewTextHandler(&log, nil))
 		c.OnDegraded = func(err error) { told = append(told, err) }
 	})
@@ -77,9 +76,7 @@ func TestEngineTellsOfAnOutageOnce(t *testing.T) {
 func TestAServerThatHangsHoldsFewCallsAndNotForLong(t *testing.T) {
 	s := start(t)
 	e := s.engine(func(c *redis.Config) { c.Timeout = 300 * time.Millisecond; c.MaxPending = 16 })
-	if err := e.Ping(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	eventually(t, "the server is reached", func() bool { return e.Ping(t.Context()) == nil })
 	before := runtime.NumGoroutine()
 	s.signal(syscall.SIGSTOP)
 	var all sync.WaitGroup
@@ -279,13 +276,13 @@ func TestASentinelFailover(t *testing.T) {
 		info, _ := replica.do("INFO", "replication").ToString()
 		return strings.Contains(info, "master_link_status:up")
 	})
-	address := sentinel(t, primary, "sentinel down-after-milliseconds main 500", "sentinel failover-timeout main 3000")
+	address := sentinel(t, primary, "sentinel down-after-milliseconds main 2000", "sentinel failover-timeout main 3000")
 	eventually(t, "the Sentinel knows the replica", func() bool {
 		info, _ := (&server{t: t, address: address}).do("INFO", "sentinel").ToString()
 		return strings.Contains(info, "slaves=1")
 	})
 	p := piecesOf(t, engineAt(t, func(c *redis.Config) {
-		c.Addresses, c.MasterSet, c.Timeout = []string{address}, "main", 500*time.Millisecond
+		c.Addresses, c.MasterSet, c.Timeout = []string{address}, "main", 2*time.Second
 	}))
 	eventually(t, "the session is put", func() bool { return p.sess.Put(t.Context(), sessionRecord("a", time.Hour, "user:ann")) == nil })
 	eventually(t, "the mark is spent", func() bool { first, err := p.marks.Spend(t.Context(), "a", time.Hour); return err == nil && first })

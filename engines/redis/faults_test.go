@@ -32,7 +32,10 @@ func TestEachCallInEachOutage(t *testing.T) {
 			func(s *server, _ *wire) { s.kill(); s.run() },
 		},
 		"DEBUG SLEEP": {
-			func(s *server, _ *wire) { go s.do("DEBUG", "SLEEP", "10"); time.Sleep(100 * time.Millisecond) },
+			func(s *server, _ *wire) {
+				go s.do("DEBUG", "SLEEP", "15")
+				eventually(s.t, "a server that sleeps", func() bool { return !s.answers(3 * time.Second) })
+			},
 			func(*server, *wire) {}, // it wakes by itself
 		},
 		"cut connections":    {func(_ *server, w *wire) { w.set(true) }, func(_ *server, w *wire) { w.set(false) }},

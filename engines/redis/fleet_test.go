@@ -197,7 +197,7 @@ func TestAPurgeEndsTheFillOfAnotherInstance(t *testing.T) {
 func TestAnInstanceThatDiesWhileItsHandlerRuns(t *testing.T) {
 	t.Parallel()
 	s := start(t)
-	caches := cachesOn(t, s, 3, redis.CacheStoreConfig{}, func(c *revalidate.Config) { c.LeaseLife = 500 * time.Millisecond })
+	caches := cachesOn(t, s, 3, redis.CacheStoreConfig{}, func(c *revalidate.Config) { c.LeaseLife = 3 * time.Second })
 	var calls atomic.Int64
 	running, release := make(chan struct{}), make(chan struct{})
 	handler := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

@@ -195,8 +195,8 @@ func TestRateLimitOutages(t *testing.T) {
 				var changes [2]atomic.Int64
 				l, err := security.NewRateLimit(security.RateLimitConfig{
 					Policies: []security.RatePolicy{{Limit: rate.Every(time.Hour), Burst: 10, Key: security.ByIP()}},
-					Store:    s.engine(func(c *redis.Config) { c.Timeout = time.Second }).NewRateStore(redis.RateStoreConfig{}),
-					Outage:   p.outage, LocalShare: p.share, StoreTimeout: 500 * time.Millisecond,
+					Store:    s.engine(func(c *redis.Config) { c.Timeout = 3 * time.Second }).NewRateStore(redis.RateStoreConfig{}),
+					Outage:   p.outage, LocalShare: p.share, StoreTimeout: 2 * time.Second,
 					Logger: slog.New(slog.DiscardHandler),
 					OnDegraded: func(err error) {
 						if err != nil {

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gatehouse-go/gatehouse/internal/testwait"
 	"github.com/redis/rueidis"
 
 	"github.com/gatehouse-go/gatehouse/engines/redis"
@@ -108,14 +109,13 @@ func (s *server) run() {
 	if err := s.process.Start(); err != nil {
 		s.t.Fatal(err)
 	}
-	for range 500 {
-		if c, err := net.Dial("tcp", s.address); err == nil {
+	testwait.Until(s.t, "a server that listens", func() bool {
+		c, err := net.Dial("tcp", s.address)
+		if err == nil {
 			c.Close()
-			return
 		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	s.t.Fatal("redis-server does not listen")
+		return err == nil
+	})
 }
 
 // kill is kill -9.
@@ -142,6 +142,22 @@ func (s *server) do(command ...string) rueidis.RedisResult {
 	return c.Do(context.Background(), c.B().Arbitrary(command...).Build())
 }
 
+// answers reports whether the server answers within a time.
+func (s *server) answers(within time.Duration) bool {
+	s.t.Helper()
+	c, err := net.Dial("tcp", s.address)
+	if err != nil {
+		return false
+	}
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(within))
+	_, err = c.Write([]byte("PING\r\n"))
+	if err == nil {
+		_, err = c.Read(make([]byte, 1))
+	}
+	return err == nil
+}
+
 // engine returns an engine on the server, closed when the test ends.
 func (s *server) engine(edit ...func(*redis.Config)) *redis.Engine {
 	s.t.Helper()
@@ -150,7 +166,7 @@ func (s *server) engine(edit ...func(*redis.Config)) *redis.Engine {
 
 func engineAt(tb testing.TB, edit ...func(*redis.Config)) *redis.Engine {
 	tb.Helper()
-	c := redis.Config{Timeout: 5 * time.Second, Logger: slog.New(slog.DiscardHandler)}
+	c := redis.Config{Timeout: 30 * time.Second, Logger: slog.New(slog.DiscardHandler)}
 	for _, f := range edit {
 		f(&c)
 	}
@@ -175,12 +191,8 @@ func (p *prefixes) next(c *redis.Config) {
 	c.Prefix = "test" + strconv.Itoa(p.n) + ":"
 }
 
-// eventually waits until ok returns true; it fails the test when that takes longer than thirty seconds.
+// eventually waits until ok returns true. It fails the test where it does not.
 func eventually(tb testing.TB, what string, ok func() bool) {
 	tb.Helper()
-	for until := time.Now().Add(30 * time.Second); !ok(); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(until) {
-			tb.Fatalf("not within thirty seconds: %s", what)
-		}
-	}
+	testwait.Until(tb, what, ok)
 }

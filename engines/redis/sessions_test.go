@@ -244,8 +244,17 @@ func TestSessionsAreRefusedNotAssumedInAnOutage(t *testing.T) {
 		res.Body.Close()
 		return res.StatusCode
 	}
-	if got := []int{status("GET", "/two"), status("POST", "/one"), status("GET", "/two")}; !slices.Equal(got, []int{401, 200, 200}) {
-		t.Errorf("before the outage: %v", got)
+	for _, step := range []struct {
+		method, path string
+		want         int
+	}{{"GET", "/two", 401}, {"POST", "/one", 200}, {"GET", "/two", 200}} {
+		eventually(t, "the server is reached", func() bool {
+			got := status(step.method, step.path)
+			if got != step.want && got != 503 { // as of a machine that is busy for longer than the engine waits
+				t.Fatalf("%s %s before the outage: %d", step.method, step.path, got)
+			}
+			return got == step.want
+		})
 	}
 	server.signal(syscall.SIGSTOP)
 	for range 10 {
