@@ -73,6 +73,17 @@ func TestWrittenCountsBodyBytes(t *testing.T) {
 	}
 }
 
+func TestReadFromBeginsTheAnswerWithItsFirstByte(t *testing.T) {
+	rec := httptest.NewRecorder()
+	w := respwriter.New(rec)
+	if n, err := w.ReadFrom(strings.NewReader("")); n != 0 || err != nil || w.Status() != 0 {
+		t.Errorf("nothing: %d bytes, %v, status %d", n, err, w.Status())
+	}
+	if n, err := w.ReadFrom(strings.NewReader("abc")); n != 3 || err != nil || w.Status() != 200 || w.Written() != 3 || rec.Body.String() != "abc" {
+		t.Errorf("%d bytes, %v, status %d, %q", n, err, w.Status(), rec.Body)
+	}
+}
+
 type brokenReader struct{}
 
 func (brokenReader) Read([]byte) (int, error) { return 0, errors.New("broken") }
