@@ -33,8 +33,8 @@ func (b *Inbox) follow(ctx context.Context, l *ledger) (*following, error) {
 		return nil, err
 	}
 	start := jetstream.OrderedConsumerConfig{HeadersOnly: true}
-	if position := l.at(); position > 0 {
-		start.DeliverPolicy, start.OptStartSeq = jetstream.DeliverByStartSequencePolicy, position+1
+	if seen := l.lastSeen(); seen > 0 { // what was passed may have been missing only in a server that was behind
+		start.DeliverPolicy, start.OptStartSeq = jetstream.DeliverByStartSequencePolicy, seen+1
 	}
 	consumer, err := b.js.OrderedConsumer(ctx, b.config.Stream, start)
 	if err != nil {

@@ -22,7 +22,8 @@ type ledger struct {
 
 	mu       sync.RWMutex
 	held     map[webhook.Key]bool // what workers have had in hand since before this index, which may not have it yet
-	position uint64               // of the last message that was applied
+	position uint64               // up to which all messages that there are were applied, or passed
+	seen     uint64               // number of the last message that was applied
 	waiters  []waiter
 	rows     map[webhook.Key]*row
 	ids      []*row // by number; some may be gone
@@ -136,6 +137,7 @@ func (l *ledger) apply(subject string, seq uint64, at time.Time, record string) 
 			l.lease = lease{r, seq, time.Now()}
 		}
 	}
+	l.seen = max(l.seen, seq)
 	l.reach(seq)
 }
 
@@ -157,7 +159,14 @@ func (l *ledger) pass(seq uint64) {
 	l.reach(seq)
 }
 
-// at returns the number of the last message that was applied.
+// lastSeen returns the number of the last message that was applied.
+func (l *ledger) lastSeen() uint64 {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return l.seen
+}
+
+// at returns up to which number all messages that there are were applied, or passed.
 func (l *ledger) at() uint64 {
 	l.mu.RLock()
 	defer l.mu.RUnlock()

@@ -142,3 +142,49 @@ func TestAnIndexIsReadAnewUnderLoad(t *testing.T) {
 		load.GoesOn(some / 2)
 	})
 }
+
+// late reads streams from a server that has none of their messages at first, and says that there are none, as one of a cluster does that was away.
+type late struct {
+	jetstream.JetStream
+	asked atomic.Int64
+}
+
+func (l *late) OrderedConsumer(ctx context.Context, stream string, c jetstream.OrderedConsumerConfig) (jetstream.Consumer, error) {
+	consumer, err := l.JetStream.OrderedConsumer(ctx, stream, c)
+	if l.asked.Add(1) > 1 {
+		return consumer, err
+	}
+	return lateConsumer{consumer}, err
+}
+
+type lateConsumer struct{ jetstream.Consumer }
+
+func (lateConsumer) CachedInfo() *jetstream.ConsumerInfo { return &jetstream.ConsumerInfo{} }
+
+func (c lateConsumer) Consume(_ jetstream.MessageHandler, options ...jetstream.PullConsumeOpt) (jetstream.ConsumeContext, error) {
+	return c.Consumer.Consume(func(jetstream.Msg) {}, options...)
+}
+
+// What a server did not have yet that was asked first is read from another.
+func TestAnIndexWhoseServerWasBehindMissesNothing(t *testing.T) {
+	t.Parallel()
+	l := newLedger(t, running(t))
+	before := l.open(t, quick())
+	accepted(t, before, "1")
+	inboxtest.Close(t, before)
+	box, err := nats.Open(t.Context(), &late{JetStream: l.js}, l.config(quick()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { inboxtest.Close(t, box) })
+	if fresh, err := box.Accept(t.Context(), inboxtest.Event("p", "t", "2")); !fresh || err != nil {
+		t.Fatalf("fresh %v, %v", fresh, err)
+	}
+	eventually(t, "the second", func() bool {
+		page, err := box.List(t.Context(), inbox.Filter{EventID: "2"})
+		return err == nil && len(page.Deliveries) == 1
+	})
+	if page, err := box.List(t.Context(), inbox.Filter{}); err != nil || len(page.Deliveries) != 2 {
+		t.Errorf("%+v, %v", page, err)
+	}
+}
