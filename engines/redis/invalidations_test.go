@@ -250,7 +250,7 @@ func TestAPurgeWithoutTheServer(t *testing.T) {
 func TestAnOldPurgeConcernsWhatIsOlder(t *testing.T) {
 	s := start(t)
 	var db atomic.Int64
-	patient := redis.InvalidationsConfig{Lag: time.Minute} // a busy machine may be silent for long, after which an instance forgets
+	patient := redis.InvalidationsConfig{Lag: 10 * time.Second} // a busy machine may be silent for long, after which an instance forgets
 	first := newInstance(t, s.engine(), &db, patient)
 	first.wantFresh("the first")
 	if err := first.cache.PurgeAll(t.Context()); err != nil {

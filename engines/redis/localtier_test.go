@@ -256,7 +256,7 @@ func TestTheFleetFetchesOnce(t *testing.T) {
 			fleet := make([]*instance, 5)
 			for i := range fleet {
 				e := s.engine()
-				fleet[i] = newInstanceOn(t, e, cacheStoreOf(t, e, config), &db, redis.InvalidationsConfig{Lag: time.Minute}) // a busy machine may be silent for long
+				fleet[i] = newInstanceOn(t, e, cacheStoreOf(t, e, config), &db, redis.InvalidationsConfig{Lag: 10 * time.Second}) // a busy machine may be silent for long
 			}
 			fleet[0].change()
 			for _, i := range fleet {
