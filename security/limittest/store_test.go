@@ -120,6 +120,23 @@ func TestSuiteAcceptsTheReference(t *testing.T) {
 	})
 }
 
+// stalling is a store on a machine that stands still for a while with each call.
+type stalling struct{ security.RateStore }
+
+func (s stalling) Take(ctx context.Context, takes []security.RateTake, states []security.RateResult) error {
+	time.Sleep(250 * time.Millisecond)
+	defer time.Sleep(250 * time.Millisecond)
+	return s.RateStore.Take(ctx, takes, states)
+}
+
+func TestSuiteAcceptsASlowStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for rule, err := range limittest.Check(t.Context(), func() security.RateStore { return stalling{opener("")()} }) {
+			t.Errorf("%s: %v", rule, err)
+		}
+	})
+}
+
 func TestSuiteFindsEachFlaw(t *testing.T) {
 	for flaw, want := range map[string]string{
 		"has one bucket":                "two keys are two buckets",
