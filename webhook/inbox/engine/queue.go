@@ -3,6 +3,7 @@ package engine
 import (
 	"runtime"
 	"sync"
+	"time"
 
 	"github.com/gatehouse-go/gatehouse/webhook/inbox"
 )
@@ -11,10 +12,12 @@ import (
 const (
 	groupLength = 512
 	groupBytes  = 8 << 20
+	lull        = 10 * time.Microsecond // a commit takes some hundred
+	maxLooks    = 100                   // in a lull
 )
 
 // A Queue holds what waits for the next commit, within the bounds of [inbox.Config] for what comes from outside. [Queue.Init] makes it ready; then
-// it is safe for use by many goroutines.
+// it is safe for use by many goroutines, of which one takes.
 type Queue[E any] struct {
 	maxEvents int
 	maxBytes  int64
@@ -25,6 +28,8 @@ type Queue[E any] struct {
 	bytes  int64 // of them
 	closed bool
 	wake   chan struct{} // has a token when there is something to take, or q is closed
+
+	gathered int // how many were in line when the last group was taken; of the taker alone
 }
 
 type queued[E any] struct {
@@ -82,14 +87,19 @@ func (q *Queue[E]) Take() []E {
 }
 
 // gather lets those come in line who are about to: whoever was just told that theirs is stored may have another. A group of the first of them would
-// have the others wait for two commits.
+// have the others wait for two commits. It ends when nobody has come for a moment; whoever comes alone, and did before, does not wait at all.
 func (q *Queue[E]) gather() {
-	for came := 0; ; {
+	came, since, looks := 0, time.Now(), 0
+	for {
 		n := q.length()
-		if n == came || n >= groupLength {
+		switch {
+		case n > came && n < groupLength:
+			came, since, looks = n, time.Now(), 0
+		case n >= groupLength || n <= 1 && q.gathered <= 1 || looks >= maxLooks || time.Since(since) > lull:
+			q.gathered = n
 			return
 		}
-		came = n
+		looks++
 		runtime.Gosched()
 	}
 }

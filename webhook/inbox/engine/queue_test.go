@@ -3,6 +3,7 @@ package engine_test
 import (
 	"errors"
 	"testing"
+	"testing/synctest"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -83,4 +84,37 @@ func TestQueueGivesGroupsInOrderUntilItIsClosedAndEmpty(t *testing.T) {
 			t.Fatalf("%d comes at %d", v, i)
 		}
 	}
+}
+
+// A group has those whose events come one by one at the same time as it is taken, also where time does not pass by itself.
+func TestQueueGathersWhoComesAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := queueOf(t, inbox.Config{})
+		const producers, each = 8, 50
+		taken := make(chan int)
+		go func() {
+			for n := 0; n < producers*each; {
+				group := q.Take()
+				n += len(group)
+				for range group {
+					taken <- len(group)
+				}
+			}
+			close(taken)
+		}()
+		for range producers {
+			go func() {
+				for range each {
+					if err := q.Add(1, 1); err != nil {
+						t.Error(err)
+					}
+					<-taken
+				}
+			}()
+		}
+		synctest.Wait()
+		if _, open := <-taken; open {
+			t.Error("more was taken than came")
+		}
+	})
 }
