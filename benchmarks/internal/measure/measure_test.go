@@ -3,6 +3,7 @@ package measure_test
 import (
 	"math"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -142,4 +143,20 @@ func TestProcessorTimeAndWhatIsHeld(t *testing.T) {
 	if r := results[1]; r.Held != 42 || r.Median != 0 || r.CPU != 0 {
 		t.Errorf("%+v", r)
 	}
+}
+
+// A first time that takes long, since a connection is opened, does not make a round of one.
+func TestASlowFirstTimeIsNotWhatItTakes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		first := true
+		if n := measure.Calibrate(func(n int) {
+			if first {
+				first = false
+				time.Sleep(time.Second)
+			}
+			time.Sleep(time.Duration(n) * time.Microsecond)
+		}, 20*time.Millisecond); n != 20000 {
+			t.Errorf("%d times", n)
+		}
+	})
 }
