@@ -322,7 +322,10 @@ func TestExportKeepsWhatItDidNotWrite(t *testing.T) {
 		gone := t.TempDir()
 		t.Chdir(gone)
 		if err := os.Remove(gone); err != nil {
-			t.Skip(err) // of a system that keeps it
+			if os.Getenv("GATEHOUSE_REQUIRE_ENGINES") != "" {
+				t.Fatal(err)
+			}
+			t.Skipf("a working directory that is gone: this system keeps it: %v", err)
 		}
 		page.Dir = "out"
 		if _, err := gatehouse.Export(t.Context(), page); !errors.Is(err, fs.ErrNotExist) {

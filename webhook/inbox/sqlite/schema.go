@@ -10,24 +10,8 @@ import (
 // schemaVersion is the version of the tables that this code reads and writes.
 const schemaVersion = 5
 
-const deliveryIndexes = `
-CREATE INDEX inbox_deliveries_due    ON inbox_deliveries (provider, type, due_at, id) WHERE status = 'pending';
-CREATE INDEX inbox_deliveries_order  ON inbox_deliveries (order_key, id) WHERE order_key <> '' AND status IN ('pending', 'waiting', 'running');
-CREATE INDEX inbox_deliveries_status ON inbox_deliveries (status, id) WHERE status <> 'done';
-CREATE INDEX inbox_deliveries_type   ON inbox_deliveries (provider, type, id);
-CREATE INDEX inbox_deliveries_event  ON inbox_deliveries (event_id, id) WHERE event_id <> '';
-CREATE INDEX inbox_deliveries_bodies ON inbox_deliveries (ended_at) WHERE ended_at > 0 AND meta IS NOT NULL;
-CREATE INDEX inbox_deliveries_ended  ON inbox_deliveries (ended_at) WHERE ended_at > 0;
-`
-
-// migrations[i] takes the tables from version i to i+1.
-//
-// Times are milliseconds since 1970. The body stands last, so that reading the columns before it does not touch its pages.
-// deliveries.id never falls (AUTOINCREMENT): an id that was purged does not come back as another event.
-var migrations = []string{`
-CREATE TABLE inbox_deliveries (
-	id          INTEGER PRIMARY KEY AUTOINCREMENT,
-	key         BLOB    NOT NULL UNIQUE,
+// What inbox_deliveries has had beside id and key since version 1. A version that changes it has its own text.
+const deliveryColumns = `
 	provider    TEXT    NOT NULL,
 	type        TEXT    NOT NULL,
 	event_id    TEXT    NOT NULL,
@@ -42,7 +26,28 @@ CREATE TABLE inbox_deliveries (
 	error       TEXT    NOT NULL DEFAULT '',
 	meta        BLOB,
 	body        BLOB
-);
+`
+
+const deliveryIndexes = `
+CREATE INDEX inbox_deliveries_due    ON inbox_deliveries (provider, type, due_at, id) WHERE status = 'pending';
+CREATE INDEX inbox_deliveries_order  ON inbox_deliveries (order_key, id) WHERE order_key <> '' AND status IN ('pending', 'waiting', 'running');
+CREATE INDEX inbox_deliveries_status ON inbox_deliveries (status, id) WHERE status <> 'done';
+CREATE INDEX inbox_deliveries_type   ON inbox_deliveries (provider, type, id);
+CREATE INDEX inbox_deliveries_event  ON inbox_deliveries (event_id, id) WHERE event_id <> '';
+CREATE INDEX inbox_deliveries_bodies ON inbox_deliveries (ended_at) WHERE ended_at > 0 AND meta IS NOT NULL;
+CREATE INDEX inbox_deliveries_ended  ON inbox_deliveries (ended_at) WHERE ended_at > 0;
+`
+
+// migrations[i] takes the tables from version i to i+1.
+//
+// Times are milliseconds since 1970. The body stands last, so that reading the columns before it does not touch its pages.
+// deliveries.id never falls (AUTOINCREMENT): an id that was purged does not come back as another event. Version 5 has the keys' index apart from the rows,
+// which SQLite can only do by another table: see keys.
+var migrations = []string{`
+CREATE TABLE inbox_deliveries (
+	id          INTEGER PRIMARY KEY AUTOINCREMENT,
+	key         BLOB    NOT NULL UNIQUE,
+` + deliveryColumns + `);
 ` + deliveryIndexes + `
 CREATE TABLE inbox_attempts (
 	delivery_id INTEGER NOT NULL,
@@ -101,21 +106,7 @@ INSERT INTO inbox_keyed SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE 
 CREATE TABLE inbox_unkeyed (
 	id          INTEGER PRIMARY KEY AUTOINCREMENT,
 	key         BLOB    NOT NULL,
-	provider    TEXT    NOT NULL,
-	type        TEXT    NOT NULL,
-	event_id    TEXT    NOT NULL,
-	order_key   TEXT    NOT NULL,
-	status      TEXT    NOT NULL,
-	attempts    INTEGER NOT NULL DEFAULT 0,
-	tries       INTEGER NOT NULL DEFAULT 0,
-	duplicates  INTEGER NOT NULL DEFAULT 0,
-	accepted_at INTEGER NOT NULL,
-	due_at      INTEGER NOT NULL,
-	ended_at    INTEGER NOT NULL DEFAULT 0,
-	error       TEXT    NOT NULL DEFAULT '',
-	meta        BLOB,
-	body        BLOB
-);
+` + deliveryColumns + `);
 INSERT INTO inbox_unkeyed SELECT * FROM inbox_deliveries;
 DROP TABLE inbox_deliveries;
 DELETE FROM sqlite_sequence WHERE name = 'inbox_unkeyed';
