@@ -14,7 +14,7 @@
 // SQLite has one writer at a time. Storing goes before handling when both wait, but an event waits while a handler's
 // transaction runs: keep handlers short, or use [Inbox.HandleStaged]. Any database/sql driver of SQLite 3.35 or newer will do.
 //
-// The keys by which repeats are known are held in memory for the newest events, some 50,000 of them in about 5 MB, until they are put into their index
+// The keys by which repeats are known, of 32 bytes each, are held in memory for the newest events, some 50,000 at most, until they are put into their index
 // together: so storing costs hardly more with millions of events than with none. Several processes may store into one ledger.
 //
 // The log of the database (its WAL) is written back beside the commits, unless a connection comes with a PRAGMA wal_autocheckpoint of its own.

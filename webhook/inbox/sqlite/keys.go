@@ -13,7 +13,7 @@ import (
 
 // keys tell which events are there. Their index (inbox_keys) is the one part of a ledger that grows at random: of a large one, each new key is in a page of
 // its own, which is written into the log and then back. So keys go into it in long sorted runs, many into a page, and those of the newest deliveries, which
-// are not in it yet, are held in memory: about a hundred bytes each, twice [keysInRun] of them at most.
+// are not in it yet, are held in memory. While a run of [keysInRun] goes into the index, half as many come.
 //
 // inbox_keyed has the id up to which all keys are in the index. No delivery above it is ever removed. Whoever stores looks first what other processes have
 // stored or put into the index since; all of this is read and changed in transactions that hold SQLite's one lock for writing, so that no two differ.
