@@ -132,7 +132,7 @@ func (e *Entry) UnmarshalBinary(b []byte) error {
 	default:
 		r.failed = true
 	}
-	if r.failed || len(r.b) > 0 {
+	if r.failed || len(r.b) > 0 || !wellPacked(e.tags) {
 		return ErrEncoding
 	}
 	e.size = entryOverhead + int64(len(e.tags)+len(e.path)) + sizeOf(e.value)

@@ -60,4 +60,4 @@ func publicTags(packed string) string {
 	return strings.Join(slices.DeleteFunc(splitTags(packed), internalTag), " ")
 }
 
-func internalTag(tag string) bool { return tag[0] == '\x01' }
+func internalTag(tag string) bool { return strings.HasPrefix(tag, "\x01") }

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -308,6 +310,7 @@ func FuzzEntryUnmarshalBinary(f *testing.F) {
 		f.Add(b[:len(b)/2])
 	}
 	f.Add([]byte{})
+	f.Add([]byte("\x010000\x03\x010 \x00\x01\x03000")) // of a tag of a group and an empty one
 	f.Fuzz(func(t *testing.T, b []byte) {
 		e := new(revalidate.Entry)
 		if err := e.UnmarshalBinary(b); err != nil {
@@ -319,11 +322,64 @@ func FuzzEntryUnmarshalBinary(f *testing.F) {
 		if e.Size() <= 0 {
 			t.Error("no size")
 		}
+		if slices.Contains(e.Tags(), "") {
+			t.Errorf("an empty tag among %q", e.Tags())
+		}
 		again, err := e.MarshalBinary()
 		if err != nil {
 			t.Fatal(err)
 		}
 		if err := new(revalidate.Entry).UnmarshalBinary(again); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// whatever is a store that has the same bytes under every key.
+type whatever struct {
+	wire
+	held atomic.Pointer[[]byte]
+}
+
+func (s *whatever) Load(context.Context, string) (*revalidate.Entry, error) {
+	e := new(revalidate.Entry)
+	if err := e.UnmarshalBinary(*s.held.Load()); err != nil {
+		return nil, err
+	}
+	return e, nil
+}
+
+// A cache answers whatever a store outside the process holds under its keys.
+func FuzzWhatAStoreHolds(f *testing.F) {
+	far, answered := &wire{}, counting(new(atomic.Int64), "Cache-Control", "max-age=60, stale-while-revalidate=60", "Etag", `"a"`, "Vary", "Accept")
+	filled := newCache(f, revalidate.Config{Store: far})
+	ask{}.do(filled.Wrap(answered))
+	ask{target: "http://example.com/groups"}.do(filled.Wrap(counting(new(atomic.Int64), "Cache-Control", "max-age=60", "Cache-Groups", `"a"`, "Surrogate-Key", "b")))
+	_ = revalidate.Set(context.Background(), filled, "key", revalidate.Options{Tags: []string{"a", "b"}}, map[string]int{"x": 1})
+	for _, b := range far.bytes {
+		f.Add(b)
+	}
+	store := new(whatever)
+	store.held.Store(new([]byte))
+	cache := newCache(f, revalidate.Config{Store: store, Logger: slog.New(slog.DiscardHandler)})
+	page := cache.Wrap(answered)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		store.held.Store(&b)
+		for _, one := range []ask{
+			{},
+			{method: http.MethodHead},
+			{header: head("Accept", "a")},
+			{header: head("Range", "bytes=1-2")},
+			{header: head("If-None-Match", `"a"`)},
+			{header: head("If-Modified-Since", "Tue, 24 Nov 2026 10:00:00 GMT")},
+			{header: head("Cache-Control", "only-if-cached")},
+			{method: http.MethodPost},
+		} {
+			if res := one.do(page); res.StatusCode < 200 || res.StatusCode > 999 {
+				t.Errorf("%+v: status %d", one, res.StatusCode)
+			}
+		}
+		if _, err := revalidate.Get(context.Background(), cache, "key", revalidate.Options{}, func(context.Context) (map[string]int, error) { return nil, nil }); err != nil {
 			t.Error(err)
 		}
 	})

@@ -84,6 +84,11 @@ func splitTags(packed string) []string {
 	return strings.Split(packed, " ")
 }
 
+// wellPacked reports whether packed is of tags none of which is empty.
+func wellPacked(packed string) bool {
+	return !strings.HasPrefix(packed, " ") && !strings.HasSuffix(packed, " ") && !strings.Contains(packed, "  ")
+}
+
 // A collector gathers the tags of one fill from everything that takes part in it: the handler's calls of [Tag], the
 // fetch function's calls of [TagFill], and the tags of cached data that was read on the way. It also notes the oldest
 // generation among that data: what is built from old data is as old as the data.
