@@ -107,6 +107,10 @@ func routes(secret []byte) http.Handler {
 	mux.HandleFunc("GET /opts", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, http.StatusOK, "text/plain;charset=UTF-8", []byte("get"))
 	})
+	mux.HandleFunc("OPTIONS /opts", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header()["Allow"] = []string{"DELETE, GET, HEAD, OPTIONS, POST"}
+		w.WriteHeader(http.StatusNoContent)
+	})
 	mux.HandleFunc("GET /api/hello", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "application/json", hello) })
 	mux.HandleFunc("POST /limited", limited(5))
 	mux.HandleFunc("POST /limited-big", limited(1<<60))
