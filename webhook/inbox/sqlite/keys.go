@@ -101,7 +101,7 @@ func (k *keys) find(ctx context.Context, s *session, t tally, events []*arrival)
 	}
 	others := make([]any, 0, len(events))
 	for _, a := range events {
-		if a.there = k.fresh[a.Key]; a.there == 0 {
+		if a.there = k.fresh[a.Key]; a.there == 0 && k.upto > 0 { // until a run has ended, the index has none but what is in memory
 			others = append(others, a.Key[:])
 		}
 	}
