@@ -113,6 +113,9 @@ func TestDocsPaymentReturn(t *testing.T) {
 	binary, addr := program(t, "payment-return.md"), freeAddress(t)
 	s := startAt(t, binary, addr, "BASE_URL=http://"+addr, "LOCAL=1", cookieKey, "STRIPE_API="+provider.URL, "STRIPE_SECRET_KEY=sk_test", "STRIPE_PRICE=price_1")
 	ana := person(t)
+	if status, _, text := ana("GET", s.url+"/checkout", nil); status != 200 || !strings.Contains(text, `method="post" action="/pay/7"`) {
+		t.Errorf("where a payment begins, and begins again: %d %s", status, text)
+	}
 	ana("POST", s.url+"/pay/7", nil)
 	link, _ := back.Load().(string)
 	if !strings.HasPrefix(link, s.url+"/paid?") {
