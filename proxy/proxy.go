@@ -15,6 +15,7 @@ import (
 	"github.com/gatehouse-go/gatehouse/internal/logsample"
 	"github.com/gatehouse-go/gatehouse/internal/problem"
 	"github.com/gatehouse-go/gatehouse/internal/refusal"
+	"github.com/gatehouse-go/gatehouse/internal/requestid"
 )
 
 // Config configures [New]. Every field may be left out; a Proxy with none of them still refuses ambiguous paths.
@@ -242,6 +243,9 @@ func (p *Proxy) log(r *http.Request, err error) {
 		level = slog.LevelError
 	}
 	attrs := []slog.Attr{slog.Int("status", status), slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.Any("err", err)}
+	if id := requestid.From(r.Context()); id != "" {
+		attrs = append(attrs, slog.String("request_id", id))
+	}
 	if left > 0 {
 		attrs = append(attrs, slog.Int64("unlogged", left))
 	}

@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/gatehouse-go/gatehouse/internal/requestid"
 	"github.com/gatehouse-go/gatehouse/revalidate"
 )
 
@@ -119,6 +120,18 @@ func TestSignaturesAreNotShutOut(t *testing.T) {
 	}
 	if got := post(""); got != 200 {
 		t.Errorf("a good signature after wrong ones: %d", got)
+	}
+}
+
+// The line of a refusal names the id that the client got.
+func TestARefusalInTheLogNamesTheRequest(t *testing.T) {
+	var out strings.Builder
+	cache, _ := tagged(t, "posts")
+	h := newEndpoint(t, revalidate.EndpointConfig{Cache: cache, Tokens: []string{"s3cret"}, Logger: slog.New(slog.NewTextHandler(&out, nil))})
+	r := httptest.NewRequest("DELETE", "/webhook", nil)
+	h.ServeHTTP(httptest.NewRecorder(), r.WithContext(requestid.With(r.Context(), "R1")))
+	if got := out.String(); !strings.Contains(got, "request_id=R1") {
+		t.Error(got)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"github.com/gatehouse-go/gatehouse/internal/clientip"
 	"github.com/gatehouse-go/gatehouse/internal/logsample"
+	"github.com/gatehouse-go/gatehouse/internal/requestid"
 )
 
 // refusalLog writes a line for what is refused: for each request of those who showed a good token or signature, and of strangers in samples,
@@ -17,6 +18,9 @@ type refusalLog struct {
 
 func (l *refusalLog) write(r *http.Request, err error, stranger bool) {
 	attrs := []slog.Attr{slog.Any("error", err)}
+	if id := requestid.From(r.Context()); id != "" {
+		attrs = append(attrs, slog.String("request_id", id))
+	}
 	if stranger {
 		left, ok := l.strangers.Take()
 		if !ok {

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"sync/atomic"
 
+	"github.com/gatehouse-go/gatehouse/internal/requestid"
 	"golang.org/x/time/rate"
 )
 
@@ -46,7 +47,7 @@ func (r *Refusals) Take(status int) (left int64, ok bool) {
 	return r.clients.Take()
 }
 
-// Log writes the cause for which a request is answered with status into logger, if the line is let in: at level Error where it is the
+// Log writes the cause for which a request is answered with status, and the request's id, into logger, if the line is let in: at level Error where it is the
 // server's doing, else at Warn.
 func (r *Refusals) Log(ctx context.Context, logger *slog.Logger, message string, status int, cause string) {
 	left, ok := r.Take(status)
@@ -58,6 +59,9 @@ func (r *Refusals) Log(ctx context.Context, logger *slog.Logger, message string,
 		level = slog.LevelError
 	}
 	attrs := []slog.Attr{slog.String("cause", cause)}
+	if id := requestid.From(ctx); id != "" {
+		attrs = append(attrs, slog.String("request_id", id))
+	}
 	if left > 0 {
 		attrs = append(attrs, slog.Int64("unlogged", left))
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-go/gatehouse/internal/logsample"
+	"github.com/gatehouse-go/gatehouse/internal/requestid"
 )
 
 func TestAFloodIsAThousandLinesAndTenASecond(t *testing.T) {
@@ -57,6 +58,15 @@ func TestALineSaysHowManyWereLeftOut(t *testing.T) {
 			t.Errorf("a second later:\n%s", got)
 		}
 	})
+}
+
+func TestALineNamesTheRequest(t *testing.T) {
+	var out strings.Builder
+	logger := slog.New(slog.NewTextHandler(&out, nil))
+	logsample.NewRefusals().Log(requestid.With(t.Context(), "R1"), logger, "refused", 403, "forged")
+	if got := out.String(); !strings.Contains(got, "cause=forged request_id=R1\n") {
+		t.Error(got)
+	}
 }
 
 func TestRefusalsHideNoFaults(t *testing.T) {
