@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/gatehouse-go/gatehouse/internal/reqcopy"
 )
 
 // sessionKey is the context key of the current user of type U.
@@ -31,9 +33,10 @@ func SessionFrom[U any](ctx context.Context) (U, bool) {
 // is answered 401. Place it behind whatever bounds and filters requests, and before what needs the user.
 func (s *Sessions[U]) Require(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r, err := s.load(w, r)
+		inner, err := s.load(w, r)
 		if err == nil {
-			next.ServeHTTP(w, r)
+			next.ServeHTTP(w, inner)
+			reqcopy.HandBack(r, inner)
 			return
 		}
 		if target := s.loginFor(r); target != "" && errors.Is(err, ErrNoSession) && (r.Method == http.MethodGet || r.Method == http.MethodHead) && WantsPage(r) {
@@ -48,12 +51,13 @@ func (s *Sessions[U]) Require(next http.Handler) http.Handler {
 // Wrap is Require for pages that are also for those not signed in: next runs in any case, unless the store failed.
 func (s *Sessions[U]) Wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r, err := s.load(w, r)
+		inner, err := s.load(w, r)
 		if err != nil && !errors.Is(err, ErrNoSession) {
 			s.refuse(w, r, err)
 			return
 		}
-		next.ServeHTTP(w, r)
+		next.ServeHTTP(w, inner)
+		reqcopy.HandBack(r, inner)
 	})
 }
 

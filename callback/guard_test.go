@@ -3,6 +3,7 @@ package callback_test
 import (
 	"errors"
 	"fmt"
+	"mime/multipart"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -34,6 +35,21 @@ func TestIdleSessionEnds(t *testing.T) {
 			t.Errorf("idle: %d", status)
 		}
 	})
+}
+
+// net/http removes a form's files by the request that it made, and what logs around the sessions reads the pattern there.
+func TestWhatTheHandlerLeftIsHandedBack(t *testing.T) {
+	s, j := sessions(t, callback.SessionsConfig[user]{}), jar{}
+	signIn(t, s, j, "Ana")
+	for name, wrap := range map[string]func(http.Handler) http.Handler{"Require": s.Require, "Wrap": s.Wrap} {
+		r, form := j.request(), &multipart.Form{}
+		wrap(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			r.Pattern, r.MultipartForm = "POST /a", form
+		})).ServeHTTP(httptest.NewRecorder(), r)
+		if r.Pattern != "POST /a" || r.MultipartForm != form {
+			t.Errorf("%s: %q, %v", name, r.Pattern, r.MultipartForm)
+		}
+	}
 }
 
 func TestRenewalIsRare(t *testing.T) {

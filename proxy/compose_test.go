@@ -1,6 +1,8 @@
 package proxy_test
 
 import (
+	"fmt"
+	"mime/multipart"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -60,6 +62,51 @@ func TestRewriteReplacesAFormThatWasParsed(t *testing.T) {
 }
 
 // A document of rules, as next.config would print it, goes into a running Proxy.
+// net/http removes a form's files by the request that it made, and what logs around a Proxy reads the pattern there.
+func TestWhatTheHandlerLeftIsHandedBack(t *testing.T) {
+	for name, c := range map[string]proxy.Config{
+		"unchanged": {},
+		"rewritten": {Rewrites: proxy.RewriteRules{Before: []proxy.RewriteRule{{Source: "/a", Destination: "/b"}}}},
+		"with a value": {
+			Matchers: []proxy.Matcher{{Source: "/:path*"}},
+			Handle:   func(*proxy.Request) proxy.Response { return proxy.Next().WithValue(userKey{}, "ann") },
+		},
+		"without a field": {DropRequestHeaders: []string{"X-Secret"}},
+	} {
+		form := &multipart.Form{}
+		r := httptest.NewRequest("POST", "http://example.com/a", nil)
+		r.Header.Set("X-Secret", "s")
+		newProxy(t, c).Wrap(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			r.Pattern, r.MultipartForm = "POST /a", form
+		})).ServeHTTP(httptest.NewRecorder(), r)
+		if r.Pattern != "POST /a" || r.MultipartForm != form {
+			t.Errorf("%s: %q, %v", name, r.Pattern, r.MultipartForm)
+		}
+	}
+}
+
+// Handle may keep its request: what a later one of its answers changes is no concern of it.
+func TestTheRequestOfHandleStaysAsItWas(t *testing.T) {
+	var kept []*http.Request
+	p := newProxy(t, proxy.Config{
+		Matchers: []proxy.Matcher{{Source: "/:path*"}},
+		Handle: func(r *proxy.Request) proxy.Response {
+			kept = append(kept, r.Request)
+			if n := r.Rewrites(); n < 2 {
+				return proxy.Rewrite(fmt.Sprintf("/%d", n+1)).WithValue(userKey{}, n)
+			}
+			return proxy.Next()
+		},
+	})
+	p.Wrap(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { kept = append(kept, r) })).
+		ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "http://example.com/0", nil))
+	for i, want := range []string{"/0 <nil>", "/1 0", "/2 1", "/2 1"} {
+		if got := fmt.Sprint(kept[i].URL.Path, " ", kept[i].Context().Value(userKey{})); got != want {
+			t.Errorf("%d: %s, want %s", i, got, want)
+		}
+	}
+}
+
 func TestLoadedRulesAreServed(t *testing.T) {
 	rules, err := proxy.LoadRules(strings.NewReader(`{
 		"redirects": [{"source": "/old/:slug", "destination": "/new/:slug", "permanent": true}],

@@ -60,6 +60,7 @@ func (e *exchange) guard() bool {
 
 // ask calls Handle. A panic in it becomes an error, so that it is answered like any other.
 func (e *exchange) ask(source string, params Params) (response Response) {
+	e.private = false // Handle may keep it
 	request := &Request{Request: e.r, Source: source, Params: params, rewrites: e.rewrites, after: e.after}
 	defer func() {
 		e.after = request.after
@@ -78,9 +79,8 @@ func (e *exchange) note(response *Response) {
 	e.final = e.final.with(response)
 	if len(response.request) > 0 {
 		if !e.cloned {
-			copied := *e.r
-			copied.Header = e.r.Header.Clone()
-			e.r, e.cloned = &copied, true
+			e.own()
+			e.r.Header, e.cloned = e.r.Header.Clone(), true
 		}
 		for _, op := range response.request {
 			op.apply(e.r.Header)
@@ -93,7 +93,7 @@ func (e *exchange) note(response *Response) {
 		for _, v := range response.values {
 			ctx = context.WithValue(ctx, v.key, v.value) //nolint:fatcontext // one for each value that Handle set
 		}
-		e.r = e.r.WithContext(ctx)
+		e.r, e.private = e.r.WithContext(ctx), true
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/gatehouse-go/gatehouse/internal/refusal"
+	"github.com/gatehouse-go/gatehouse/internal/reqcopy"
 	"github.com/gatehouse-go/gatehouse/internal/respwriter"
 	"github.com/gatehouse-go/gatehouse/internal/urlpath"
 )
@@ -34,7 +35,7 @@ func (p *Proxy) Wrap(next http.Handler) http.Handler {
 			p.redirect(w, path+querySuffix(r.URL.RawQuery), http.StatusPermanentRedirect)
 			return
 		}
-		p.serve(w, p.clean(r), next)
+		p.serve(w, r, next)
 	})
 }
 
@@ -75,18 +76,28 @@ func withURL(r *http.Request, u *url.URL) *http.Request {
 type exchange struct {
 	p        *Proxy
 	w        http.ResponseWriter
+	outer    *http.Request // as it came
 	r        *http.Request // as rewritten so far
 	next     http.Handler
 	final    *overlay
 	request  []headerOp // what Handle set for the request
 	rewrites int
 	after    []func(context.Context)
+	private  bool // r is a copy that nobody else has
 	cloned   bool // r.Header is a copy of our own
+}
+
+// own makes r a copy that may be changed.
+func (e *exchange) own() {
+	if !e.private {
+		copied := *e.r
+		e.r, e.private = &copied, true
+	}
 }
 
 func (p *Proxy) serve(w http.ResponseWriter, r *http.Request, next http.Handler) {
 	rules := p.rules.Load()
-	e := exchange{p: p, w: w, r: r, next: next}
+	e := exchange{p: p, w: w, outer: r, r: p.clean(r), next: next}
 	if len(rules.headers.rules) > 0 && !e.noteHeaders(&rules.headers) {
 		return
 	}
@@ -116,6 +127,7 @@ func (e *exchange) rewriteAround(rules *ruleset) bool {
 
 // pass calls the wrapped handler.
 func (e *exchange) pass() {
+	defer reqcopy.HandBack(e.outer, e.r)
 	if e.final == nil {
 		e.next.ServeHTTP(e.w, e.r)
 		return
@@ -238,7 +250,8 @@ func (e *exchange) to(path, query string) error {
 	if err != nil {
 		return err
 	}
-	e.r = withURL(e.r, u)
+	e.own()
+	e.r.URL = u
 	if e.r.MultipartForm == nil { // a form that was parsed before has the query of before; what is in it from the body stays in PostForm
 		e.r.Form = nil
 	}

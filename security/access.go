@@ -12,6 +12,7 @@ import (
 	"github.com/gatehouse-go/gatehouse/internal/clientip"
 	"github.com/gatehouse-go/gatehouse/internal/invalid"
 	"github.com/gatehouse-go/gatehouse/internal/refusal"
+	"github.com/gatehouse-go/gatehouse/internal/reqcopy"
 )
 
 // Reasons for which an [Access] refuses a request.
@@ -220,7 +221,7 @@ func (a *Access) serve(next http.Handler, w http.ResponseWriter, r *http.Request
 	noteOf(r.Context()).setUser(p.ID)
 	inner := r.WithContext(&principalContext{Context: r.Context(), principal: p, by: a})
 	next.ServeHTTP(w, inner)
-	returned(r, inner)
+	reqcopy.HandBack(r, inner)
 }
 
 // refuse answers with the challenges of every scheme (RFC 9110, section 15.5.2), or with the time to wait. Only the

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-go/gatehouse/internal/invalid"
+	"github.com/gatehouse-go/gatehouse/internal/reqcopy"
 	"github.com/gatehouse-go/gatehouse/internal/requestid"
 	"github.com/gatehouse-go/gatehouse/internal/respwriter"
 )
@@ -77,7 +78,7 @@ func (l *AccessLog) Wrap(next http.Handler) http.Handler {
 			n = &x.note
 			outer := r
 			r = x.carry(r)
-			defer func() { returned(outer, r) }()
+			defer func() { reqcopy.HandBack(outer, r) }()
 		}
 		n.start = time.Now()
 		finished := false

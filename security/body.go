@@ -13,6 +13,7 @@ import (
 	"github.com/gatehouse-go/gatehouse/internal/invalid"
 	"github.com/gatehouse-go/gatehouse/internal/refusal"
 	"github.com/gatehouse-go/gatehouse/internal/reqbody"
+	"github.com/gatehouse-go/gatehouse/internal/reqcopy"
 )
 
 // Reasons for which a [Body] refuses a request, or the reading of its body.
@@ -204,7 +205,7 @@ func (b *Body) guard(next http.Handler, w http.ResponseWriter, r *http.Request, 
 	}
 	g.request.Body = &g.body
 	next.ServeHTTP(w, &g.request)
-	returned(r, &g.request)
+	reqcopy.HandBack(r, &g.request)
 }
 
 // explain names on a 415 what is taken instead: Accept-Encoding for a coding (RFC 7694, section 3), Accept-Post for a type (as

@@ -9,6 +9,7 @@ import (
 
 	"github.com/gatehouse-go/gatehouse/internal/clientip"
 	"github.com/gatehouse-go/gatehouse/internal/invalid"
+	"github.com/gatehouse-go/gatehouse/internal/reqcopy"
 )
 
 // ClientIPConfig says who may name a request's client.
@@ -113,7 +114,15 @@ func (c *ClientIP) Wrap(next http.Handler) http.Handler {
 		return next
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		next.ServeHTTP(w, r.WithContext(clientip.With(r.Context(), c.Resolve(r))))
+		ctx := clientip.With(r.Context(), c.Resolve(r))
+		var inner *http.Request
+		if x := takeExchange(w); x != nil {
+			inner = x.with(r, ctx)
+		} else {
+			inner = r.WithContext(ctx)
+		}
+		next.ServeHTTP(w, inner)
+		reqcopy.HandBack(r, inner)
 	})
 }
 

@@ -260,6 +260,15 @@ func TestDefaultLeavesNoFilesOfForms(t *testing.T) {
 	keys, _ := security.NewAPIKeys(security.APIKeysConfig{Prefix: "acme", Keys: []security.APIKey{stored}})
 	access := newAccess(t, security.AccessConfig{Schemes: []security.Scheme{keys}})
 	ids, _ := security.NewRequestID(security.RequestIDConfig{})
+	recovery, _ := security.NewRecover(security.RecoverConfig{})
+	clients, err := security.NewClientIP(security.ClientIPConfig{Header: "X-Forwarded-For", TrustedProxies: prefixes("10.0.0.0/8")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, err := security.NewHeaders(security.HeadersConfig{CSP: &security.CSP{ScriptSrc: []security.Source{security.SourceNonce}}})
+	if err != nil {
+		t.Fatal(err)
+	}
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := r.ParseMultipartForm(10); err != nil {
 			t.Error(err)
@@ -269,8 +278,10 @@ func TestDefaultLeavesNoFilesOfForms(t *testing.T) {
 		}
 	})
 	for name, h := range map[string]http.Handler{
-		"the chain":         mustDefault(t, c).Then(access.Require()(handler)),
-		"stages one by one": ids.Wrap(newBody(t, security.BodyConfig{}).Wrap(access.Wrap(handler))),
+		"the chain":                       mustDefault(t, c).Then(access.Require()(handler)),
+		"stages one by one":               ids.Wrap(newBody(t, security.BodyConfig{}).Wrap(access.Wrap(handler))),
+		"a client's address, and a nonce": clients.Wrap(page.Wrap(handler)),
+		"a client's address in a Recover": recovery.Wrap(clients.Wrap(handler)),
 	} {
 		srv := httptest.NewServer(h)
 		contentType, body := form(file("f", strings.Repeat("x", 50<<10)))

@@ -21,8 +21,11 @@ type exchange struct {
 }
 
 // carry returns a copy of r whose context is x.
-func (x *exchange) carry(r *http.Request) *http.Request {
-	copyRequest(&x.request, r, x)
+func (x *exchange) carry(r *http.Request) *http.Request { return x.with(r, x) }
+
+// with returns a copy of r whose context is ctx, in the room for it.
+func (x *exchange) with(r *http.Request, ctx context.Context) *http.Request {
+	copyRequest(&x.request, r, ctx)
 	return &x.request
 }
 
@@ -37,15 +40,6 @@ func started(ctx context.Context) time.Time {
 		return n.start
 	}
 	return time.Now()
-}
-
-// returned hands back what a handler left in its copy of a request: the pattern, for what logs around us, and a form in files, which
-// net/http removes by the request it made.
-func returned(outer, inner *http.Request) {
-	outer.Pattern = inner.Pattern
-	if outer.MultipartForm == nil {
-		outer.MultipartForm = inner.MultipartForm
-	}
 }
 
 type noteKey struct{}

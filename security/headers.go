@@ -10,6 +10,7 @@ import (
 
 	"github.com/gatehouse-go/gatehouse/internal/invalid"
 	"github.com/gatehouse-go/gatehouse/internal/problem"
+	"github.com/gatehouse-go/gatehouse/internal/reqcopy"
 )
 
 // HeadersConfig says which security fields responses carry.
@@ -210,19 +211,21 @@ func (h *Headers) Wrap(next http.Handler) http.Handler {
 	nonces := h.csp.usesNonce() || h.cspReport.usesNonce()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		hw, _ := h.writers.Get().(*headersWriter)
+		inner := r
 		if nonces {
-			r = hw.withNonce(r)
+			inner = hw.withNonce(r)
 		}
-		hw.begin(w, r)
+		hw.begin(w, inner)
 		returned := false
 		defer func() {
 			if !returned {
 				hw.abandon()
 			}
 		}()
-		next.ServeHTTP(hw, r)
+		next.ServeHTTP(hw, inner)
 		returned = true
 		hw.end()
+		reqcopy.HandBack(r, inner)
 	})
 }
 

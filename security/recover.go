@@ -50,11 +50,20 @@ type recoverWriter struct {
 	taken    bool // the exchange belongs to a stage inside
 }
 
-// newExchange returns the exchange that the writer of a [Recover] just outside has room for, else one of its own.
-func newExchange(w http.ResponseWriter) *exchange {
+// takeExchange returns the exchange that the writer of a [Recover] just outside has room for, or nil where there is none or another
+// stage has it.
+func takeExchange(w http.ResponseWriter) *exchange {
 	if rw, ok := w.(*recoverWriter); ok && !rw.taken {
 		rw.taken = true
 		return &rw.exchange
+	}
+	return nil
+}
+
+// newExchange is takeExchange, or an exchange of its own.
+func newExchange(w http.ResponseWriter) *exchange {
+	if x := takeExchange(w); x != nil {
+		return x
 	}
 	return &exchange{}
 }

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/gatehouse-go/gatehouse/internal/invalid"
+	"github.com/gatehouse-go/gatehouse/internal/reqcopy"
 	"github.com/gatehouse-go/gatehouse/internal/requestid"
 )
 
@@ -58,7 +59,7 @@ func (c *RequestID) Wrap(next http.Handler) http.Handler {
 		w.Header()[c.header] = x.line[:1:1]
 		inner := x.carry(r)
 		next.ServeHTTP(w, inner)
-		returned(r, inner)
+		reqcopy.HandBack(r, inner)
 	})
 }
 

@@ -30,6 +30,7 @@ type app struct {
 	returnTo *callback.ReturnTo
 	sessions *callback.Sessions[session]
 	proxy    *proxy.Proxy
+	toOpts   proxy.Response
 }
 
 func newApp(c appConfig) (*app, error) {

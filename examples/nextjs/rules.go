@@ -20,6 +20,7 @@ var control = []string{
 
 // newProxy is proxy.ts and next.config.ts.
 func (a *app) newProxy(mux *http.ServeMux, upstream string) (*proxy.Proxy, error) {
+	a.toOpts = a.rewrite("/opts") // the same each time
 	return proxy.New(proxy.Config{
 		Matchers: []proxy.Matcher{
 			{Source: "/api/:function*"},
@@ -75,7 +76,7 @@ func (a *app) decide(r *proxy.Request) proxy.Response {
 			return unauthorized
 		}
 	case "/prwo/:path*":
-		return a.rewrite("/opts")
+		return a.toOpts
 	case "/prw/:path*":
 		return a.rewrite("/echo" + below(r.URL) + search(r.URL))
 	case "/pold/:path*":
