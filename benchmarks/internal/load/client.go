@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
-	"sync"
 )
 
 // A Request is what is sent again and again, and what answers it may get.
@@ -75,45 +74,37 @@ func (c *Client) Close() error {
 	return errors.Join(errs...)
 }
 
-// Send sends n requests, spread over the connections, and waits for the answers. It panics when one of them is wrong.
+// Send sends n requests and waits for the answers, over all connections at once: on each the next follows the answer to the one before. It
+// panics when an answer is wrong.
 func (c *Client) Send(n int) {
-	if err := c.dial(context.Background()); err != nil {
-		panic(fmt.Sprintf("%s: %v", c.addr, err))
-	}
-	failed := make(chan error, len(c.connections))
-	var all sync.WaitGroup
-	for i, conn := range c.connections {
-		share := n / len(c.connections)
-		if i < n%len(c.connections) {
-			share++
-		}
-		all.Go(func() {
-			for range share {
-				if err := c.exchange(conn); err != nil {
-					failed <- err
-					return
-				}
-			}
-		})
-	}
-	all.Wait()
-	select {
-	case err := <-failed:
-		panic(fmt.Sprintf("%s %s: %v", c.request.Method, c.request.Target, err))
-	default:
+	if err := c.send(n); err != nil {
+		panic(fmt.Sprintf("%s: %s %s: %v", c.addr, c.request.Method, c.request.Target, err))
 	}
 }
 
-func (c *Client) exchange(conn *connection) error {
-	if _, err := conn.Write(c.text); err != nil {
+// send takes the connections in turn, in one goroutine: while it looks after one, the server is busy with the others, and their answers are
+// mostly there when they are read.
+func (c *Client) send(n int) error {
+	if err := c.dial(context.Background()); err != nil {
 		return err
 	}
-	status, err := conn.answer()
-	if err != nil {
-		return err
-	}
-	if !slices.Contains(c.request.Statuses, status) {
-		return fmt.Errorf("answered %d and not one of %d", status, c.request.Statuses)
+	k := len(c.connections)
+	for i := range n + k {
+		conn := c.connections[i%k]
+		if i >= k && i-k < n {
+			status, err := conn.answer()
+			if err != nil {
+				return err
+			}
+			if !slices.Contains(c.request.Statuses, status) {
+				return fmt.Errorf("answered %d and not one of %d", status, c.request.Statuses)
+			}
+		}
+		if i < n {
+			if _, err := conn.Write(c.text); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }
