@@ -8,6 +8,9 @@ import (
 	"time"
 )
 
+// countedByServer is how long a body may be for which net/http works out Content-Length by itself, at less cost than a field has.
+const countedByServer = 2048
+
 // serve sends a stored response. age is the value of Age, and status that of Cache-Status, or empty.
 func (v *response) serve(w http.ResponseWriter, r *http.Request, age, status string) {
 	h := w.Header()
@@ -47,7 +50,7 @@ func (v *response) serve(w http.ResponseWriter, r *http.Request, age, status str
 			return
 		} // a unit that nobody knows is ignored (RFC 9110, section 14.2)
 	}
-	if v.length != "" {
+	if v.length != "" && (len(v.body) > countedByServer || r.Method == http.MethodHead) {
 		lines = append(lines, v.length)
 		h["Content-Length"] = lines[len(lines)-1 : len(lines) : len(lines)]
 	}
