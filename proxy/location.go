@@ -49,6 +49,9 @@ func squeeze(path string) string {
 // parseLocation reads what Handle wants to redirect to, and returns it written anew: what a browser would read as another host is
 // one here as well.
 func parseLocation(raw string, hosts []string) (string, error) {
+	if isPlainPath(raw) {
+		return raw, nil
+	}
 	u, err := url.Parse(raw)
 	if err != nil || strings.ContainsFunc(raw, isUnsafe) || u.Opaque != "" || u.User != nil {
 		return "", ErrTarget
@@ -60,6 +63,21 @@ func parseLocation(raw string, hosts []string) (string, error) {
 		return "", ErrTarget
 	}
 	return escapeUnsafe(u.String()), nil
+}
+
+// isPlainPath reports whether raw is a path of this server that every reader takes as it is written.
+func isPlainPath(raw string) bool {
+	if !strings.HasPrefix(raw, "/") || strings.HasPrefix(raw, "//") {
+		return false
+	}
+	for i := range len(raw) {
+		switch c := raw[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '/', c == '-', c == '_', c == '.', c == '~':
+		default:
+			return false
+		}
+	}
+	return true
 }
 
 // isUnsafe finds what URL parsers disagree on: the backslash, which browsers read as a slash, and what they remove.

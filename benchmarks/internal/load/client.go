@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"runtime"
 	"slices"
 	"strconv"
 )
@@ -83,8 +84,10 @@ func (c *Client) Send(n int) {
 }
 
 // send takes the connections in turn, in one goroutine: while it looks after one, the server is busy with the others, and their answers are
-// mostly there when they are read.
+// mostly there when they are read. Meanwhile this process has one processor: the scheduler's idle ones would look for work at the cost of
+// the server.
 func (c *Client) send(n int) error {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	if err := c.dial(context.Background()); err != nil {
 		return err
 	}

@@ -79,7 +79,7 @@ type Options struct {
 
 // least is given to a job that another process does: what its scheduler and the network add differs from moment to moment, and a few short
 // rounds would tell of that.
-var least = Options{Rounds: 11, Slice: 100 * time.Millisecond}
+var least = Options{Rounds: 25, Slice: 100 * time.Millisecond}
 
 // orLeast returns o, or least where c is a job of other processes.
 func (o Options) orLeast(c Case) Options {
