@@ -11,33 +11,25 @@ import (
 	"github.com/gatehouse-go/gatehouse/webhook/inbox"
 )
 
-// request is what is kept of an event beside its columns and body, as JSON.
+// request is what is kept of an event beside its columns and body, as JSON. An [object] writes it.
 type request struct {
-	Method        string            `json:"method,omitempty"`
-	Query         url.Values        `json:"query,omitempty"`
-	RawQuery      string            `json:"raw_query,omitempty"` // in place of Query, where that is not UTF-8
-	Header        map[string][]text `json:"header,omitempty"`
-	SignedHeaders []string          `json:"signed_headers,omitempty"`
-	TypeSigned    bool              `json:"type_signed,omitempty"`
-	IDSigned      bool              `json:"id_signed,omitempty"`
-	Repeatable    bool              `json:"repeatable,omitempty"`
-	SentAt        *time.Time        `json:"sent_at,omitempty"`
+	Method        string            `json:"method"`
+	Query         url.Values        `json:"query"`
+	RawQuery      string            `json:"raw_query"` // in place of Query, where that is not UTF-8
+	Header        map[string][]text `json:"header"`
+	SignedHeaders []string          `json:"signed_headers"`
+	TypeSigned    bool              `json:"type_signed"`
+	IDSigned      bool              `json:"id_signed"`
+	Repeatable    bool              `json:"repeatable"`
+	SentAt        *time.Time        `json:"sent_at"`
 	ReceivedAt    time.Time         `json:"received_at"`
-	Secret        int               `json:"secret,omitempty"`
-	KeyID         string            `json:"key_id,omitempty"`
+	Secret        int               `json:"secret"`
+	KeyID         string            `json:"key_id"`
 }
 
 // text is a header's value, which may have any bytes but control characters. As JSON it is a string, or {"base64": …} where it is not UTF-8, since
 // JSON has no other bytes.
 type text string
-
-// MarshalJSON implements [json.Marshaler].
-func (t text) MarshalJSON() ([]byte, error) {
-	if utf8.ValidString(string(t)) {
-		return json.Marshal(string(t))
-	}
-	return json.Marshal(map[string][]byte{"base64": []byte(t)})
-}
 
 // UnmarshalJSON implements [json.Unmarshaler].
 func (t *text) UnmarshalJSON(encoded []byte) error {
@@ -54,19 +46,25 @@ func (t *text) UnmarshalJSON(encoded []byte) error {
 
 // EncodeRequest returns what is kept of e beside its columns and body: header, query, method and proof, as JSON.
 func EncodeRequest(e webhook.Event) ([]byte, error) {
-	m := request{
-		Method: e.Method, Header: converted[text](e.Header), SignedHeaders: e.SignedHeaders, TypeSigned: e.TypeSigned, IDSigned: e.IDSigned,
-		Repeatable: e.Repeatable, ReceivedAt: e.ReceivedAt, Secret: e.Proof.Secret, KeyID: e.Proof.KeyID,
-	}
+	o := object{b: make([]byte, 0, 256)}
+	o.str("method", e.Method)
 	if valid(e.Query) {
-		m.Query = e.Query
+		o.lists("query", e.Query, o.text)
 	} else {
-		m.RawQuery = e.Query.Encode()
+		o.str("raw_query", e.Query.Encode())
 	}
+	o.lists("header", e.Header, o.anyText)
+	o.list("signed_headers", e.SignedHeaders)
+	o.flag("type_signed", e.TypeSigned)
+	o.flag("id_signed", e.IDSigned)
+	o.flag("repeatable", e.Repeatable)
 	if !e.SentAt.IsZero() {
-		m.SentAt = &e.SentAt
+		o.time("sent_at", e.SentAt)
 	}
-	return json.Marshal(m)
+	o.time("received_at", e.ReceivedAt)
+	o.number("secret", e.Proof.Secret)
+	o.str("key_id", e.Proof.KeyID)
+	return o.end()
 }
 
 // valid reports whether q is UTF-8 throughout.
@@ -79,16 +77,16 @@ func valid(q url.Values) bool {
 	return true
 }
 
-// converted returns header with its values as another kind of string.
-func converted[To, From ~string](header map[string][]From) map[string][]To {
-	if header == nil {
+// headerFields returns the header with its values as strings.
+func (m *request) headerFields() map[string][]string {
+	if m.Header == nil {
 		return nil
 	}
-	all := make(map[string][]To, len(header))
-	for name, values := range header {
-		of := make([]To, len(values))
+	all := make(map[string][]string, len(m.Header))
+	for name, values := range m.Header {
+		of := make([]string, len(values))
 		for i, v := range values {
-			of[i] = To(v)
+			of[i] = string(v)
 		}
 		all[name] = of
 	}
@@ -107,7 +105,7 @@ func DecodeRequest(encoded []byte, e *webhook.Event) error {
 			return err
 		}
 	}
-	e.Method, e.Query, e.Header = m.Method, m.Query, converted[string](m.Header)
+	e.Method, e.Query, e.Header = m.Method, m.Query, m.headerFields()
 	e.SignedHeaders, e.TypeSigned, e.IDSigned = m.SignedHeaders, m.TypeSigned, m.IDSigned
 	e.Repeatable, e.ReceivedAt, e.Proof.Secret, e.Proof.KeyID = m.Repeatable, m.ReceivedAt, m.Secret, m.KeyID
 	if m.SentAt != nil {
