@@ -47,17 +47,18 @@ func NewRecover(c RecoverConfig) (*Recover, error) {
 type recoverWriter struct {
 	respwriter.Writer
 	exchange exchange
-	taken    bool // the exchange belongs to a stage inside
+	request  *http.Request // the copy of the innermost stage that has one, which says most of the request; nil while none has taken the exchange
 }
 
 // takeExchange returns the exchange that the writer of a [Recover] just outside has room for, or nil where there is none or another
 // stage has it.
 func takeExchange(w http.ResponseWriter) *exchange {
-	if rw, ok := w.(*recoverWriter); ok && !rw.taken {
-		rw.taken = true
-		return &rw.exchange
+	rw, ok := w.(*recoverWriter)
+	if !ok || rw.request != nil {
+		return nil
 	}
-	return nil
+	rw.request = &rw.exchange.request
+	return &rw.exchange
 }
 
 // newExchange is takeExchange, or an exchange of its own.
@@ -65,7 +66,11 @@ func newExchange(w http.ResponseWriter) *exchange {
 	if x := takeExchange(w); x != nil {
 		return x
 	}
-	return &exchange{}
+	x := &exchange{}
+	if rw, ok := w.(*recoverWriter); ok {
+		rw.request = &x.request
+	}
+	return x
 }
 
 // watched returns the writer that sees the answer: that of a [Recover] just outside, else one of its own.
@@ -95,8 +100,8 @@ func (c *Recover) done(rw *recoverWriter, r *http.Request) {
 	if p == http.ErrAbortHandler { //nolint:errorlint // net/http compares the same way
 		panic(p)
 	}
-	if rw.taken {
-		r = &rw.exchange.request // with the id
+	if rw.request != nil {
+		r = rw.request // with the id
 	}
 	stack := debug.Stack()
 	attrs := []slog.Attr{slog.String("panic", fmt.Sprint(p))}

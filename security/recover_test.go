@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/justinas/alice"
+
 	"github.com/gatehouse-go/gatehouse/security"
 )
 
@@ -128,6 +130,33 @@ func TestRecoverKeepsTheConnectionReachable(t *testing.T) {
 		t.Fatalf("%v, %v", res, err)
 	}
 	res.Body.Close()
+}
+
+// Whichever of the stages inside comes first, the line of a panic has the request's id, and the answer too.
+func TestAPanicIsLoggedWithItsId(t *testing.T) {
+	clients, err := security.NewClientIP(security.ClientIPConfig{Header: "X-Forwarded-For", TrustedProxies: prefixes("10.0.0.0/8")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ids, err := security.NewRequestID(security.RequestIDConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, chain := range map[string]alice.Chain{
+		"id, address": alice.New(ids.Wrap, clients.Wrap),
+		"address, id": alice.New(clients.Wrap, ids.Wrap),
+		"id":          alice.New(ids.Wrap),
+	} {
+		var log strings.Builder
+		recovery := newRecover(t, security.RecoverConfig{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+		r := httptest.NewRequest("GET", "/", nil)
+		r.Header.Set("X-Request-Id", "r7")
+		w := httptest.NewRecorder()
+		recovery.Wrap(chain.ThenFunc(func(http.ResponseWriter, *http.Request) { panic("x") })).ServeHTTP(w, r)
+		if !strings.Contains(log.String(), "request_id=r7 ") || !strings.Contains(w.Body.String(), `"request_id":"r7"`) {
+			t.Errorf("%s: %s, %s", name, log.String(), w.Body)
+		}
+	}
 }
 
 func TestRecoverCostsOneAllocation(t *testing.T) {

@@ -7,8 +7,9 @@ import (
 	"net/http"
 	"sync/atomic"
 
-	"github.com/gatehouse-go/gatehouse/internal/requestid"
 	"golang.org/x/time/rate"
+
+	"github.com/gatehouse-go/gatehouse/internal/requestid"
 )
 
 // Sample lets a thousand lines at once into a log and ten a second, and counts the rest. It is safe for concurrent use.

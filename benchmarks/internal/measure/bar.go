@@ -42,15 +42,15 @@ func reach(q Quantity, ours Result, all []Result) float64 {
 	case Nanoseconds:
 		return ours.Median
 	case ExtraTime:
-		return perRound(ours, limit, func(a, b float64) float64 { return a - b })
+		return perRound(ours.times, limit.times, ours.Median, limit.Median, minus)
 	case RoundTimes:
-		return perRound(ours, limit, func(a, b float64) float64 { return a / b })
+		return perRound(ours.times, limit.times, ours.Median, limit.Median, over)
 	case PeersRate:
 		return peer.Rate / ours.Rate
 	case CPU:
 		return ours.CPU
 	case TimesCPU:
-		return ours.CPU / limit.CPU
+		return perRound(ours.cpu, limit.cpu, ours.CPU, limit.CPU, over)
 	case ExtraHeld:
 		return ours.Held - limit.Held
 	case TimesHeld:
@@ -59,14 +59,17 @@ func reach(q Quantity, ours Result, all []Result) float64 {
 	return math.Inf(1) // a quantity that nobody defined is met by nobody
 }
 
-// perRound returns the median of what each round's times say.
-func perRound(ours, limit Result, of func(ours, limit float64) float64) float64 {
-	if len(ours.times) != len(limit.times) || len(ours.times) == 0 {
-		return of(ours.Median, limit.Median)
+func minus(ours, limit float64) float64 { return ours - limit }
+func over(ours, limit float64) float64  { return ours / limit }
+
+// perRound returns the median of what each round's figures say, or what the medians say of results without rounds.
+func perRound(ours, limit []float64, oursMedian, limitMedian float64, of func(ours, limit float64) float64) float64 {
+	if len(ours) != len(limit) || len(ours) == 0 {
+		return of(oursMedian, limitMedian)
 	}
-	each := make([]float64, len(ours.times))
+	each := make([]float64, len(ours))
 	for i := range each {
-		each[i] = of(ours.times[i], limit.times[i])
+		each[i] = of(ours[i], limit[i])
 	}
 	return median(each)
 }

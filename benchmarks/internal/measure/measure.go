@@ -66,7 +66,7 @@ const (
 	RoundTimes  Quantity = "x limit a round" // time over that of the limit: the median of the rounds' ratios
 	PeersRate   Quantity = "of our rate"     // jobs a second of the fastest peer, as a share of ours
 	CPU         Quantity = "ns of CPU"       // median processor time, which other programs on the machine disturb less
-	TimesCPU    Quantity = "x limit's CPU"   // the same over that of the limit, for a job that waits for nothing
+	TimesCPU    Quantity = "x limit's CPU"   // the same over that of the limit, the median of the rounds' ratios, for a job that waits for nothing
 	ExtraHeld   Quantity = "B held more"     // more than by the limit
 	TimesHeld   Quantity = "x limit held"
 )
@@ -77,16 +77,23 @@ type Options struct {
 	Slice  time.Duration // of one contender in one round
 }
 
-// least is given to a job that another process does: what its scheduler and the network add differs from moment to moment, and a few short
-// rounds would tell of that.
-var least = Options{Rounds: 25, Slice: 100 * time.Millisecond}
+// Least rounds and slices of what a few short ones say little about.
+const (
+	leastRounds = 25
+	leastSlice  = 100 * time.Millisecond // of a job that another process does: its scheduler and the network add to it, more or less from moment to moment
+)
 
-// orLeast returns o, or least where c is a job of other processes.
+// orLeast returns o with what c needs at the least: more rounds where another process does the job, or where a bar allows a few percent of a
+// limit's time.
 func (o Options) orLeast(c Case) Options {
-	if !slices.ContainsFunc(c.Contenders, func(one Contender) bool { return one.CPU != nil }) {
-		return o
+	elsewhere := slices.ContainsFunc(c.Contenders, func(one Contender) bool { return one.CPU != nil })
+	if elsewhere {
+		o.Slice = max(o.Slice, leastSlice)
 	}
-	return Options{Rounds: max(o.Rounds, least.Rounds), Slice: max(o.Slice, least.Slice)}
+	if elsewhere || slices.ContainsFunc(c.Bars, func(bar Bar) bool { return bar.Quantity == TimesCPU }) {
+		o.Rounds = max(o.Rounds, leastRounds)
+	}
+	return o
 }
 
 // A Result is what one contender needed for a job.
@@ -102,7 +109,7 @@ type Result struct {
 	Bytes  float64 `json:"bytes"`
 	Rate   float64 `json:"per_second,omitempty"` // median of jobs done in a second, of a job that another process does
 
-	times []float64 // of each round
+	times, cpu []float64 // of each round
 }
 
 // Run measures every contender of c.
@@ -145,7 +152,7 @@ func Run(c Case, o Options) []Result {
 		results[i] = Result{
 			Name: contender.Name, Kind: contender.Kind,
 			Median: median(m.times), Low: slices.Min(m.times), High: slices.Max(m.times), CPU: median(m.cpu),
-			Allocs: median(m.allocs), Bytes: median(m.bytes), Rate: median(m.rates), times: m.times,
+			Allocs: median(m.allocs), Bytes: median(m.bytes), Rate: median(m.rates), times: m.times, cpu: m.cpu,
 		}
 	}
 	return results
