@@ -19,4 +19,8 @@ func TestHandBack(t *testing.T) {
 	if outer.MultipartForm != early {
 		t.Error("a form whose files net/http knows was replaced")
 	}
+	reqcopy.HandBack(outer, outer)
+	if outer.MultipartForm != early {
+		t.Error("a request that was not copied has changed")
+	}
 }
