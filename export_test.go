@@ -322,10 +322,10 @@ func TestExportKeepsWhatItDidNotWrite(t *testing.T) {
 		gone := t.TempDir()
 		t.Chdir(gone)
 		if err := os.Remove(gone); err != nil {
-			if os.Getenv("GATEHOUSE_REQUIRE_ENGINES") != "" {
-				t.Fatal(err)
+			if os.Getenv("GATEHOUSE_REQUIRE_ENGINES") == "1" {
+				t.Fatalf("a working directory that can be removed is absent: %v", err)
 			}
-			t.Skipf("a working directory that is gone: this system keeps it: %v", err)
+			t.Skipf("a working directory that can be removed is absent: %v", err)
 		}
 		page.Dir = "out"
 		if _, err := gatehouse.Export(t.Context(), page); !errors.Is(err, fs.ErrNotExist) {

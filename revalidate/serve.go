@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// countedByServer is how long a body may be for which net/http works out Content-Length by itself, at less cost than a field has.
+// countedByServer is how long, in bytes, a body may be for which net/http works out Content-Length by itself (see [http.ResponseWriter]): it holds
+// so much back until the handler is done.
 const countedByServer = 2048
 
 // serve sends a stored response. age is the value of Age, and status that of Cache-Status, or empty.
