@@ -160,3 +160,31 @@ func TestASlowFirstTimeIsNotWhatItTakes(t *testing.T) {
 		}
 	})
 }
+
+// What disturbs a round disturbs both: the bar is about each round's ratio.
+func TestTimesCPUComparesRoundByRound(t *testing.T) {
+	got := measure.Judge([]measure.Bar{{measure.TimesCPU, 1.03}}, []measure.Result{
+		measure.Result{Kind: measure.Limit}.WithCPU(10, 40, 10),
+		measure.Result{Kind: measure.Ours}.WithCPU(10, 40, 20),
+	})
+	if got[0].Reached != 1 || !got[0].Met {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestSomeCasesGetMoreRounds(t *testing.T) {
+	short := measure.Options{Rounds: 5, Slice: 20 * time.Millisecond}
+	elsewhere := []measure.Contender{{CPU: func() time.Duration { return 0 }}}
+	for _, row := range []struct {
+		c    measure.Case
+		want measure.Options
+	}{
+		{measure.Case{}, short},
+		{measure.Case{Bars: []measure.Bar{{measure.TimesCPU, 1.03}}}, measure.Options{Rounds: 25, Slice: 20 * time.Millisecond}},
+		{measure.Case{Contenders: elsewhere}, measure.Options{Rounds: 25, Slice: 100 * time.Millisecond}},
+	} {
+		if got := short.OrLeast(row.c); got != row.want {
+			t.Errorf("%+v: %+v", row.c.Bars, got)
+		}
+	}
+}
